@@ -1,0 +1,34 @@
+//! Plain data that all parts of Mailkeep speak.
+//!
+//! # Vocabulary
+//!
+//! - A [`TenantName`] names an organisation; everything that belongs to it carries that name.
+//! - A [`Mailbox`] is one mailbox of a tenant at a provider; a [`Folder`] is a folder in it.
+//! - An [`Item`] is what a folder holds; this version knows messages. Its *content* (MIME) is
+//!   not in here, only what the provider tells beside it: flags, categories, times.
+//! - A [`Change`] is what a provider reports since a [`Cursor`], the place where a
+//!   synchronisation stands (Graph's `deltaLink`, EWS's `SyncState`).
+//! - A [`Finding`] is one detector's evidence on one message, a [`Verdict`] what all findings of
+//!   a message come to.
+//! - A [`Function`] is a purpose that a tenant's mailboxes are opened for. Every pair of tenant
+//!   and function has a key of its own.
+//!
+//! Nothing in here reads a clock, a file or the network.
+
+mod change;
+mod finding;
+mod item;
+mod mailbox;
+mod secret;
+mod tenant;
+mod traffic;
+
+pub use change::{Change, Cursor, Next, Page};
+pub use finding::{Category, Finding, Severity, Verdict, VerdictKind};
+pub use item::{FollowUp, Importance, Item, ItemId};
+pub use mailbox::{Address, Folder, FolderId, InvalidAddress, Mailbox, MailboxId, WellKnownFolder};
+pub use secret::Secret;
+pub use tenant::{
+    Function, InvalidFunction, InvalidTenantName, ProviderKind, TenantName, UnknownProvider,
+};
+pub use traffic::{Direction, TrafficCount};
