@@ -58,7 +58,11 @@ pub struct Item {
     #[serde(with = "time::serde::rfc3339")]
     pub received: OffsetDateTime,
     /// When it was sent, where the provider tells. UTC.
-    #[serde(default, with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        with = "time::serde::rfc3339::option",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub sent: Option<OffsetDateTime>,
     /// `Message-ID` header, with its angle brackets.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -84,14 +84,8 @@ pub struct InvalidFunction(String);
 
 impl Function {
     /// All functions, in the order in which they are listed.
-    pub const ALL: [Self; 6] = [
-        Self::Reader,
-        Self::Responder,
-        Self::Restorer,
-        Self::Auditor,
-        Self::Prober,
-        Self::Steward,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Reader, Self::Responder, Self::Restorer, Self::Auditor, Self::Prober, Self::Steward];
 
     /// The name used in the command line, the ledger and the database.
     pub const fn as_str(self) -> &'static str {

@@ -1,0 +1,66 @@
+//! State: what Mailkeep knows about tenants, mailboxes, the catalog of the vault, findings,
+//! traffic and who did what. Embedded SQLite; the same code is meant for PostgreSQL.
+//!
+//! # Vocabulary
+//!
+//! - [`Control`] is the open database. It is cheap to clone; all clones share one writer.
+//! - The *catalog* says, for every item of the vault's newest committed snapshot (the *head*),
+//!   where it lies there and what it looked like. It can be rebuilt from the vault.
+//! - A *round* is one snapshot of a tenant. [`Control::commit_round`] moves the head, the catalog
+//!   and the cursors together, in one transaction, after the snapshot is durable: the cursor
+//!   moves last.
+//! - *Catching up* ([`Control::catch_up`]) applies what a snapshot changed when a crash fell
+//!   between "snapshot written" and "round committed". Cursors stay, so the changes are read
+//!   again and found to be known. *Rebuilding* ([`Control::start_rebuild`]) does it from nothing
+//!   and forgets the cursors.
+//! - A *skipped item* is one that could not be read or stored; the next pass tries it again.
+//! - A *pass* is one run over a tenant's mailboxes; it may write several snapshots, or none.
+//!
+//! # Time
+//!
+//! Every instant is stored as a 64-bit count of microseconds since 1970-01-01T00:00Z (UTC): the
+//! same bytes, order and arithmetic on SQLite, which has no time type, and on PostgreSQL. What is
+//! finer than a microsecond is cut off. Traffic is counted in whole minutes since that moment.
+//!
+//! # Durability
+//!
+//! SQLite runs in WAL mode with `synchronous=FULL`. `NORMAL` would not corrupt anything, but may
+//! lose the last commits in a power failure; a lost round is repaired by catching up, a lost
+//! audit entry or verdict is not. The price is one fsync per transaction, and transactions are few.
+//!
+//! No secret is stored here, and evidence arrives already masked.
+
+mod audit;
+mod catalog;
+mod catch_up;
+mod changes;
+mod convert;
+mod entity;
+mod error;
+mod findings;
+mod keys;
+mod mailboxes;
+mod migration;
+mod passes;
+mod rounds;
+mod skipped;
+mod snapshots;
+mod store;
+mod tenants;
+mod traffic;
+mod verdicts;
+
+pub use audit::{AuditEntry, AuditFilter};
+pub use catalog::{CatalogItem, InspectionCount};
+pub use catch_up::{CatchUp, Rebuild, RebuiltSnapshot, SnapshotChanges};
+pub use changes::MailboxChanges;
+pub use error::ControlError;
+pub use findings::{FindingCounts, FindingFilter, RecordedVerdict};
+pub use mailboxes::{Completeness, KnownMailbox, MailboxMerge, MailboxRename, SyncState};
+pub use passes::{Pass, PassCounts, PassId, PassOutcome};
+pub use rounds::{CursorMove, MailboxCommit, RoundCommit};
+pub use skipped::{Skip, SkippedItem};
+pub use snapshots::{NewSnapshot, SnapshotMailbox, SnapshotOutcome, SnapshotRecord};
+pub use store::Control;
+pub use tenants::{NewTenant, Tenant, TenantFunction};
+pub use verdicts::InspectedItem;

@@ -1,0 +1,296 @@
+use std::collections::{HashMap, HashSet};
+
+use mailkeep_model::{Address, Cursor, Folder, FolderId, Mailbox, MailboxId, TenantName};
+use sea_orm::{
+    ActiveValue::{NotSet, Set, Unchanged},
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+};
+use time::OffsetDateTime;
+
+use crate::{
+    Control, ControlError,
+    convert::{instant, micros, text, unsigned, variant},
+    entity::{folder, mailbox},
+    tenants::{lock_tenant, tenant_key},
+};
+
+/// Whether a mailbox's first backup has reached its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Completeness {
+    /// It is still running, or was interrupted: the vault does not hold everything yet.
+    Incomplete,
+    /// The vault holds everything that the mailbox held at the last pass.
+    Complete,
+}
+
+impl Completeness {
+    pub(crate) fn from_column(complete: bool) -> Self {
+        if complete { Self::Complete } else { Self::Incomplete }
+    }
+}
+
+/// A mailbox that the directory lists, or once listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownMailbox {
+    /// As the directory listed it last.
+    pub mailbox: Mailbox,
+    /// When it was first listed.
+    pub first_seen: OffsetDateTime,
+    /// Since when the directory lists it no more. Its backups stay.
+    pub gone_since: Option<OffsetDateTime>,
+    /// Whether its first backup has reached its end.
+    pub first_backup_complete: Completeness,
+    /// When a pass last committed something of it, be it only cursors.
+    pub last_pass: Option<OffsetDateTime>,
+    /// Its items in the catalog.
+    pub items: u64,
+}
+
+/// What [`Control::merge_mailboxes`] found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MailboxMerge {
+    /// Listed for the first time.
+    pub added: Vec<Mailbox>,
+    /// Listed with another address than before.
+    pub renamed: Vec<MailboxRename>,
+    /// Listed no more: marked, never deleted.
+    pub gone: Vec<Mailbox>,
+    /// Listed again after having been gone.
+    pub returned: Vec<Mailbox>,
+}
+
+/// A mailbox whose address changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MailboxRename {
+    /// The address that it had.
+    pub from: Address,
+    /// The mailbox as it is now.
+    pub mailbox: Mailbox,
+}
+
+/// Where the synchronisation of one mailbox stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SyncState {
+    /// Where the list of folders stands; `None`: to be read from the beginning.
+    pub folder_cursor: Option<Cursor>,
+    /// The folders as of the last committed round, in the order in which they became known.
+    pub folders: Vec<Folder>,
+    /// Where each folder's items stand; a folder without an entry is read from the beginning.
+    pub item_cursors: HashMap<FolderId, Cursor>,
+}
+
+impl Control {
+    /// Takes over the directory's present list of mailboxes. One that is missing in it is marked
+    /// as gone.
+    ///
+    /// # Errors
+    ///
+    /// [`ControlError::NotFound`] when the tenant is unknown.
+    pub async fn merge_mailboxes(
+        &self,
+        tenant: &TenantName,
+        listed: &[Mailbox],
+        now: OffsetDateTime,
+    ) -> Result<MailboxMerge, ControlError> {
+        let transaction = self.write().await?;
+        let tenant_id = lock_tenant(&transaction, tenant).await?.id;
+        let mut known: HashMap<String, mailbox::Model> = mailbox::Entity::find()
+            .filter(mailbox::Column::TenantId.eq(tenant_id))
+            .all(&transaction)
+            .await?
+            .into_iter()
+            .map(|row| (row.provider_id.clone(), row))
+            .collect();
+        let mut merge = MailboxMerge::default();
+        let mut seen = HashSet::new();
+        for mailbox in listed {
+            if !seen.insert(&mailbox.id) {
+                continue;
+            }
+            match known.remove(&mailbox.id.0) {
+                None => {
+                    insert_mailbox(&transaction, tenant_id, mailbox, now).await?;
+                    merge.added.push(mailbox.clone());
+                }
+                Some(row) => merge_one(&transaction, row, mailbox, &mut merge).await?,
+            }
+        }
+        let mut gone: Vec<_> = known.into_values().filter(|row| row.gone_since.is_none()).collect();
+        gone.sort_by_key(|row| row.id);
+        for row in gone {
+            let change = mailbox::ActiveModel {
+                id: Unchanged(row.id),
+                gone_since: Set(Some(micros(now))),
+                ..Default::default()
+            };
+            mailbox::Entity::update(change).exec(&transaction).await?;
+            merge.gone.push(from_row(&row)?);
+        }
+        transaction.commit().await?;
+        Ok(merge)
+    }
+
+    /// All mailboxes of a tenant, also those that are gone, by address.
+    ///
+    /// # Errors
+    ///
+    /// [`ControlError::NotFound`] when the tenant is unknown.
+    pub async fn mailboxes(&self, tenant: &TenantName) -> Result<Vec<KnownMailbox>, ControlError> {
+        let tenant_id = tenant_key(self.reader(), tenant).await?;
+        let rows = mailbox::Entity::find()
+            .filter(mailbox::Column::TenantId.eq(tenant_id))
+            .order_by_asc(mailbox::Column::Address)
+            .order_by_asc(mailbox::Column::Id)
+            .all(self.reader())
+            .await?;
+        rows.into_iter()
+            .map(|row| {
+                Ok(KnownMailbox {
+                    mailbox: from_row(&row)?,
+                    first_seen: instant(row.first_seen)?,
+                    gone_since: row.gone_since.map(instant).transpose()?,
+                    first_backup_complete: Completeness::from_column(row.complete),
+                    last_pass: row.last_pass.map(instant).transpose()?,
+                    items: unsigned(row.items),
+                })
+            })
+            .collect()
+    }
+
+    /// Where the synchronisation of a mailbox stands.
+    ///
+    /// # Errors
+    ///
+    /// [`ControlError::NotFound`] when the tenant or the mailbox is unknown.
+    pub async fn sync_state(
+        &self,
+        tenant: &TenantName,
+        mailbox: &MailboxId,
+    ) -> Result<SyncState, ControlError> {
+        let transaction = self.read().await?;
+        let tenant_id = tenant_key(&transaction, tenant).await?;
+        let row = find_mailbox(&transaction, tenant_id, mailbox).await?;
+        let mut state =
+            SyncState { folder_cursor: row.folder_cursor.map(Cursor), ..SyncState::default() };
+        let folders = folder::Entity::find()
+            .filter(folder::Column::MailboxId.eq(row.id))
+            .filter(folder::Column::Present.eq(true))
+            .order_by_asc(folder::Column::Id)
+            .all(&transaction)
+            .await?;
+        for row in folders {
+            let id = FolderId(row.provider_id);
+            if let Some(cursor) = row.cursor {
+                state.item_cursors.insert(id.clone(), Cursor(cursor));
+            }
+            state.folders.push(Folder {
+                id,
+                parent: row.parent.map(FolderId),
+                name: row.name,
+                well_known: row.well_known.map(variant).transpose()?,
+            });
+        }
+        Ok(state)
+    }
+}
+
+/// A mailbox's row.
+pub(crate) async fn find_mailbox(
+    connection: &impl ConnectionTrait,
+    tenant_id: i64,
+    id: &MailboxId,
+) -> Result<mailbox::Model, ControlError> {
+    mailbox::Entity::find()
+        .filter(mailbox::Column::TenantId.eq(tenant_id))
+        .filter(mailbox::Column::ProviderId.eq(id.0.as_str()))
+        .one(connection)
+        .await?
+        .ok_or_else(|| ControlError::NotFound { what: format!("mailbox '{}'", id.0) })
+}
+
+/// The row number of a mailbox.
+pub(crate) async fn mailbox_key(
+    connection: &impl ConnectionTrait,
+    tenant: &TenantName,
+    id: &MailboxId,
+) -> Result<i64, ControlError> {
+    let tenant_id = tenant_key(connection, tenant).await?;
+    Ok(find_mailbox(connection, tenant_id, id).await?.id)
+}
+
+/// The identifiers behind the row numbers of a tenant's mailboxes.
+pub(crate) async fn mailbox_names(
+    connection: &impl ConnectionTrait,
+    tenant_id: i64,
+) -> Result<HashMap<i64, MailboxId>, ControlError> {
+    let rows: Vec<(i64, String)> = mailbox::Entity::find()
+        .select_only()
+        .column(mailbox::Column::Id)
+        .column(mailbox::Column::ProviderId)
+        .filter(mailbox::Column::TenantId.eq(tenant_id))
+        .into_tuple()
+        .all(connection)
+        .await?;
+    Ok(rows.into_iter().map(|(id, provider_id)| (id, MailboxId(provider_id))).collect())
+}
+
+/// Adds a mailbox; gives its row.
+pub(crate) async fn insert_mailbox(
+    connection: &impl ConnectionTrait,
+    tenant_id: i64,
+    mailbox: &Mailbox,
+    now: OffsetDateTime,
+) -> Result<mailbox::Model, ControlError> {
+    let row = mailbox::ActiveModel {
+        id: NotSet,
+        tenant_id: Set(tenant_id),
+        provider_id: Set(mailbox.id.0.clone()),
+        address: Set(mailbox.address.as_str().to_owned()),
+        display_name: Set(text(&mailbox.display_name)),
+        first_seen: Set(micros(now)),
+        gone_since: Set(None),
+        complete: Set(false),
+        items: Set(0),
+        folder_cursor: Set(None),
+        last_pass: Set(None),
+    };
+    Ok(mailbox::Entity::insert(row).exec_with_returning(connection).await?)
+}
+
+async fn merge_one(
+    connection: &impl ConnectionTrait,
+    row: mailbox::Model,
+    listed: &Mailbox,
+    merge: &mut MailboxMerge,
+) -> Result<(), ControlError> {
+    let before = from_row(&row)?;
+    let display_name = text(&listed.display_name);
+    if before.address != listed.address {
+        merge.renamed.push(MailboxRename { from: before.address, mailbox: listed.clone() });
+    } else if before.display_name == display_name && row.gone_since.is_none() {
+        return Ok(());
+    }
+    if row.gone_since.is_some() {
+        merge.returned.push(listed.clone());
+    }
+    let change = mailbox::ActiveModel {
+        id: Unchanged(row.id),
+        address: Set(listed.address.as_str().to_owned()),
+        display_name: Set(display_name),
+        gone_since: Set(None),
+        ..Default::default()
+    };
+    mailbox::Entity::update(change).exec(connection).await?;
+    Ok(())
+}
+
+fn from_row(row: &mailbox::Model) -> Result<Mailbox, ControlError> {
+    Ok(Mailbox {
+        id: MailboxId(row.provider_id.clone()),
+        address: row
+            .address
+            .parse()
+            .map_err(|error| ControlError::Corrupt(format!("mailbox {}: {error}", row.id)))?,
+        display_name: row.display_name.clone(),
+    })
+}

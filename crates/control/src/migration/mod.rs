@@ -1,0 +1,13 @@
+//! The schema, as a list of changes that are never edited once released.
+
+mod m0001_first;
+
+use sea_orm_migration::{MigrationTrait, MigratorTrait};
+
+pub(crate) struct Migrator;
+
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m0001_first::First)]
+    }
+}
