@@ -1,0 +1,169 @@
+use std::fmt;
+
+use mailkeep_identity::{IdentityError, ReceiptError};
+use mailkeep_model::{Function, InvalidAddress, TenantName};
+
+/// Why a provider could not be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExchangeError {
+    /// The signer gave no assertion.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The use of an assertion could not be recorded, so it was not used.
+    #[error(transparent)]
+    Receipts(#[from] ReceiptError),
+    /// The token endpoint refused the assertion.
+    #[error(
+        "tenant {tenant}: Entra ID refused the {function} key: AADSTS{code}: {meaning}. {remedy}"
+    )]
+    TokenRefused {
+        /// The tenant.
+        tenant: TenantName,
+        /// Whose key was refused.
+        function: Function,
+        /// Entra's number of the error.
+        code: u32,
+        /// What the number means.
+        meaning: String,
+        /// What the administrator can do.
+        remedy: &'static str,
+    },
+    /// The provider knows us but does not let us do this.
+    #[error(
+        "tenant {tenant}: the {function} application may not {action}: {message}. Grant it {right}, with admin consent, and run 'mailkeep tenant check {tenant}'"
+    )]
+    Forbidden {
+        /// The tenant.
+        tenant: TenantName,
+        /// Which function's application.
+        function: Function,
+        /// What was tried.
+        action: String,
+        /// The right that this needs.
+        right: &'static str,
+        /// The provider's words.
+        message: String,
+    },
+    /// No answer from the host.
+    #[error(
+        "tenant {tenant}: no answer from {host}: {reason}. Check the address, the network and 'tenant show {tenant}'; nothing was lost, the next pass goes on from here"
+    )]
+    Unreachable {
+        /// The tenant.
+        tenant: TenantName,
+        /// Host and port.
+        host: String,
+        /// What the connection said.
+        reason: String,
+    },
+    /// The provider asked for patience for longer than we wait.
+    #[error(
+        "tenant {tenant}: the provider keeps throttling {action}; the next pass goes on from here"
+    )]
+    Throttled {
+        /// The tenant.
+        tenant: TenantName,
+        /// What was tried.
+        action: String,
+    },
+    /// What was asked for is not there.
+    #[error("{action}: not found")]
+    NotFound {
+        /// What was tried.
+        action: String,
+    },
+    /// The cursor is no longer valid; synchronise anew by comparison.
+    #[error("{action}: the provider no longer knows the cursor")]
+    CursorExpired {
+        /// What was tried.
+        action: String,
+    },
+    /// The provider answered with an error that fits none of the above.
+    #[error("{action}: the provider answered {status} {code}: {message}")]
+    Answer {
+        /// What was tried.
+        action: String,
+        /// HTTP status.
+        status: u16,
+        /// The provider's error code.
+        code: String,
+        /// The provider's words.
+        message: String,
+    },
+    /// The answer broke off or does not follow the protocol.
+    #[error("{action}: {reason}")]
+    Protocol {
+        /// What was tried.
+        action: String,
+        /// What is wrong with the answer.
+        reason: String,
+    },
+    /// A setting cannot be used.
+    #[error("tenant {tenant}: {reason}")]
+    Configuration {
+        /// The tenant.
+        tenant: TenantName,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// How far an error reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// This one item; others may work.
+    Item,
+    /// Everything of this tenant.
+    Tenant,
+}
+
+impl ExchangeError {
+    /// Whether the same call may succeed later without anybody doing anything.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Throttled { .. } | Self::Protocol { .. } => true,
+            Self::Answer { status, .. } => *status >= 500 || *status == 408,
+            Self::Identity(error) => error.is_transient(),
+            _ => false,
+        }
+    }
+
+    /// Whether only the item that was asked for is affected, so that the rest of the mailbox can
+    /// go on without it.
+    pub fn concerns_one_item(&self) -> bool {
+        self.reach() == Reach::Item
+    }
+
+    /// Whether the tenant's administrator has to change a key or a right.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::TokenRefused { .. } | Self::Forbidden { .. } => true,
+            Self::Identity(error) => matches!(
+                error,
+                IdentityError::NoKey { .. }
+                    | IdentityError::NotBound { .. }
+                    | IdentityError::NotPermitted { .. }
+                    | IdentityError::Refused { .. }
+            ),
+            _ => false,
+        }
+    }
+
+    fn reach(&self) -> Reach {
+        match self {
+            Self::NotFound { .. } | Self::Answer { .. } | Self::Protocol { .. } => Reach::Item,
+            _ => Reach::Tenant,
+        }
+    }
+
+    pub(crate) fn protocol(action: impl Into<String>, reason: impl fmt::Display) -> Self {
+        Self::Protocol { action: action.into(), reason: reason.to_string() }
+    }
+}
+
+impl From<InvalidAddress> for ExchangeError {
+    fn from(error: InvalidAddress) -> Self {
+        Self::protocol("listing mailboxes", error)
+    }
+}

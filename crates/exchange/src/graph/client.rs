@@ -1,0 +1,364 @@
+use std::{sync::Arc, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use mailkeep_identity::{JobId, ReceiptLog, SignerClient};
+use mailkeep_model::{Function, Mailbox, TenantName};
+use reqwest::{Response, StatusCode, header};
+use serde::de::DeserializeOwned;
+use url::Url;
+use uuid::Uuid;
+
+use super::{refusal, token::Tokens};
+use crate::{
+    ExchangeError, Usage,
+    gate::{Gates, Place},
+    usage::Counters,
+};
+
+/// Ids that stay when an item moves (Graph: "Immutable identifiers for Outlook resources").
+const IMMUTABLE_IDS: &str = "IdType=\"ImmutableId\"";
+/// A JSON answer above this size is not one that we asked for.
+const MAX_JSON_BYTES: usize = 64 << 20;
+/// Tries of one request when the network or the server fails.
+const MAX_FAULTS: u32 = 6;
+/// Tries when not even a connection comes about: a person may be waiting.
+const MAX_REFUSED_CONNECTIONS: u32 = 3;
+/// How long one request may be held back by throttling before this pass gives it up.
+const MAX_THROTTLED: Duration = Duration::from_secs(15 * 60);
+/// Wait after the first fault; doubles with each further one.
+const FIRST_WAIT: Duration = Duration::from_millis(250);
+/// Longest wait between two tries that the provider did not ask for.
+const LONGEST_WAIT: Duration = Duration::from_secs(20);
+
+/// Which tenant's Graph to read, and how to trust it.
+#[derive(Clone, Debug)]
+pub struct GraphConfig {
+    /// The tenant.
+    pub tenant: TenantName,
+    /// The function whose key and rights are used.
+    pub function: Function,
+    /// Graph's base address, version included: `https://graph.microsoft.com/v1.0`.
+    pub graph: Url,
+    /// Certificates (PEM) to trust for this connection instead of the system's.
+    pub ca_pem: Option<String>,
+}
+
+/// Where assertions come from and where their use is recorded.
+#[derive(Clone)]
+pub struct Access {
+    /// The signer.
+    pub signer: SignerClient,
+    /// The receipts of token requests.
+    pub receipts: ReceiptLog,
+    /// The job in whose name tokens are asked for.
+    pub job: JobId,
+}
+
+/// Microsoft Graph as a [`crate::Provider`].
+#[derive(Clone)]
+pub struct GraphProvider {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: GraphConfig,
+    http: reqwest::Client,
+    tokens: Tokens,
+    gates: Gates,
+    usage: Counters,
+}
+
+/// One request, and what to say when it fails.
+pub(super) struct Ask<'a> {
+    /// What it does, for people: "reading the folders of ann@example.com".
+    pub(super) action: String,
+    /// The application permission that it needs.
+    pub(super) right: &'static str,
+    /// Whose limits it counts against.
+    pub(super) mailbox: Option<&'a Mailbox>,
+    /// The address.
+    pub(super) url: Url,
+    /// Preferences beside the immutable ids.
+    pub(super) prefer: Option<String>,
+}
+
+impl GraphProvider {
+    /// Prepares a connection; nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`ExchangeError::Configuration`] when the address is not `https` or the certificates cannot
+    /// be read.
+    pub fn new(config: GraphConfig, access: Access) -> Result<Self, ExchangeError> {
+        let unusable =
+            |reason: String| ExchangeError::Configuration { tenant: config.tenant.clone(), reason };
+        if config.graph.scheme() != "https" || config.graph.cannot_be_a_base() {
+            return Err(unusable(format!("{} is not an https address", config.graph)));
+        }
+        let mut builder = reqwest::Client::builder()
+            .https_only(true)
+            .user_agent(concat!("mailkeep/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(Duration::from_secs(10))
+            .read_timeout(Duration::from_secs(100))
+            .http1_only();
+        if let Some(pem) = &config.ca_pem {
+            let certificates = reqwest::Certificate::from_pem_bundle(pem.as_bytes())
+                .map_err(|error| unusable(format!("the CA file is not PEM: {error}")))?;
+            if certificates.is_empty() {
+                return Err(unusable("the CA file holds no certificate".into()));
+            }
+            builder = builder.tls_certs_only(certificates);
+        }
+        let http = builder.build().map_err(|error| unusable(root_cause(&error)))?;
+        let usage = Counters::default();
+        let tokens = Tokens::new(&config, http.clone(), access, usage.clone());
+        Ok(Self { inner: Arc::new(Inner { config, http, tokens, gates: Gates::new(), usage }) })
+    }
+
+    /// The application permissions that were granted, where the token lets them be read.
+    ///
+    /// # Errors
+    /// Why there is no token.
+    pub async fn granted_rights(&self) -> Result<Option<Vec<String>>, ExchangeError> {
+        let token = self.inner.tokens.token().await?;
+        Ok(token.rights().map(<[String]>::to_vec))
+    }
+
+    pub(super) fn usage_now(&self) -> Usage {
+        self.inner.usage.read()
+    }
+
+    pub(super) fn counters(&self) -> Counters {
+        self.inner.usage.clone()
+    }
+
+    /// The address of a resource below the base, its segments escaped.
+    pub(super) fn url(&self, segments: &[&str], query: &[(&str, &str)]) -> Url {
+        let mut url = self.inner.config.graph.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(segments);
+        }
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        url
+    }
+
+    /// A link that the provider gave, accepted only when it stays with the provider: it will be
+    /// followed with our token.
+    pub(super) fn link(&self, action: &str, link: &str) -> Result<Url, ExchangeError> {
+        let url = Url::parse(link).map_err(|error| {
+            ExchangeError::protocol(action, format!("a link is no address: {error}"))
+        })?;
+        let base = &self.inner.config.graph;
+        if url.origin() == base.origin() && url.path().starts_with(base.path()) {
+            Ok(url)
+        } else {
+            Err(ExchangeError::protocol(action, "a link leads away from the provider"))
+        }
+    }
+
+    /// Asks and reads the whole answer as JSON.
+    pub(super) async fn json<T: DeserializeOwned>(
+        &self,
+        ask: &Ask<'_>,
+    ) -> Result<T, ExchangeError> {
+        let body = self.body(ask).await?;
+        serde_json::from_slice(&body).map_err(|error| {
+            ExchangeError::protocol(&ask.action, format!("not understood: {error}"))
+        })
+    }
+
+    /// Asks and reads the whole answer; asks again when it breaks off.
+    pub(super) async fn body(&self, ask: &Ask<'_>) -> Result<Bytes, ExchangeError> {
+        let mut patience = Patience::default();
+        loop {
+            let (response, place) = self.ask(ask).await?;
+            match read_all(response).await {
+                Ok(body) => return Ok(body),
+                Err(reason) => {
+                    drop(place);
+                    let Some(wait) = patience.fault(MAX_FAULTS) else {
+                        return Err(ExchangeError::protocol(&ask.action, reason));
+                    };
+                    self.inner.usage.add_retried();
+                    tokio::time::sleep(wait).await;
+                }
+            }
+        }
+    }
+
+    /// Asks until there is a successful answer or no hope of one; its body is not read yet.
+    pub(super) async fn ask(&self, ask: &Ask<'_>) -> Result<(Response, Place), ExchangeError> {
+        let gate = self.inner.gates.of(ask.mailbox.map(|mailbox| &mailbox.id));
+        let mut patience = Patience::default();
+        let mut token_renewed = false;
+        loop {
+            let place = self.inner.gates.enter(&gate).await;
+            let token = self.inner.tokens.token().await?;
+            self.inner.usage.add_request();
+            let mut request = self
+                .inner
+                .http
+                .get(ask.url.clone())
+                .header(header::AUTHORIZATION, token.header())
+                .header("prefer", IMMUTABLE_IDS)
+                .header("client-request-id", Uuid::new_v4().to_string());
+            if let Some(prefer) = &ask.prefer {
+                request = request.header("prefer", prefer);
+            }
+            let response = match request.send().await {
+                Ok(response) => response,
+                Err(error) => {
+                    let tries =
+                        if error.is_connect() { MAX_REFUSED_CONNECTIONS } else { MAX_FAULTS };
+                    let Some(wait) = patience.fault(tries) else {
+                        return Err(self.unreachable(&error));
+                    };
+                    drop(place);
+                    self.inner.usage.add_retried();
+                    tokio::time::sleep(wait).await;
+                    continue;
+                }
+            };
+            let status = response.status();
+            if status.is_success() {
+                return Ok((response, place));
+            }
+            let retry_after = retry_after(&response);
+            match status {
+                StatusCode::UNAUTHORIZED if !token_renewed => {
+                    token_renewed = true;
+                    self.inner.tokens.forget(&token).await;
+                }
+                StatusCode::TOO_MANY_REQUESTS => {
+                    self.inner.usage.add_throttled();
+                    let Some(wait) = patience.throttled(retry_after) else {
+                        return Err(ExchangeError::Throttled {
+                            tenant: self.inner.config.tenant.clone(),
+                            action: ask.action.clone(),
+                        });
+                    };
+                    tracing::debug!(action = ask.action, wait_ms = wait.as_millis(), "throttled");
+                    gate.pause_for(wait);
+                }
+                status if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => {
+                    let Some(wait) = patience.fault(MAX_FAULTS) else {
+                        return Err(self.refused(ask, response).await);
+                    };
+                    self.inner.usage.add_retried();
+                    drop(place);
+                    tokio::time::sleep(retry_after.unwrap_or(wait).min(MAX_THROTTLED)).await;
+                }
+                _ => return Err(self.refused(ask, response).await),
+            }
+        }
+    }
+
+    async fn refused(&self, ask: &Ask<'_>, response: Response) -> ExchangeError {
+        let status = response.status().as_u16();
+        let body = read_all(response).await.unwrap_or_default();
+        refusal::of_graph(&self.inner.config, &ask.action, ask.right, status, &body)
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> ExchangeError {
+        unreachable(&self.inner.config, &self.inner.config.graph, error)
+    }
+}
+
+pub(super) fn unreachable(
+    config: &GraphConfig,
+    url: &Url,
+    error: &reqwest::Error,
+) -> ExchangeError {
+    ExchangeError::Unreachable {
+        tenant: config.tenant.clone(),
+        host: format!(
+            "{}:{}",
+            url.host_str().unwrap_or("?"),
+            url.port_or_known_default().unwrap_or(443)
+        ),
+        reason: root_cause(error),
+    }
+}
+
+/// The innermost cause of an error, which names what happened; the outer ones repeat the address
+/// and with it what may be secret in its query.
+pub(crate) fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
+
+async fn read_all(mut response: Response) -> Result<Bytes, String> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| root_cause(&error))? {
+        if body.len() + chunk.len() > MAX_JSON_BYTES {
+            return Err(format!("the answer is larger than {MAX_JSON_BYTES} bytes"));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+/// `Retry-After` in seconds (RFC 9110, 10.2.3; Graph sends no dates).
+fn retry_after(response: &Response) -> Option<Duration> {
+    let seconds = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    seconds.parse::<u32>().ok().map(|seconds| Duration::from_secs(seconds.into()))
+}
+
+/// How often and how long one request was already tried.
+#[derive(Default)]
+pub(super) struct Patience {
+    faults: u32,
+    throttles: u32,
+    throttled: Duration,
+}
+
+impl Patience {
+    /// The wait before the next try after a fault, `None` when `tries` are used up.
+    pub(super) fn fault(&mut self, tries: u32) -> Option<Duration> {
+        self.faults += 1;
+        (self.faults < tries).then(|| backoff(self.faults))
+    }
+
+    /// The wait that throttling asks for, `None` when it has gone on for too long.
+    fn throttled(&mut self, retry_after: Option<Duration>) -> Option<Duration> {
+        self.throttles += 1;
+        let wait = retry_after.unwrap_or_else(|| backoff(self.throttles));
+        self.throttled += wait;
+        (self.throttled <= MAX_THROTTLED).then_some(wait)
+    }
+}
+
+/// Exponential, with jitter so that clients that failed together do not return together.
+fn backoff(failures: u32) -> Duration {
+    let doubled = FIRST_WAIT.saturating_mul(1 << (failures - 1).min(10));
+    doubled.min(LONGEST_WAIT).mul_f64(rand::random_range(0.5..1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patience_ends() {
+        let mut patience = Patience::default();
+        assert!((1..MAX_FAULTS).all(|_| patience.fault(MAX_FAULTS).is_some()));
+        assert_eq!(patience.fault(MAX_FAULTS), None);
+        let mut patience = Patience::default();
+        let minute = Some(Duration::from_secs(60));
+        assert!((0..15).all(|_| patience.throttled(minute) == minute));
+        assert_eq!(patience.throttled(minute), None);
+    }
+
+    #[test]
+    fn waits_grow_but_stay_bounded() {
+        for failures in 1..40 {
+            assert!(backoff(failures) <= LONGEST_WAIT);
+        }
+        assert!(backoff(1) < FIRST_WAIT);
+    }
+}

@@ -1,0 +1,184 @@
+//! What the provider's refusals mean, and what the administrator can do: as tables.
+//!
+//! Sources: Microsoft Entra "Authentication and authorization error codes" (AADSTS); Graph "Error
+//! responses and resource types".
+
+use serde::Deserialize;
+
+use super::client::GraphConfig;
+use crate::ExchangeError;
+
+/// Entra's code, what it means for a client with a certificate, and the way out.
+const ENTRA: &[(u32, &str, &str)] = &[
+    (
+        700_027,
+        "the certificate is not registered on the application, has expired, or does not fit the key",
+        "Register the certificate that 'mailkeep tenant show' prints; a certificate added just now is refused for some minutes, so wait and try again before changing anything",
+    ),
+    (
+        7_000_214,
+        "the certificate has been revoked",
+        "Find out who revoked it; if that was right, register a new one ('mailkeep tenant add' prints it)",
+    ),
+    (1_000_502, "the certificate is outside its validity", "Register a new certificate"),
+    (
+        7_000_274,
+        "the assertion's signature is invalid",
+        "Register the certificate that 'mailkeep tenant show' prints",
+    ),
+    (700_024, "the assertion is outside its time range", "Set the clock of this machine (NTP)"),
+    (
+        700_016,
+        "there is no application with this client id in the directory",
+        "Check the client id and the directory id: 'mailkeep tenant show'",
+    ),
+    (
+        700_011,
+        "there is no application with this client id in the directory",
+        "Check the client id and the directory id: 'mailkeep tenant show'",
+    ),
+    (70_001, "the application is disabled", "Find out who disabled it, then enable it in Entra ID"),
+    (
+        7_000_112,
+        "the application is disabled",
+        "Find out who disabled it, then enable it in Entra ID",
+    ),
+    (90_002, "there is no such directory", "Check the directory id: 'mailkeep tenant show'"),
+    (
+        53_003,
+        "a Conditional Access policy blocks this address",
+        "Add this machine's egress address to the policy's locations",
+    ),
+    (70_011, "the scope is not valid", "Check Graph's address: 'mailkeep tenant show'"),
+];
+
+#[derive(Deserialize)]
+struct EntraError {
+    #[serde(default)]
+    error: String,
+    #[serde(default)]
+    error_description: String,
+    #[serde(default)]
+    error_codes: Vec<u32>,
+}
+
+#[derive(Deserialize)]
+struct GraphBody {
+    error: GraphError,
+}
+
+#[derive(Deserialize, Default)]
+struct GraphError {
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    message: String,
+}
+
+/// The error for a refused token request, and Entra's code for the receipt.
+pub(super) fn of_token(config: &GraphConfig, status: u16, body: &[u8]) -> (u32, ExchangeError) {
+    let Ok(told) = serde_json::from_slice::<EntraError>(body) else {
+        let action = "asking for a token".to_owned();
+        let message = "the answer is not one of Entra ID".to_owned();
+        let error = ExchangeError::Answer { action, status, code: String::new(), message };
+        return (0, error);
+    };
+    let code = told.error_codes.first().copied().unwrap_or_default();
+    if status >= 500 {
+        let error = ExchangeError::Answer {
+            action: "asking for a token".into(),
+            status,
+            code: told.error,
+            message: first_line(&told.error_description),
+        };
+        return (code, error);
+    }
+    let known = ENTRA.iter().find(|(known, ..)| *known == code);
+    let meaning = known.map_or_else(
+        || first_line(&told.error_description),
+        |(_, meaning, _)| (*meaning).to_owned(),
+    );
+    let remedy = known.map_or("Look the code up in Entra ID's sign-in log", |(.., remedy)| *remedy);
+    let error = ExchangeError::TokenRefused {
+        tenant: config.tenant.clone(),
+        function: config.function,
+        code,
+        meaning,
+        remedy,
+    };
+    (code, error)
+}
+
+/// The error for a request that Graph refused for good.
+pub(super) fn of_graph(
+    config: &GraphConfig,
+    action: &str,
+    right: &'static str,
+    status: u16,
+    body: &[u8],
+) -> ExchangeError {
+    let told = serde_json::from_slice::<GraphBody>(body).map(|body| body.error).unwrap_or_default();
+    let action = action.to_owned();
+    match (status, told.code.as_str()) {
+        (410, _) | (_, "syncStateNotFound" | "SyncStateNotFound" | "resyncRequired") => {
+            ExchangeError::CursorExpired { action }
+        }
+        (404, _) => ExchangeError::NotFound { action },
+        (401 | 403, _) => ExchangeError::Forbidden {
+            tenant: config.tenant.clone(),
+            function: config.function,
+            action,
+            right,
+            message: first_line(&told.message),
+        },
+        _ => ExchangeError::Answer {
+            action,
+            status,
+            code: told.code,
+            message: first_line(&told.message),
+        },
+    }
+}
+
+/// The first line, of bounded length: the rest is trace ids.
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().chars().take(300).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> GraphConfig {
+        GraphConfig {
+            tenant: "acme".parse().unwrap(),
+            function: mailkeep_model::Function::Reader,
+            graph: "https://graph.example/v1.0".parse().unwrap(),
+            ca_pem: None,
+        }
+    }
+
+    #[test]
+    fn a_refused_certificate_says_what_to_do() {
+        let body = br#"{"error":"invalid_client","error_description":"AADSTS700027: x\r\nTrace ID: y","error_codes":[700027]}"#;
+        let (code, error) = of_token(&config(), 401, body);
+        assert_eq!(code, 700_027);
+        assert!(error.is_refusal() && !error.is_transient());
+        let text = error.to_string();
+        assert!(text.contains("acme") && text.contains("700027") && text.contains("Register"));
+        assert!(!text.contains("Trace"));
+    }
+
+    #[test]
+    fn a_proxy_page_in_place_of_an_answer_is_not_called_a_refusal() {
+        let (_, error) = of_token(&config(), 502, b"<html>Bad gateway</html>");
+        assert!(!error.is_refusal() && error.is_transient());
+    }
+
+    #[test]
+    fn a_missing_right_is_named() {
+        let body = br#"{"error":{"code":"ErrorAccessDenied","message":"Access is denied."}}"#;
+        let text = of_graph(&config(), "reading mail", "Mail.Read", 403, body).to_string();
+        assert!(text.contains("Mail.Read"), "{text}");
+    }
+}

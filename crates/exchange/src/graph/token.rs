@@ -1,0 +1,212 @@
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use data_encoding::BASE64URL_NOPAD;
+use mailkeep_identity::{ReceiptError, uti};
+use mailkeep_model::Secret;
+use reqwest::header::HeaderValue;
+use serde::Deserialize;
+use time::OffsetDateTime;
+use tokio::sync::Mutex;
+use url::Url;
+use uuid::Uuid;
+
+use super::{
+    client::{Access, GraphConfig, Patience, root_cause, unreachable},
+    refusal,
+};
+use crate::{ExchangeError, usage::Counters};
+
+/// A token is renewed this long before it ends, so that a request sent with it arrives in time
+/// whatever the clocks say.
+const RENEW_BEFORE: Duration = Duration::from_secs(5 * 60);
+/// Tries of one token request when the network or the server fails.
+const MAX_FAULTS: u32 = 4;
+
+/// The access token of one tenant and function: one at a time, asked for by one task while the
+/// others wait for it.
+pub(super) struct Tokens {
+    config: GraphConfig,
+    http: reqwest::Client,
+    access: Access,
+    usage: Counters,
+    current: Mutex<Option<Token>>,
+}
+
+#[derive(Clone)]
+pub(super) struct Token {
+    header: HeaderValue,
+    /// Tells tokens apart without looking at the secret.
+    serial: Uuid,
+    renew_at: Instant,
+    rights: Option<Arc<[String]>>,
+}
+
+impl Token {
+    /// The value of the `Authorization` header, marked sensitive.
+    pub(super) fn header(&self) -> HeaderValue {
+        self.header.clone()
+    }
+
+    /// The application permissions in it, where they can be read.
+    pub(super) fn rights(&self) -> Option<&[String]> {
+        self.rights.as_deref()
+    }
+}
+
+#[derive(Deserialize)]
+struct Granted {
+    access_token: String,
+    expires_in: u64,
+}
+
+impl Tokens {
+    pub(super) fn new(
+        config: &GraphConfig,
+        http: reqwest::Client,
+        access: Access,
+        usage: Counters,
+    ) -> Self {
+        Self { config: config.clone(), http, access, usage, current: Mutex::default() }
+    }
+
+    /// A token that is valid for a while.
+    pub(super) async fn token(&self) -> Result<Token, ExchangeError> {
+        let mut current = self.current.lock().await;
+        if let Some(token) = &*current
+            && token.renew_at > Instant::now()
+        {
+            return Ok(token.clone());
+        }
+        let token = self.ask().await?;
+        *current = Some(token.clone());
+        Ok(token)
+    }
+
+    /// The provider no longer takes this token; the next caller asks for another, unless one was
+    /// fetched meanwhile.
+    pub(super) async fn forget(&self, token: &Token) {
+        let mut current = self.current.lock().await;
+        if current.as_ref().is_some_and(|now| now.serial == token.serial) {
+            *current = None;
+        }
+    }
+
+    async fn ask(&self) -> Result<Token, ExchangeError> {
+        let mut patience = Patience::default();
+        loop {
+            match self.ask_once().await {
+                Err(error) if error.is_transient() => {
+                    let Some(wait) = patience.fault(MAX_FAULTS) else { return Err(error) };
+                    self.usage.add_retried();
+                    tokio::time::sleep(wait).await;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    async fn ask_once(&self) -> Result<Token, ExchangeError> {
+        let Access { signer, receipts, job } = &self.access;
+        let (tenant, function) = (&self.config.tenant, self.config.function);
+        let signed = signer.sign_assertion(job, tenant, function).await?;
+        let endpoint =
+            Url::parse(&signed.token_endpoint).map_err(|error| ExchangeError::Configuration {
+                tenant: tenant.clone(),
+                reason: format!("the token endpoint in the signer's registry: {error}"),
+            })?;
+        let request_id = Uuid::new_v4();
+        // The receipt stands before the request goes out: a token that we lost in a crash can then
+        // be told from one that a thief asked for.
+        record(|now| receipts.intend(now, request_id, job, tenant, function, &signed.jti))?;
+
+        self.usage.add_request();
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_id", signed.client_id.as_str()),
+            ("scope", &self.scope()),
+            ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+            ("client_assertion", signed.assertion.expose()),
+        ];
+        let response = self
+            .http
+            .post(endpoint.clone())
+            .header("client-request-id", request_id.to_string())
+            .header("return-client-request-id", "true")
+            .form(&form)
+            .send()
+            .await
+            .map_err(|error| unreachable(&self.config, &endpoint, &error))?;
+        let status = response.status();
+        let server_id = response
+            .headers()
+            .get("x-ms-request-id")
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned);
+        let body = response
+            .bytes()
+            .await
+            .map_err(|error| ExchangeError::protocol("asking for a token", root_cause(&error)))?;
+        if !status.is_success() {
+            let (code, error) = refusal::of_token(&self.config, status.as_u16(), &body);
+            record(|now| receipts.refused(now, request_id, &format!("AADSTS{code}")))?;
+            return Err(error);
+        }
+        let granted: Granted = serde_json::from_slice(&body)
+            .map_err(|error| ExchangeError::protocol("asking for a token", error))?;
+        let access_token = Secret::new(granted.access_token);
+        let lifetime = Duration::from_secs(granted.expires_in);
+        let uti = uti::peek(access_token.expose());
+        record(|now| {
+            let expires = now + lifetime;
+            receipts.received(now, request_id, server_id.as_deref(), uti.as_deref(), expires)
+        })?;
+
+        let rights = rights_of(access_token.expose());
+        let mut header = HeaderValue::try_from(format!("Bearer {}", access_token.expose()))
+            .map_err(|_| ExchangeError::protocol("asking for a token", "the token is not text"))?;
+        header.set_sensitive(true);
+        let usable = lifetime.saturating_sub(RENEW_BEFORE).max(lifetime / 2);
+        Ok(Token { header, serial: Uuid::new_v4(), renew_at: Instant::now() + usable, rights })
+    }
+
+    /// Everything that was granted, at the resource that Graph's address names.
+    fn scope(&self) -> String {
+        format!("{}/.default", self.config.graph.origin().ascii_serialization())
+    }
+}
+
+/// Writes a receipt. It waits for the disk; there is one token an hour and tenant.
+fn record(
+    write: impl FnOnce(OffsetDateTime) -> Result<(), ReceiptError>,
+) -> Result<(), ReceiptError> {
+    write(OffsetDateTime::now_utc())
+}
+
+/// The `roles` of a token that is a JWT. Graph's tokens are opaque by contract, so `None` is no
+/// error, and nothing but advice may depend on what this says.
+fn rights_of(token: &str) -> Option<Arc<[String]>> {
+    #[derive(Deserialize)]
+    struct Claims {
+        #[serde(default)]
+        roles: Vec<String>,
+    }
+    let payload = token.split('.').nth(1)?;
+    let claims = BASE64URL_NOPAD.decode(payload.as_bytes()).ok()?;
+    Some(serde_json::from_slice::<Claims>(&claims).ok()?.roles.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_opaque_token_has_no_readable_rights() {
+        assert_eq!(rights_of("EwB4A8l6BAAU"), None);
+        let payload = BASE64URL_NOPAD.encode(br#"{"roles":["Mail.Read"]}"#);
+        let rights = rights_of(&format!("x.{payload}.y"));
+        assert_eq!(rights.as_deref(), Some(["Mail.Read".to_owned()].as_slice()));
+    }
+}

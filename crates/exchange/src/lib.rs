@@ -1,0 +1,24 @@
+//! The mailbox providers: one trait, one implementation a provider.
+//!
+//! # Vocabulary
+//!
+//! - A [`Provider`] reads the mailboxes of one tenant, with the key of one function. All parts of
+//!   Mailkeep reach mail through this trait and through nothing else.
+//! - Its *changes* come in pages from a cursor; [`Content`] is the MIME of one message, streamed.
+//! - A *mailbox gate* bounds what is in flight for one application and mailbox, as the provider
+//!   counts it, and holds that mailbox's requests back when the provider asks for it.
+//! - [`Usage`] counts what was asked of the provider.
+//!
+//! Clocks, randomness (jitter) and network I/O are used here; nothing is kept on disk but the
+//! receipts of token requests, which `identity` writes.
+
+mod error;
+mod gate;
+mod graph;
+mod provider;
+mod usage;
+
+pub use error::ExchangeError;
+pub use graph::{Access, GraphConfig, GraphProvider, parse_folder_page, parse_item_page};
+pub use provider::{Content, Provider};
+pub use usage::Usage;
