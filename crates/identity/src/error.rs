@@ -1,0 +1,128 @@
+use std::{io, path::PathBuf, time::Duration};
+
+use mailkeep_model::TenantName;
+
+use crate::{KeyUse, SecretName};
+
+/// Why the signer's client did not get what it asked for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum IdentityError {
+    /// Nobody listens on the socket.
+    #[error("no signer answers at {}: start it with `mailkeep signer` ({source})", socket.display())]
+    NotRunning {
+        /// Where it should listen.
+        socket: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The system does not let this process reach the socket.
+    #[error(
+        "this user may not talk to the signer at {}: run as the signer's user, or list this user in its configuration",
+        socket.display()
+    )]
+    NotPermitted {
+        /// The signer's socket.
+        socket: PathBuf,
+    },
+    /// There is no key for this tenant and function.
+    #[error("{key_use}: no key; create one with `mailkeep tenant add`")]
+    NoKey {
+        /// Which.
+        key_use: KeyUse,
+    },
+    /// The key is not bound to an application.
+    #[error("{key_use}: the key is not bound to an application; finish `mailkeep tenant add`")]
+    NotBound {
+        /// Which.
+        key_use: KeyUse,
+    },
+    /// There is no secret of this name.
+    #[error("tenant '{tenant}': no secret '{name}'")]
+    NoSecret {
+        /// Whose.
+        tenant: TenantName,
+        /// Which.
+        name: SecretName,
+    },
+    /// The signer signs no more for this tenant and function just now.
+    #[error("{key_use}: the signer's rate limit is reached; next in {} s", retry_after.as_secs_f64().ceil())]
+    RateLimited {
+        /// Which.
+        key_use: KeyUse,
+        /// When the next signature may be had.
+        retry_after: Duration,
+    },
+    /// A rule of the signer's forbids it.
+    #[error("{subject}: the signer refused: {reason}")]
+    Refused {
+        /// Tenant and function, or secret.
+        subject: String,
+        /// The rule, in words.
+        reason: String,
+    },
+    /// The signer cannot use its sealed file of this tenant and function, or secret.
+    #[error(
+        "{subject}: the signer's sealed file cannot be used: {what}; restore it from a backup of the signer's directory"
+    )]
+    Damaged {
+        /// Tenant and function, or secret.
+        subject: String,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The signer cannot write its ledger, and signs nothing without it.
+    #[error("{subject}: the signer cannot write its ledger, and signs nothing without: {what}")]
+    LedgerUnavailable {
+        /// What was asked for.
+        subject: String,
+        /// What stands in the way.
+        what: String,
+    },
+    /// The two sides do not understand each other.
+    #[error(
+        "{subject}: the signer and this process do not understand each other: {what}; are they of one version?"
+    )]
+    Protocol {
+        /// What was asked for.
+        subject: String,
+        /// In what.
+        what: String,
+    },
+    /// The connection broke, or the signer did not answer in time.
+    #[error("{subject}: the connection to the signer failed: {source}")]
+    Connection {
+        /// What was asked for.
+        subject: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The signer failed.
+    #[error("{subject}: the signer failed: {what}")]
+    Signer {
+        /// What was asked for.
+        subject: String,
+        /// At what.
+        what: String,
+    },
+}
+
+impl IdentityError {
+    /// Whether the same request may succeed later without anybody changing the set-up.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::NotRunning { .. }
+            | Self::RateLimited { .. }
+            | Self::LedgerUnavailable { .. }
+            | Self::Connection { .. }
+            | Self::Signer { .. } => true,
+            Self::NotPermitted { .. }
+            | Self::NoKey { .. }
+            | Self::NotBound { .. }
+            | Self::NoSecret { .. }
+            | Self::Refused { .. }
+            | Self::Damaged { .. }
+            | Self::Protocol { .. } => false,
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! The signer's ledger: what it did, in order, written before it answered.
+//!
+//! A file of lines; each is a record with a number, a time, what happened, the hash of the record
+//! before, and its own hash. The hash is SHA-256 over `mailkeep-ledger-1`, a line feed, and the
+//! bytes of the line in front of `,"hash":`. Anybody can check it with [`verify`]; only a
+//! [`Checkpoint`] kept elsewhere shows that records were cut off at the end, or that the whole file
+//! was written anew.
+
+use std::io::BufRead;
+
+use mailkeep_model::{Function, TenantName};
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use crate::{
+    CallerLabel, Checkpoint, CheckpointError, CheckpointKey, JobId, LineError, SecretName,
+    chain::{self, Event, Fault, FaultKind, Head, Record, Summary},
+};
+
+/// A record of the ledger.
+pub type LedgerRecord = Record<LedgerEvent>;
+
+/// What the ledger as a whole comes to.
+pub type LedgerSummary = Summary;
+
+/// Where the ledger is not what the signer wrote.
+pub type LedgerFault = Fault;
+
+/// Who asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Requester {
+    /// What it calls itself; not proven.
+    pub caller: CallerLabel,
+    /// The job that it names; not proven. `None` where the request has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<JobId>,
+    /// Its user, from the kernel.
+    pub uid: u32,
+    /// Its process, from the kernel, where that tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<i32>,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum LedgerEvent {
+    /// The ledger begins.
+    Begun {
+        /// Public key of its checkpoints ([`CheckpointKey`]).
+        checkpoint_key: String,
+    },
+    /// The signer started.
+    Started {
+        /// Its process.
+        pid: u32,
+        /// Its version.
+        version: String,
+    },
+    /// The signer stopped in good order.
+    Stopped,
+    /// At the start, a piece of a record was found at the end, and put aside.
+    Torn {
+        /// How long the piece is.
+        bytes: u64,
+        /// SHA-256 over it, hexadecimal.
+        sha256: String,
+        /// The file that holds it now, beside the ledger.
+        kept_as: String,
+    },
+    /// A key and its certificate were made.
+    KeyCreated {
+        /// Whose.
+        tenant: TenantName,
+        /// What for.
+        function: Function,
+        /// Its name.
+        key_id: String,
+        /// SHA-256 over the certificate, hexadecimal, upper case.
+        thumbprint: String,
+        /// Valid from.
+        #[serde(with = "time::serde::rfc3339")]
+        not_before: OffsetDateTime,
+        /// Valid until.
+        #[serde(with = "time::serde::rfc3339")]
+        not_after: OffsetDateTime,
+        /// Who asked.
+        by: Requester,
+    },
+    /// A key was bound to an application.
+    Bound {
+        /// Whose.
+        tenant: TenantName,
+        /// What for.
+        function: Function,
+        /// The key.
+        key_id: String,
+        /// The application.
+        client_id: String,
+        /// Where it gets its tokens.
+        token_endpoint: String,
+        /// Who asked.
+        by: Requester,
+    },
+    /// An assertion is about to be signed.
+    AssertionSigned {
+        /// Whose.
+        tenant: TenantName,
+        /// What for.
+        function: Function,
+        /// The assertion's unique id.
+        jti: String,
+        /// The key.
+        key_id: String,
+        /// The application.
+        client_id: String,
+        /// The assertion's audience: the token endpoint.
+        audience: String,
+        /// When the assertion stops being good.
+        #[serde(with = "time::serde::rfc3339")]
+        expires: OffsetDateTime,
+        /// Who asked.
+        by: Requester,
+    },
+    /// A request was refused.
+    Refused {
+        /// What was asked for.
+        operation: String,
+        /// Whose.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tenant: Option<TenantName>,
+        /// What for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        function: Option<Function>,
+        /// Why.
+        reason: String,
+        /// How many more of the same kind were refused since the last such record, and not
+        /// recorded one by one.
+        #[serde(default)]
+        unrecorded: u64,
+        /// Who asked; `None` for a connection that was closed before it said anything.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Requester>,
+        /// The user that the kernel tells.
+        uid: u32,
+    },
+    /// A secret was made.
+    SecretCreated {
+        /// Whose.
+        tenant: TenantName,
+        /// Its name.
+        name: SecretName,
+        /// Who asked.
+        by: Requester,
+    },
+    /// A secret is about to be handed out.
+    SecretReleased {
+        /// Whose.
+        tenant: TenantName,
+        /// Its name.
+        name: SecretName,
+        /// Who asked.
+        by: Requester,
+    },
+    /// A key is about to be destroyed.
+    KeyRetired {
+        /// Whose.
+        tenant: TenantName,
+        /// What for.
+        function: Function,
+        /// The key; `None` when its file was damaged.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key_id: Option<String>,
+        /// Who asked.
+        by: Requester,
+    },
+    /// An event of a later version.
+    #[serde(other)]
+    Other,
+}
+
+impl Event for LedgerEvent {
+    const DOMAIN: &'static str = "mailkeep-ledger-1";
+}
+
+/// The line, with its line feed, of the record that follows `head`, and the head after it.
+///
+/// # Errors
+/// [`LineError::TooLong`].
+pub fn encode(
+    head: &Head,
+    time: OffsetDateTime,
+    event: &LedgerEvent,
+) -> Result<(Vec<u8>, Head), LineError> {
+    chain::encode_line(head, time, event)
+}
+
+/// Reads one line, without its line feed, and checks its own hash.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn parse(line: &[u8]) -> Result<LedgerRecord, LineError> {
+    chain::parse_line(line)
+}
+
+/// Checks a whole ledger: every record is as it was written, none is missing, moved, repeated or
+/// replaced. Memory does not grow with the ledger.
+///
+/// # Errors
+/// The first place that is not as the signer wrote it.
+pub fn verify(reader: impl BufRead) -> Result<LedgerSummary, LedgerFault> {
+    verify_each(reader, |_| ())
+}
+
+/// [`verify`], and hands out every good record on the way.
+///
+/// # Errors
+/// The first place that is not as the signer wrote it; records in front of it were handed out.
+pub fn verify_each(
+    reader: impl BufRead,
+    mut each: impl FnMut(&LedgerRecord),
+) -> Result<LedgerSummary, LedgerFault> {
+    chain::verify(reader, |record| {
+        each(record);
+        Ok(())
+    })
+}
+
+/// Why a ledger does not stand before its checkpoints.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WitnessError {
+    /// A checkpoint is not the signer's.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The ledger is not what the signer wrote.
+    #[error(transparent)]
+    Ledger(#[from] LedgerFault),
+}
+
+/// [`verify`], and holds the ledger against checkpoints that were kept elsewhere: finds records
+/// that were cut off at the end, and a ledger that was written anew.
+///
+/// # Errors
+/// A checkpoint with a wrong signature, or the first place that is not as the signer wrote it.
+pub fn verify_witnessed(
+    reader: impl BufRead,
+    key: &CheckpointKey,
+    checkpoints: &[Checkpoint],
+    mut each: impl FnMut(&LedgerRecord),
+) -> Result<LedgerSummary, WitnessError> {
+    for checkpoint in checkpoints {
+        key.verify(checkpoint)?;
+    }
+    let mut witnessed: Vec<Head> = checkpoints.iter().map(|c| c.head).collect();
+    witnessed.sort_unstable_by_key(|head| head.seq);
+    let mut left = witnessed.as_slice();
+    let summary = chain::verify(reader, |record: &LedgerRecord| {
+        while let Some((head, rest)) = left.split_first()
+            && head.seq == record.seq
+        {
+            if head.hash != record.hash {
+                return Err(FaultKind::NotAsWitnessed);
+            }
+            left = rest;
+        }
+        each(record);
+        Ok(())
+    })?;
+    if let Some(head) = left.last() {
+        let expected = summary.head.seq + 1;
+        let kind = FaultKind::Truncated { witnessed: head.seq };
+        return Err(Fault { line: expected, offset: summary.bytes, expected, kind }.into());
+    }
+    Ok(summary)
+}

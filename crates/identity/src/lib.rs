@@ -1,0 +1,43 @@
+//! The protocol with the signer, its client, and the ledger.
+//!
+//! # Vocabulary
+//!
+//! - The *signer* is a process of its own that holds every private key. This crate is all that
+//!   the other processes know of it; no private key can be expressed here.
+//! - A *credential* is a key and its certificate. It serves one tenant and one [`Function`]
+//!   (a [`KeyUse`]), is *bound* to one application (client id) and one token endpoint, and is
+//!   never handed out: [`SignerClient`] asks for signatures.
+//! - An *assertion* is the JSON Web Token that proves to the provider that we hold the key
+//!   (RFC 7523, `private_key_jwt`); see [`assertion`].
+//! - The [`ledger`] is the signer's chain of records: each names the hash of the one before it.
+//!   It is written before the signer answers. A *checkpoint* is a signed statement of where the
+//!   ledger stands.
+//! - A *receipt* is a worker's record of what it did with an assertion ([`ReceiptLog`]): another
+//!   chain, which the workers write themselves and which is trusted no further than they are.
+//! - `uti` is the provider's identifier of a token, and joins our receipts with its logs ([`uti`]).
+//!
+//! Everything in here is pure, but for [`SignerClient`] and [`ReceiptLog`].
+//!
+//! [`Function`]: mailkeep_model::Function
+
+pub mod assertion;
+mod chain;
+mod checkpoint;
+mod client;
+mod error;
+pub mod ledger;
+mod names;
+pub mod protocol;
+mod receipts;
+pub mod uti;
+
+pub use chain::{Fault, FaultKind, Hash, Head, LineError, MAX_LINE, Record, Summary, Torn};
+pub use checkpoint::{Checkpoint, CheckpointError, CheckpointKey};
+pub use client::SignerClient;
+pub use error::IdentityError;
+pub use names::{CallerLabel, InvalidName, JobId, KeyUse, SecretName};
+pub use protocol::{
+    Binding, CertificateInfo, CredentialInfo, CredentialState, SealingInfo, SealingKind,
+    SignedAssertion, SignerStatus,
+};
+pub use receipts::{ReceiptError, ReceiptEvent, ReceiptLog, verify as verify_receipts};

@@ -1,0 +1,334 @@
+use mailkeep_model::{Function, Secret, TenantName};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use time::OffsetDateTime;
+
+use crate::{CallerLabel, Checkpoint, Head, JobId, KeyUse, SecretName};
+
+/// The version of the protocol that this code speaks.
+pub const VERSION: u16 = 1;
+
+/// What a caller sends.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RequestFrame {
+    /// Version of the protocol.
+    pub v: u16,
+    /// What the caller calls itself.
+    pub caller: CallerLabel,
+    /// What it asks for.
+    pub request: Request,
+}
+
+/// What a caller may ask for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "snake_case")]
+pub enum Request {
+    /// Sign a client assertion. Answer: [`Response::Assertion`].
+    SignAssertion {
+        /// The job that needs it.
+        job: JobId,
+        /// Whose key.
+        tenant: TenantName,
+        /// Which key.
+        function: Function,
+    },
+    /// Make a key and a self-signed certificate, unless there is a valid one. Answer:
+    /// [`Response::Certificate`].
+    CreateKey {
+        /// The job that needs it.
+        job: JobId,
+        /// Whose key.
+        tenant: TenantName,
+        /// What for.
+        function: Function,
+    },
+    /// Bind the key to an application and a token endpoint, once for the key's life. Answer:
+    /// [`Response::Done`].
+    Bind {
+        /// The job that needs it.
+        job: JobId,
+        /// Whose key.
+        tenant: TenantName,
+        /// Which key.
+        function: Function,
+        /// The application, and where it gets its tokens.
+        binding: Binding,
+    },
+    /// List credentials, a page at a time, ordered by tenant and function. Answer:
+    /// [`Response::Credentials`].
+    Credentials {
+        /// Only this tenant's.
+        tenant: Option<TenantName>,
+        /// Only those behind this one, which ended the page before.
+        after: Option<KeyUse>,
+    },
+    /// Make a random secret, unless there is one of that name. Answer: [`Response::Done`].
+    CreateSecret {
+        /// The job that needs it.
+        job: JobId,
+        /// Whose secret.
+        tenant: TenantName,
+        /// Its name.
+        name: SecretName,
+    },
+    /// Hand out a secret. Answer: [`Response::Secret`].
+    ReleaseSecret {
+        /// The job that needs it.
+        job: JobId,
+        /// Whose secret.
+        tenant: TenantName,
+        /// Its name.
+        name: SecretName,
+    },
+    /// Destroy the keys of a tenant, with their bindings. Its secrets stay: mail is read with
+    /// them. Answer: [`Response::Retired`].
+    Retire {
+        /// The job that asks.
+        job: JobId,
+        /// Whose keys.
+        tenant: TenantName,
+    },
+    /// How the signer is. Answer: [`Response::Status`].
+    Status,
+    /// A signed statement of where the ledger stands. Answer: [`Response::Checkpoint`].
+    Checkpoint,
+}
+
+/// What the signer answers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ResponseFrame {
+    /// Version of the protocol.
+    pub v: u16,
+    /// The answer.
+    pub response: Response,
+}
+
+/// The signer's answer to a request.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case")]
+pub enum Response {
+    /// A signed assertion.
+    Assertion(SignedAssertion),
+    /// The certificate of a key.
+    Certificate(CertificateInfo),
+    /// A page of credentials.
+    Credentials {
+        /// The credentials.
+        items: Vec<CredentialInfo>,
+        /// Whether the next page has any.
+        more: bool,
+    },
+    /// A secret.
+    Secret {
+        /// The secret itself.
+        secret: WireSecret,
+    },
+    /// Keys are destroyed.
+    Retired {
+        /// How many.
+        keys: u64,
+    },
+    /// How the signer is.
+    Status(SignerStatus),
+    /// Where the ledger stands.
+    Checkpoint(Checkpoint),
+    /// Done; there is nothing to tell.
+    Done,
+    /// Not done.
+    Failed(Failure),
+}
+
+/// Why the signer did not do what it was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "why", rename_all = "snake_case")]
+pub enum Failure {
+    /// There is no key for that tenant and function.
+    NoKey,
+    /// The key is not bound to an application yet.
+    NotBound,
+    /// There is no secret of that name.
+    NoSecret,
+    /// Too many signatures for that tenant and function.
+    RateLimited {
+        /// When the next one may be had, in milliseconds.
+        retry_after_ms: u64,
+    },
+    /// A rule of the signer's forbids it.
+    Refused {
+        /// Which, in words.
+        reason: String,
+    },
+    /// The sealed file of that tenant and function (or secret) cannot be used; others are served.
+    Damaged {
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The ledger cannot be written; without a record nothing is signed or handed out.
+    LedgerUnavailable {
+        /// What stands in the way.
+        what: String,
+    },
+    /// The request cannot be read.
+    Malformed {
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The signer does not speak the caller's version.
+    Version {
+        /// The version that it speaks.
+        speaks: u16,
+    },
+    /// The signer failed.
+    Internal {
+        /// At what.
+        what: String,
+    },
+}
+
+/// A client assertion, ready to be sent to the token endpoint that it was made for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SignedAssertion {
+    /// The assertion itself (`client_assertion`). Whoever has it can get one token with it.
+    #[serde(with = "secret_text")]
+    pub assertion: Secret,
+    /// The application's client id (`client_id`).
+    pub client_id: String,
+    /// Where to send it.
+    pub token_endpoint: String,
+    /// Its unique id, as the ledger has it; belongs into the receipt.
+    pub jti: String,
+    /// The key that signed it.
+    pub key_id: String,
+    /// When it stops being good.
+    #[serde(with = "time::serde::rfc3339")]
+    pub expires: OffsetDateTime,
+}
+
+/// The public half of a credential.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertificateInfo {
+    /// Our name for the key (a UUID), to be registered as the credential's `keyId`.
+    pub key_id: String,
+    /// SHA-256 over the certificate's DER, 64 hexadecimal digits, upper case.
+    pub thumbprint_sha256: String,
+    /// The certificate (RFC 7468).
+    pub certificate_pem: String,
+    /// Valid from.
+    #[serde(with = "time::serde::rfc3339")]
+    pub not_before: OffsetDateTime,
+    /// Valid until.
+    #[serde(with = "time::serde::rfc3339")]
+    pub not_after: OffsetDateTime,
+}
+
+/// What a key may sign for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Binding {
+    /// The application's client id, a GUID.
+    pub client_id: String,
+    /// The token endpoint (the assertion's audience), an `https` URL.
+    pub token_endpoint: String,
+}
+
+/// One credential of the signer's registry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CredentialInfo {
+    /// What it is for.
+    #[serde(flatten)]
+    pub key_use: KeyUse,
+    /// Whether it can be used.
+    pub state: CredentialState,
+    /// Its certificate, unless the sealed file is damaged.
+    pub certificate: Option<CertificateInfo>,
+    /// What it is bound to.
+    pub binding: Option<Binding>,
+}
+
+/// Whether a credential can be used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum CredentialState {
+    /// It signs.
+    Active,
+    /// Its key is there; it is not bound to an application yet.
+    Unbound,
+    /// Its certificate is not valid any more.
+    Expired,
+    /// It is bound to an application, or holds a key, that another one has too; neither signs.
+    Conflict {
+        /// With which.
+        with: KeyUse,
+    },
+    /// Its sealed file cannot be used.
+    Damaged {
+        /// What is wrong with it.
+        what: String,
+    },
+}
+
+/// How the signer is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignerStatus {
+    /// How the master key is protected.
+    pub sealing: SealingInfo,
+    /// The last record of the ledger.
+    pub ledger: Head,
+    /// The public key of the ledger's checkpoints ([`CheckpointKey`](crate::CheckpointKey)).
+    pub checkpoint_key: String,
+    /// The signer's process id.
+    pub pid: u32,
+    /// Number of credentials, usable or not.
+    pub credentials: u64,
+}
+
+/// How the key that opens all sealed files is protected.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SealingInfo {
+    /// By what.
+    pub kind: SealingKind,
+    /// What that does not protect from, when it is less than it looks; meant for people.
+    pub warning: Option<String>,
+}
+
+/// By what the master key is protected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SealingKind {
+    /// By a passphrase that is given at every start.
+    Passphrase,
+    /// By where the file with the age identity is kept.
+    IdentityFile,
+}
+
+/// A secret on its way through the socket. Prints as `[redacted]`.
+#[derive(Clone, Debug)]
+pub struct WireSecret(pub Secret);
+
+impl Serialize for WireSecret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        secret_text::serialize(&self.0, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for WireSecret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        secret_text::deserialize(deserializer).map(Self)
+    }
+}
+
+/// The only places where a secret is written out: the two ends of the socket.
+mod secret_text {
+    use super::{Deserialize, Deserializer, Secret, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        secret: &Secret,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(secret.expose())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Secret, D::Error> {
+        String::deserialize(deserializer).map(Secret::new)
+    }
+}

@@ -1,0 +1,22 @@
+//! What the signer and its callers say to each other over the Unix socket.
+//!
+//! A *frame* is a length (32 bits, big endian, at most [`MAX_FRAME`]) and that many bytes of JSON:
+//! a [`RequestFrame`] one way, a [`ResponseFrame`] the other. A connection carries any number of
+//! requests, one after another; each gets one response. Both frames name the version of the
+//! protocol; a signer that does not speak it says so and what it does speak.
+//!
+//! What cannot be asked: a client id, an audience, a lifetime, a text to sign. Those come from the
+//! signer's own registry.
+
+mod frame;
+mod message;
+
+pub use frame::{
+    FrameError, MAX_FRAME, Split, decode_request, decode_response, encode, read_frame, split_frame,
+    write_frame,
+};
+pub use message::{
+    Binding, CertificateInfo, CredentialInfo, CredentialState, Failure, Request, RequestFrame,
+    Response, ResponseFrame, SealingInfo, SealingKind, SignedAssertion, SignerStatus, VERSION,
+    WireSecret,
+};

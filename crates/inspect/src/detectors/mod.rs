@@ -1,0 +1,20 @@
+//! The detectors. Adding one is adding its row to [`DETECTORS`] and its weights to `verdict.rs`.
+
+mod link_text;
+mod payment_card;
+
+use mailkeep_model::Category;
+
+use crate::{Context, findings::Findings, message::MessageView};
+
+/// A detector: a name, what it looks at, and a pure function from the view to findings.
+pub(crate) struct Detector {
+    /// Stable: stored with findings and named in policies.
+    pub(crate) name: &'static str,
+    pub(crate) category: Category,
+    pub(crate) run: fn(&MessageView, &Context<'_>, &mut Findings),
+}
+
+/// All detectors, in the order in which they run.
+pub(crate) static DETECTORS: &[Detector] =
+    &[link_text::MISMATCH, link_text::USER_INFO, payment_card::PAYMENT_CARD];

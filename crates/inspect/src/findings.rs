@@ -1,0 +1,110 @@
+use std::ops::Range;
+
+use mailkeep_model::{Finding, Severity};
+
+use crate::{detectors::Detector, message::MessageView};
+
+/// Collects what detectors find, in bytes of the fields; code points come at the end, in one pass
+/// over each field.
+pub(crate) struct Findings {
+    detector: Option<&'static Detector>,
+    raw: Vec<Raw>,
+    limit: usize,
+    overflow: bool,
+}
+
+struct Raw {
+    detector: &'static Detector,
+    field: usize,
+    place: Range<usize>,
+    entity: String,
+    severity: Severity,
+    evidence: String,
+}
+
+impl Findings {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { detector: None, raw: Vec::new(), limit, overflow: false }
+    }
+
+    /// Names the detector that reports from now on.
+    pub(crate) fn begin(&mut self, detector: &'static Detector) {
+        self.detector = Some(detector);
+    }
+
+    /// Adds a finding. `field` is the field's index in the view, `place` bytes of its source.
+    pub(crate) fn add(
+        &mut self,
+        field: usize,
+        place: Range<usize>,
+        severity: Severity,
+        entity: String,
+        evidence: String,
+    ) {
+        let Some(detector) = self.detector else { return };
+        if self.raw.len() >= self.limit {
+            self.overflow = true;
+            return;
+        }
+        self.raw.push(Raw { detector, field, place, entity, severity, evidence });
+    }
+
+    /// Whether there were more findings than the limit. A detector may stop looking then.
+    pub(crate) fn overflow(&self) -> bool {
+        self.overflow
+    }
+
+    /// The findings in order of field, place and detector.
+    pub(crate) fn finish(mut self, view: &MessageView) -> Vec<Finding> {
+        self.raw.sort_by(|a, b| {
+            (a.field, a.place.start, a.place.end, a.detector.name, &a.entity).cmp(&(
+                b.field,
+                b.place.start,
+                b.place.end,
+                b.detector.name,
+                &b.entity,
+            ))
+        });
+        let mut counter = CodePoints::default();
+        self.raw
+            .into_iter()
+            .filter_map(|raw| {
+                let field = view.fields.get(raw.field)?;
+                let start = counter.at(raw.field, &field.source, raw.place.start);
+                // A copy, so that the next finding may begin before this one ends.
+                let end = counter.clone().at(raw.field, &field.source, raw.place.end);
+                Some(Finding {
+                    detector: raw.detector.name.to_owned(),
+                    category: raw.detector.category,
+                    entity: raw.entity,
+                    severity: raw.severity,
+                    field: field.name.clone(),
+                    start,
+                    end,
+                    evidence: raw.evidence,
+                })
+            })
+            .collect()
+    }
+}
+
+/// Counts code points forward only, so that many findings cost one pass over the text.
+#[derive(Clone, Default)]
+struct CodePoints {
+    field: usize,
+    byte: usize,
+    count: usize,
+}
+
+impl CodePoints {
+    fn at(&mut self, field: usize, source: &str, byte: usize) -> usize {
+        if field != self.field || byte < self.byte {
+            *self = Self { field, ..Self::default() };
+        }
+        let between = source.as_bytes().get(self.byte..byte).unwrap_or_default();
+        // Every byte but the continuation bytes of UTF-8 (10xxxxxx) begins a code point.
+        self.count += between.iter().filter(|&&b| b & 0xC0 != 0x80).count();
+        self.byte = byte;
+        self.count
+    }
+}

@@ -1,0 +1,56 @@
+use mailkeep_model::Verdict;
+
+use crate::{
+    Context,
+    detectors::DETECTORS,
+    findings::Findings,
+    message::{MessageView, view_attachment, view_message, view_text},
+    verdict,
+};
+
+/// The outcome of inspecting one message.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    /// The `Message-ID` header with its angle brackets, as it stands in the message.
+    pub message_id: Option<String>,
+    /// What the findings come to.
+    pub verdict: Verdict,
+}
+
+/// Inspects a message (RFC 5322 with MIME). Anything is taken: what does not parse as a message
+/// is inspected as the text that it is.
+pub fn inspect(bytes: &[u8], context: &Context<'_>) -> Report {
+    run(view_message(bytes, bytes.len() as u64, &context.limits), context)
+}
+
+/// Inspects the beginning of a message of `whole_size` bytes, for a caller that does not hold all
+/// of a large one in memory. The verdict names what was not inspected.
+pub fn inspect_prefix(prefix: &[u8], whole_size: u64, context: &Context<'_>) -> Report {
+    run(view_message(prefix, whole_size.max(prefix.len() as u64), &context.limits), context)
+}
+
+/// Inspects plain text; its field is called `text`.
+pub fn inspect_text(text: &str, context: &Context<'_>) -> Verdict {
+    run(view_text(text, &context.limits), context).verdict
+}
+
+/// Inspects a file that is not a message as if it were the only attachment of one
+/// (`attachment[0].text`). `name` is the file's name without its folder; its ending tells text,
+/// CSV and HTML, which are what this version reads.
+pub fn inspect_attachment(name: &str, bytes: &[u8], context: &Context<'_>) -> Verdict {
+    run(view_attachment(name, bytes, &context.limits), context).verdict
+}
+
+fn run(mut view: MessageView, context: &Context<'_>) -> Report {
+    let mut findings = Findings::new(context.limits.findings);
+    for detector in DETECTORS {
+        findings.begin(detector);
+        (detector.run)(&view, context, &mut findings);
+    }
+    if findings.overflow() {
+        let limit = context.limits.findings;
+        view.not_inspected.push(format!("more than {limit} findings: the rest was not inspected"));
+    }
+    let findings = findings.finish(&view);
+    Report { message_id: view.message_id, verdict: verdict::combine(findings, view.not_inspected) }
+}

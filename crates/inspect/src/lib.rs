@@ -1,0 +1,61 @@
+//! Internal Email Protect: what is in a message, and what it comes to.
+//!
+//! # Vocabulary
+//!
+//! - [`inspect()`] reads one message (RFC 5322, MIME) and gives a [`Report`]: the message's id and
+//!   a [`Verdict`](mailkeep_model::Verdict). [`inspect_prefix`] does so for a message of which
+//!   only the beginning is at hand, [`inspect_text`] for plain text, [`inspect_attachment`] for a
+//!   file that is not a message.
+//! - A *message view* is the one parsed form of a message: its *fields* in the order in which
+//!   they occur. All detectors read it; none parses anything of MIME or HTML by itself.
+//! - A *field* is one decoded text with a name that a person can follow: `subject`, `body.text`,
+//!   `body.html`, `attachment[0].text` (the first attachment is number 0), and for a message in a
+//!   message `attachment[1].message.body.html`. `start` and `end` of a finding count code points
+//!   of that text as it stands in the message after transfer encoding and character set are
+//!   undone: line ends are kept as they are, and HTML is the HTML source.
+//! - The *readable* text of a field is what a person sees of it: of plain text all, of HTML the
+//!   text between the tags. Every place in it leads back to a place in the field.
+//! - A *detector* is a row of the table in `detectors/mod.rs`: a pure function from the view to
+//!   findings.
+//! - A [`Context`] is all that comes from outside: time, own domains, the key that masks
+//!   evidence, limits.
+//!
+//! # From findings to a verdict
+//!
+//! One table (`verdict.rs`) says what a finding weighs, by detector and severity, and which
+//! verdict it leads to when it stands alone:
+//!
+//! | detector | severity | weight | verdict |
+//! |---|---|---|---|
+//! | `link-text-mismatch` | low | 0.05 | clean |
+//! | `link-text-mismatch` | medium | 0.50 | suspicious |
+//! | `link-text-mismatch` | high | 0.80 | suspicious |
+//! | `link-user-info` | medium | 0.60 | suspicious |
+//! | `link-user-info` | high | 0.95 | malicious |
+//! | `payment-card` | low | 0.05 | clean |
+//! | `payment-card` | medium | 0.30 | sensitive |
+//! | `payment-card` | high | 0.50 | sensitive |
+//!
+//! The verdict is the worst that any finding leads to. The score is `1 - (1 - w1)(1 - w2)…` over
+//! the findings that differ in detector, entity or masked value, so that a number written twice
+//! or one link repeated fifty times counts once; findings of low severity together add no more
+//! than 0.2. Low findings alone leave a message clean: they are there for the reader and for
+//! later correlation.
+//!
+//! # Bounds
+//!
+//! Input is hostile. [`Limits`] bounds size, depth, parts, text, links and findings; what a limit
+//! cut off is named in [`Verdict::not_inspected`](mailkeep_model::Verdict::not_inspected), never
+//! passed over. Nothing in here reads a clock, a file, the network or a database.
+
+mod context;
+mod detectors;
+mod findings;
+mod hosts;
+mod inspect;
+pub mod mbox;
+mod message;
+mod verdict;
+
+pub use context::{Context, Limits, MaskKey};
+pub use inspect::{Report, inspect, inspect_attachment, inspect_prefix, inspect_text};

@@ -1,0 +1,177 @@
+use std::borrow::Cow;
+
+use mail_parser::{ContentType, HeaderValue, parsers::MessageStream};
+
+/// Bytes of one header's value that are parsed. Real ones with thousands of recipients are longer,
+/// but those are not among the headers read here.
+const VALUE_BYTES: usize = 16 << 10;
+
+/// Bytes of a message id; a line has no more (RFC 5322 section 2.1.1).
+const ID_BYTES: usize = 998;
+
+/// The headers of a message or part that inspection reads; of repeated ones the first, as mail
+/// clients do.
+#[derive(Default)]
+pub(super) struct Headers<'x> {
+    content_type: Option<&'x [u8]>,
+    disposition: Option<&'x [u8]>,
+    encoding: Option<&'x [u8]>,
+    subject: Option<&'x [u8]>,
+    message_id: Option<&'x [u8]>,
+}
+
+impl<'x> Headers<'x> {
+    /// Splits a message or part into its headers and its body (RFC 5322 section 2.1).
+    ///
+    /// Lenient as mail clients are: a leading mbox `From ` line and empty lines are passed over;
+    /// what does not begin with a header is all body.
+    pub(super) fn split(raw: &'x [u8]) -> (Self, &'x [u8]) {
+        let mut headers = Self::default();
+        let mut rest = raw;
+        let mut first = true;
+        while !rest.is_empty() {
+            let (field, after) = take_field(rest);
+            if field.trim_ascii().is_empty() {
+                // An empty line in front of all headers is an editor's accident in the top part
+                // of a file, and means "no headers" in a part; both read the same here.
+                return (headers, after);
+            }
+            match memchr::memchr(b':', field) {
+                Some(colon) if is_name(field[..colon].trim_ascii_end()) => {
+                    headers.keep(field[..colon].trim_ascii_end(), &field[colon + 1..]);
+                }
+                _ if first && field.starts_with(b"From ") => {}
+                _ if first => return (headers, raw),
+                _ => {} // a broken line among headers
+            }
+            first = false;
+            rest = after;
+        }
+        (headers, rest)
+    }
+
+    fn keep(&mut self, name: &[u8], value: &'x [u8]) {
+        const NAMES: [&[u8]; 5] = [
+            b"content-type",
+            b"content-disposition",
+            b"content-transfer-encoding",
+            b"subject",
+            b"message-id",
+        ];
+        let slot = match NAMES.iter().position(|known| name.eq_ignore_ascii_case(known)) {
+            Some(0) => &mut self.content_type,
+            Some(1) => &mut self.disposition,
+            Some(2) => &mut self.encoding,
+            Some(3) => &mut self.subject,
+            Some(4) => &mut self.message_id,
+            _ => return,
+        };
+        slot.get_or_insert(value);
+    }
+
+    pub(super) fn content_type(&self) -> Option<ContentType<'static>> {
+        parameters(self.content_type?)
+    }
+
+    pub(super) fn disposition(&self) -> Option<ContentType<'static>> {
+        parameters(self.disposition?)
+    }
+
+    /// `Content-Transfer-Encoding` in lower case, empty when there is none.
+    pub(super) fn encoding(&self) -> String {
+        let value = String::from_utf8_lossy(self.encoding.unwrap_or_default());
+        let token = value.trim().split([';', ' ', '\t', '\r', '\n', '(']).next();
+        token.unwrap_or_default().to_ascii_lowercase()
+    }
+
+    /// The subject, its encoded words decoded (RFC 2047).
+    pub(super) fn subject(&self) -> Option<String> {
+        let value = terminated(self.subject?);
+        match MessageStream::new(&value).parse_unstructured() {
+            HeaderValue::Text(text) => Some(text.into_owned()),
+            _ => None,
+        }
+    }
+
+    /// The message id with its angle brackets where it has them.
+    pub(super) fn message_id(&self) -> Option<String> {
+        let value = self.message_id?;
+        let value = String::from_utf8_lossy(&value[..value.len().min(ID_BYTES)]);
+        let value = value.trim();
+        let id = match (value.find('<'), value.find('>')) {
+            (Some(open), Some(close)) if open < close => &value[open..=close],
+            _ => value,
+        };
+        let id: String = id.chars().filter(|c| !c.is_whitespace() && !c.is_control()).collect();
+        (!id.is_empty()).then_some(id)
+    }
+}
+
+/// One header field with its folded lines, and what follows.
+fn take_field(raw: &[u8]) -> (&[u8], &[u8]) {
+    let mut end = 0;
+    for newline in memchr::memchr_iter(b'\n', raw) {
+        let line = &raw[end..newline];
+        end = newline + 1;
+        let empty = line.trim_ascii().is_empty();
+        if empty || !matches!(raw.get(end), Some(b' ' | b'\t')) {
+            return raw.split_at(end);
+        }
+    }
+    raw.split_at(raw.len())
+}
+
+/// Field names are printable ASCII without a colon (RFC 5322 section 2.2).
+fn is_name(name: &[u8]) -> bool {
+    !name.is_empty() && name.iter().all(u8::is_ascii_graphic)
+}
+
+fn parameters(value: &[u8]) -> Option<ContentType<'static>> {
+    match MessageStream::new(&terminated(value)).parse_content_type().into_owned() {
+        HeaderValue::ContentType(content_type) => Some(content_type),
+        _ => None,
+    }
+}
+
+/// The value as mail-parser wants it: with a line end, and of bounded length.
+fn terminated(value: &[u8]) -> Cow<'_, [u8]> {
+    match value.get(..VALUE_BYTES) {
+        None if value.ends_with(b"\n") => Cow::Borrowed(value),
+        None => Cow::Owned([value, b"\n"].concat()),
+        Some(beginning) => Cow::Owned([beginning, b"\n"].concat()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_are_found_whatever_the_file_begins_with() {
+        for raw in [
+            "Subject: a =?utf-8?q?b=C3=A9?=\r\n\r\nbody",
+            "From ann Mon Jan  1 10:00:00 2024\nX: y\nsubject :a\n =?utf-8?q?b=C3=A9?=\n\nbody",
+            "Subject: a =?utf-8?q?b=C3=A9?=\nbroken line\nSubject: second\n\nbody",
+        ] {
+            let (headers, body) = Headers::split(raw.as_bytes());
+            assert_eq!(headers.subject().as_deref(), Some("a bé"), "{raw:?}");
+            assert_eq!(body, b"body", "{raw:?}");
+        }
+    }
+
+    #[test]
+    fn text_without_headers_is_all_body() {
+        for raw in ["hello\nworld: x\n\nend", "no newline"] {
+            assert_eq!(Headers::split(raw.as_bytes()).1, raw.as_bytes());
+        }
+        assert_eq!(Headers::split(b"\nbody\n").1, b"body\n");
+    }
+
+    #[test]
+    fn the_message_id_keeps_its_brackets() {
+        let id = |raw: &str| Headers::split(raw.as_bytes()).0.message_id();
+        assert_eq!(id("Message-Id:\r\n <a@b>\r\n\r\n").as_deref(), Some("<a@b>"));
+        assert_eq!(id("Message-ID: bare@b\n\n").as_deref(), Some("bare@b"));
+        assert_eq!(id("Message-ID: \n\n"), None);
+    }
+}

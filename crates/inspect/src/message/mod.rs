@@ -1,0 +1,11 @@
+//! The one parsed view of a message that detectors read.
+
+mod decode;
+mod headers;
+mod html;
+mod mime;
+mod view;
+
+pub(crate) use html::Link;
+pub(crate) use mime::{view_attachment, view_message, view_text};
+pub(crate) use view::{Field, MessageView};

@@ -1,0 +1,63 @@
+use std::ops::Range;
+
+use super::html::{Link, Rendered};
+
+/// One parsed view of a message.
+#[derive(Debug, Default)]
+pub(crate) struct MessageView {
+    /// `Message-ID` with its angle brackets.
+    pub(crate) message_id: Option<String>,
+    /// All texts, in the order in which they occur.
+    pub(crate) fields: Vec<Field>,
+    /// Why a part was not inspected.
+    pub(crate) not_inspected: Vec<String>,
+}
+
+/// One decoded text of a message.
+#[derive(Debug)]
+pub(crate) struct Field {
+    /// `subject`, `body.html`, `attachment[0].text`, …
+    pub(crate) name: String,
+    /// The decoded text; findings point into it.
+    pub(crate) source: String,
+    /// What a person sees of it, when that is not the source itself.
+    rendered: Option<Rendered>,
+}
+
+impl Field {
+    pub(crate) fn plain(name: String, source: String) -> Self {
+        Self { name, source, rendered: None }
+    }
+
+    pub(crate) fn html(name: String, source: String, rendered: Rendered) -> Self {
+        Self { name, source, rendered: Some(rendered) }
+    }
+
+    /// What a person sees.
+    pub(crate) fn readable(&self) -> &str {
+        self.rendered.as_ref().map_or(&self.source, |rendered| &rendered.text)
+    }
+
+    /// Where in the source a piece of the readable text stands, in bytes.
+    pub(crate) fn place(&self, readable: Range<usize>) -> Range<usize> {
+        match &self.rendered {
+            Some(rendered) => rendered.place(readable),
+            None => readable,
+        }
+    }
+
+    /// The links of HTML, in order.
+    pub(crate) fn links(&self) -> &[Link] {
+        self.rendered.as_ref().map_or(&[], |rendered| &rendered.links)
+    }
+
+    /// The address that relative links are resolved against.
+    pub(crate) fn base(&self) -> Option<&str> {
+        self.rendered.as_ref()?.base.as_deref()
+    }
+
+    /// Whether links are marked up, so that their text and their target can differ.
+    pub(crate) fn is_html(&self) -> bool {
+        self.rendered.is_some()
+    }
+}

@@ -1,0 +1,118 @@
+use std::collections::BTreeMap;
+
+use mailkeep_model::{Finding, Severity, Verdict, VerdictKind};
+
+use Severity::{High, Low, Medium};
+
+/// What a finding weighs and which verdict it leads to when it stands alone. The same table is in
+/// the crate's documentation; a test holds the two together.
+const WEIGHTS: &[(&str, Severity, f64, VerdictKind)] = &[
+    ("link-text-mismatch", Low, 0.05, VerdictKind::Clean),
+    ("link-text-mismatch", Medium, 0.50, VerdictKind::Suspicious),
+    ("link-text-mismatch", High, 0.80, VerdictKind::Suspicious),
+    ("link-user-info", Medium, 0.60, VerdictKind::Suspicious),
+    ("link-user-info", High, 0.95, VerdictKind::Malicious),
+    ("payment-card", Low, 0.05, VerdictKind::Clean),
+    ("payment-card", Medium, 0.30, VerdictKind::Sensitive),
+    ("payment-card", High, 0.50, VerdictKind::Sensitive),
+];
+
+/// All findings of low severity together add no more than this.
+const LOW_CAP: f64 = 0.2;
+
+/// What the findings come to.
+pub(crate) fn combine(findings: Vec<Finding>, not_inspected: Vec<String>) -> Verdict {
+    let mut verdict = VerdictKind::Clean;
+    // Low ones and the others, each distinct thing with its greatest weight. Ordered, so that
+    // the product is the same on every machine.
+    let mut weights = [BTreeMap::new(), BTreeMap::new()];
+    for finding in &findings {
+        let Some((weight, kind)) = weigh(finding) else { continue };
+        verdict = verdict.max(kind);
+        let seen = weights[usize::from(finding.severity != Low)]
+            .entry((finding.detector.as_str(), finding.entity.as_str(), distinct(finding)))
+            .or_insert(0.0_f64);
+        *seen = seen.max(weight);
+    }
+    let innocent =
+        |weights: &BTreeMap<_, f64>| weights.values().map(|weight| 1.0 - weight).product::<f64>();
+    let score = 1.0 - innocent(&weights[1]) * innocent(&weights[0]).max(1.0 - LOW_CAP);
+    // Four decimals: what is beyond is an accident of floating point.
+    let score = (score * 10_000.0).round() / 10_000.0;
+    Verdict { verdict, score, findings, not_inspected }
+}
+
+fn weigh(finding: &Finding) -> Option<(f64, VerdictKind)> {
+    WEIGHTS
+        .iter()
+        .find(|(detector, severity, ..)| {
+            *detector == finding.detector && *severity == finding.severity
+        })
+        .map(|&(.., weight, kind)| (weight, kind))
+}
+
+/// What tells two findings of one entity apart: for sensitive values the mark in the evidence;
+/// links are told apart by their entity, the target.
+fn distinct(finding: &Finding) -> &str {
+    match finding.category {
+        mailkeep_model::Category::Sensitive => &finding.evidence,
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mailkeep_model::Category;
+
+    use super::*;
+    use crate::detectors::DETECTORS;
+
+    fn finding(detector: &str, severity: Severity, entity: &str) -> Finding {
+        Finding {
+            detector: detector.into(),
+            category: Category::Link,
+            entity: entity.into(),
+            severity,
+            field: "body.html".into(),
+            start: 0,
+            end: 1,
+            evidence: String::new(),
+        }
+    }
+
+    #[test]
+    fn the_documented_table_is_the_one_that_is_used() {
+        let documentation = include_str!("lib.rs");
+        for (detector, severity, weight, verdict) in WEIGHTS {
+            let severity = format!("{severity:?}").to_lowercase();
+            let row =
+                format!("//! | `{detector}` | {severity} | {weight:.2} | {} |", verdict.as_str());
+            assert!(documentation.contains(&row), "missing: {row}");
+        }
+        assert_eq!(documentation.matches("//! | `").count(), WEIGHTS.len());
+    }
+
+    #[test]
+    fn no_detector_reports_into_the_void() {
+        for detector in DETECTORS {
+            assert!(WEIGHTS.iter().any(|(name, ..)| *name == detector.name), "{}", detector.name);
+        }
+    }
+
+    #[test]
+    fn one_link_repeated_counts_once_and_two_links_count_more() {
+        let one = finding("link-text-mismatch", Medium, "evil.example");
+        let once = combine(vec![one.clone()], vec![]);
+        assert_eq!((once.verdict, once.score), (VerdictKind::Suspicious, 0.5));
+        assert_eq!(combine(vec![one.clone(); 50], vec![]).score, 0.5);
+        let other = finding("link-text-mismatch", Medium, "bad.example");
+        assert_eq!(combine(vec![one, other], vec![]).score, 0.75);
+    }
+
+    #[test]
+    fn many_low_findings_do_not_make_a_message_bad() {
+        let low = |n: usize| finding("link-text-mismatch", Low, &format!("tracker{n}.example"));
+        let verdict = combine((0..100).map(low).collect(), vec![]);
+        assert_eq!((verdict.verdict, verdict.score), (VerdictKind::Clean, 0.2));
+    }
+}

@@ -1,0 +1,284 @@
+//! Input that is made to hurt: nothing panics, nothing takes long, and what was not looked at is
+//! said.
+
+use std::{fs, path::Path, time::Instant};
+
+use mailkeep_inspect::{
+    Context, Limits, MaskKey, Report, inspect, inspect_attachment, inspect_prefix, inspect_text,
+};
+use proptest::prelude::*;
+use time::OffsetDateTime;
+
+/// Far more than any of it takes in a debug build on a busy machine; a hang takes longer.
+const TOO_LONG: u64 = 30;
+
+const BIG: usize = 16 << 20;
+
+/// Enough to tell linear from quadratic in a debug build.
+const LARGE: usize = 1 << 20;
+
+fn with_context<T>(use_it: impl FnOnce(&Context<'_>) -> T) -> T {
+    let key = MaskKey::from_bytes([7; 32]);
+    use_it(&Context::new(OffsetDateTime::UNIX_EPOCH, &[], &key))
+}
+
+fn check(name: &str, bytes: &[u8]) -> Report {
+    let start = Instant::now();
+    let report = with_context(|context| inspect(bytes, context));
+    let took = start.elapsed();
+    eprintln!("{name}: {took:?}, {:?}", report.verdict.not_inspected);
+    assert!(took.as_secs() < TOO_LONG, "{name} took {took:?}");
+    report
+}
+
+fn big(unit: &str) -> String {
+    unit.repeat(BIG / unit.len())
+}
+
+fn large(unit: &str) -> String {
+    unit.repeat(LARGE / unit.len())
+}
+
+fn html(body: &str) -> Vec<u8> {
+    format!("Content-Type: text/html; charset=utf-8\n\n{body}").into_bytes()
+}
+
+#[test]
+fn every_malformed_message_of_the_fixtures_gets_a_verdict() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/testdata/fixtures");
+    if !folder.exists() {
+        eprintln!("skipped, because {} is absent (../shared/tools/unpack-data)", folder.display());
+        return;
+    }
+    let mut folders = vec![folder];
+    let mut total = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            total += 1;
+            let bytes = fs::read(&path).unwrap();
+            check(&path.display().to_string(), &bytes);
+            for cut in [1, 2, 3] {
+                with_context(|c| inspect_prefix(&bytes[..bytes.len() * cut / 4], u64::MAX, c));
+            }
+        }
+    }
+    assert!(total > 300, "{total}");
+}
+
+#[test]
+fn sixteen_mebibytes_of_nested_messages_end_with_a_note() {
+    let multipart = |n| format!("Content-Type: multipart/mixed; boundary=b{n}x\n\n--b{n}x\n");
+    let digest = |n| format!("Content-Type: multipart/digest; boundary=b{n}x\n\n--b{n}x\n\n");
+    for nested in [
+        big("Content-Type: message/rfc822\n\n"),
+        (0..BIG / 60).map(multipart).collect(),
+        (0..BIG / 60).map(digest).collect(),
+    ] {
+        let report = check(&nested[..40], nested.as_bytes());
+        let notes = report.verdict.not_inspected;
+        assert!(notes.iter().any(|note| note.contains("nested deeper")), "{notes:?}");
+    }
+}
+
+#[test]
+fn a_message_of_very_many_parts_ends_with_a_note() {
+    let report = check(
+        "parts",
+        format!("Content-Type: multipart/mixed; boundary=b\n\n{}", big("--b\n\nx\n")).as_bytes(),
+    );
+    assert_eq!(report.verdict.not_inspected, ["more than 1000 parts: the rest was not inspected"]);
+}
+
+#[test]
+fn repetitive_html_is_read_in_linear_time() {
+    for unit in [
+        "<",
+        "<a ",
+        "<a href=x>",
+        "<!--",
+        "<!-- --",
+        "</",
+        "</a",
+        "&",
+        "&#",
+        "&amp",
+        "<script>",
+        "<b a='",
+        "<a href=https://example.net>https://example.com</a>",
+        "<td>",
+        "<base href=x>",
+        " ",
+        "\n<pre>",
+        "<p>4000 1234 1234 1234 ",
+    ] {
+        check(unit, &html(&large(unit)));
+    }
+    check("16 MiB of <", &html(&big("<")));
+    let link = "<a href=https://example.net>https://example.com</a>";
+    let many = check("links", &html(&link.repeat(6_000)));
+    assert!(many.verdict.not_inspected.iter().any(|note| note.contains("links")));
+    assert!(many.verdict.not_inspected.iter().any(|note| note.contains("findings")));
+    assert_eq!(many.verdict.findings.len(), Limits::default().findings);
+}
+
+#[test]
+fn repetitive_link_texts_are_read_in_bounded_time() {
+    for unit in [
+        ".",
+        "a.",
+        "a.com ",
+        "http://",
+        "a@",
+        "@a.",
+        "://",
+        "a:",
+        "-.",
+        "(.",
+        "\u{200b}.",
+        "é.",
+        "1.",
+        "[.",
+        "'a.b",
+    ] {
+        let link =
+            format!("<a href='https://x@example.net'>{}</a>", unit.repeat(2_000 / unit.len()));
+        check(unit, &html(&link.repeat(1_000)));
+    }
+}
+
+#[test]
+fn repetitive_text_is_read_in_linear_time() {
+    for unit in [
+        "1",
+        "1 ",
+        "1-",
+        "4000123412341234",
+        "4000123412341234 ",
+        "4000 1234 1234 1234 ",
+        "4111111111111111 ",
+        "4111111111111111,",
+        "4111 1111 1111 1111 ",
+        "http://",
+        "://@",
+        "x://a.b@",
+        "=",
+        "=\n",
+        "\u{a0}1",
+    ] {
+        check(unit, format!("Subject: x\n\n{}", large(unit)).as_bytes());
+    }
+}
+
+#[test]
+fn repetitive_headers_are_read_in_bounded_time() {
+    for unit in ["=?utf-8?q?", "=?utf-8?b?QUFB?= ", "(", "\"", "<", ";a=", "a*0*=b;", "\n ", ":"] {
+        for name in ["Subject", "Content-Type", "Content-Disposition", "Message-ID", "X"] {
+            check(
+                &format!("{name}: {unit}"),
+                format!("{name}: {}\n\nbody", large(unit)).as_bytes(),
+            );
+        }
+    }
+    check("many headers", large("A:b\n").as_bytes());
+}
+
+#[test]
+fn what_lies_behind_a_limit_is_named() {
+    let message = format!("Subject: x\n\n{}", "a".repeat(1_000));
+    with_context(|context| {
+        let limits = Limits { message_bytes: 100, ..Limits::default() };
+        let report = inspect(message.as_bytes(), &context.with_limits(limits));
+        assert_eq!(
+            report.verdict.not_inspected,
+            ["only the first 100 of 1012 bytes were inspected"]
+        );
+
+        let report = inspect_prefix(message.as_bytes(), 150_000_000, context);
+        assert_eq!(
+            report.verdict.not_inspected,
+            ["only the first 1012 of 150000000 bytes were inspected"]
+        );
+
+        let limits = Limits { text_bytes: 100, ..Limits::default() };
+        let report = inspect(message.as_bytes(), &context.with_limits(limits));
+        assert_eq!(
+            report.verdict.not_inspected,
+            ["more than 100 bytes of text: the rest was not inspected"]
+        );
+
+        let verdict = inspect_attachment("setup.exe", b"MZ", context);
+        assert_eq!(verdict.not_inspected, ["'setup.exe' is of a type that is not inspected"]);
+    });
+}
+
+/// Pieces that a message is made of, in any order.
+fn piece() -> impl Strategy<Value = String> {
+    prop_oneof![
+        proptest::sample::select(vec![
+            "\n",
+            "\r\n",
+            "\n\n",
+            " ",
+            "--b",
+            "--b--",
+            "Content-Type: text/html",
+            "Content-Type: message/rfc822",
+            "Content-Type: multipart/mixed; boundary=b",
+            "Content-Transfer-Encoding: base64",
+            "Content-Transfer-Encoding: quoted-printable",
+            "Subject: ",
+            "=?utf-8?q?=C3=A9?=",
+            "<a href='",
+            "<a href=https://example.net>",
+            "</a>",
+            "https://example.com/é",
+            "https://a.com@example.net",
+            "<!--",
+            "-->",
+            "&#52;",
+            "&nbsp;",
+            "4111 1111 1111 1111",
+            "4111-1111-1111-1111",
+            "é",
+            "\u{200b}",
+            "。",
+            "=3D",
+            "'>",
+        ])
+        .prop_map(str::to_owned),
+        ".{0,8}",
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_bytes_get_a_verdict(bytes in proptest::collection::vec(any::<u8>(), 0..2_000)) {
+        with_context(|context| inspect(&bytes, context));
+    }
+
+    #[test]
+    fn every_finding_points_into_its_text(pieces in proptest::collection::vec(piece(), 0..60)) {
+        let text = pieces.concat();
+        with_context(|context| {
+            let message = inspect(text.as_bytes(), context).verdict;
+            let alone = inspect_text(&text, context);
+            let page = inspect_attachment("a.html", text.as_bytes(), context);
+            let length = text.chars().count();
+            for finding in message.findings.iter().chain(&alone.findings).chain(&page.findings) {
+                prop_assert!(finding.start < finding.end && finding.end <= length, "{finding:?}");
+            }
+            for finding in alone.findings.iter().filter(|f| f.entity == "PAYMENT_CARD") {
+                let cut: Vec<char> = text.chars().skip(finding.start).take(finding.end - finding.start).collect();
+                prop_assert!(cut[0].is_ascii_digit() && cut[cut.len() - 1].is_ascii_digit());
+            }
+            Ok(())
+        })?;
+    }
+}

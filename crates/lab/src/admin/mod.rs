@@ -1,0 +1,181 @@
+//! The administrative interface below `/_lab`: what tests and drills do to the lab, and what they
+//! see of it. No real service has anything like it.
+
+mod applications;
+mod generate;
+mod mutate;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::Request;
+use axum::http::{HeaderValue, Method, Response, StatusCode, header};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::LabError;
+use crate::faults::Rule;
+use crate::lab::Shared;
+use crate::options::Registration;
+use crate::state::Tenant;
+
+/// Largest body of a request.
+const LARGEST_BODY: usize = 4 * 1024 * 1024;
+/// Entries of a log that one answer has at most.
+const LOG_PAGE: usize = 100_000;
+
+/// A refusal: status and text.
+type Refused = (StatusCode, String);
+
+/// Answers a request below `/_lab`.
+pub(crate) async fn serve(shared: &Shared, request: Request) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let token = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let expected = format!("Bearer {}", shared.admin_token);
+    if token != Some(expected.as_str()) {
+        let text = "the administrative interface wants the token of admin_token_file".to_owned();
+        return respond(Err((StatusCode::UNAUTHORIZED, text)));
+    }
+    let Ok(body) = to_bytes(body, LARGEST_BODY).await else {
+        return respond(Err((StatusCode::PAYLOAD_TOO_LARGE, "the body is too large".to_owned())));
+    };
+    let path = parts.uri.path().trim_start_matches("/_lab").trim_matches('/');
+    let query = parts.uri.query().unwrap_or_default();
+    respond(route(shared, &parts.method, path, query, &body))
+}
+
+fn route(
+    shared: &Shared,
+    method: &Method,
+    path: &str,
+    query: &str,
+    body: &[u8],
+) -> Result<Value, Refused> {
+    match (method.as_str(), path) {
+        ("POST", "mutate") => mutate::run(shared, read(body)?),
+        ("POST", "generate") => generate::run(shared, read(body)?),
+        ("POST", "register") => {
+            let wanted: Register = read(body)?;
+            let tenant = shared.tenant(wanted.tenant.as_deref()).map_err(refused)?;
+            let registration = Registration {
+                name: wanted.name,
+                certificate: wanted.certificate,
+                roles: wanted.roles,
+            };
+            Ok(json!(tenant.register(registration).map_err(refused)?))
+        }
+        ("GET", "applications") => applications::list(shared),
+        ("POST", path) if path.starts_with("applications/") => {
+            applications::change(shared, &path["applications/".len()..], read(body)?)
+        }
+        ("GET", "faults") => Ok(json!(shared.faults.rules())),
+        ("POST", "faults") => {
+            let rules: Vec<Rule> = read(body)?;
+            shared.faults.set(rules).map_err(|text| (StatusCode::BAD_REQUEST, text))?;
+            Ok(json!(shared.faults.rules()))
+        }
+        ("DELETE", "faults") => {
+            shared.faults.set(Vec::new()).map_err(|text| (StatusCode::BAD_REQUEST, text))?;
+            Ok(json!([]))
+        }
+        ("GET", "clock") => Ok(clock(shared)),
+        ("POST", "clock") => {
+            let wanted: SetClock = read(body)?;
+            shared.clock.set_offset_seconds(wanted.offset_seconds);
+            Ok(clock(shared))
+        }
+        ("GET", "counters") => Ok(json!(shared.counters.report(shared.throttle.peaks()))),
+        ("DELETE", "counters") => {
+            shared.counters.reset();
+            shared.throttle.reset_peaks();
+            Ok(json!({}))
+        }
+        ("GET", "logs") => logs(shared, query),
+        _ => Err((StatusCode::NOT_FOUND, format!("no such thing: {method} /_lab/{path}"))),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Register {
+    tenant: Option<String>,
+    name: String,
+    certificate: String,
+    roles: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SetClock {
+    offset_seconds: i64,
+}
+
+fn clock(shared: &Shared) -> Value {
+    json!({
+        "offset_seconds": shared.clock.offset_seconds(),
+        "now": crate::clock::iso(shared.clock.unix()),
+    })
+}
+
+/// `?kind=signin|activity`, optionally `&tenant=…&limit=N`.
+fn logs(shared: &Shared, query: &str) -> Result<Value, Refused> {
+    let option = |name: &str| {
+        url::form_urlencoded::parse(query.as_bytes())
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.into_owned())
+    };
+    let tenant = option("tenant");
+    let limit = match option("limit") {
+        None => LOG_PAGE,
+        Some(text) => text
+            .parse::<usize>()
+            .map_err(|_| (StatusCode::BAD_REQUEST, "limit is not a number".to_owned()))?
+            .min(LOG_PAGE),
+    };
+    let tenant = match tenant {
+        Some(name) => Some(shared.tenant(Some(&name)).map_err(refused)?),
+        None => None,
+    };
+    match option("kind").as_deref() {
+        Some("signin") => {
+            let tenants = match tenant {
+                Some(tenant) => std::slice::from_ref(tenant),
+                None => &shared.tenants.all[..],
+            };
+            let mut entries: Vec<_> =
+                tenants.iter().flat_map(|tenant| tenant.sign_ins.entries()).collect();
+            entries.sort_by_key(|entry| entry.at);
+            let skip = entries.len().saturating_sub(limit);
+            Ok(entries.iter().skip(skip).map(crate::entra::SignIn::to_json).collect())
+        }
+        Some("activity") => Ok(shared.activity.entries(tenant.map(|t| t.id), limit).into()),
+        _ => Err((StatusCode::BAD_REQUEST, "kind must be signin or activity".to_owned())),
+    }
+}
+
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
+    serde_json::from_slice(body).map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()))
+}
+
+fn refused(error: LabError) -> Refused {
+    let status = match &error {
+        LabError::UnknownTenant(_) | LabError::UnknownApplication { .. } => StatusCode::NOT_FOUND,
+        _ => StatusCode::BAD_REQUEST,
+    };
+    (status, error.to_string())
+}
+
+fn unknown_mailbox(name: &str, tenant: &Tenant) -> Refused {
+    (StatusCode::NOT_FOUND, format!("the tenant {} has no mailbox '{name}'", tenant.domain))
+}
+
+fn respond(result: Result<Value, Refused>) -> Response<Body> {
+    let (status, value) = match result {
+        Ok(value) => (StatusCode::OK, value),
+        Err((status, text)) => (status, json!({ "error": text })),
+    };
+    let mut response = Response::new(Body::from(value.to_string()));
+    *response.status_mut() = status;
+    let kind = HeaderValue::from_static("application/json; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}

@@ -1,0 +1,353 @@
+//! Microsoft Graph: users, mail folders and messages, as the documentation of v1.0 has them.
+//!
+//! A request passes: its route, its token, its rights, the limits of its application at that
+//! mailbox, the faults that were ordered; then it is answered from memory in one go.
+
+mod answer;
+
+mod cursor;
+mod delta;
+mod errors;
+mod folders;
+mod input;
+mod json;
+mod messages;
+mod query;
+mod render;
+mod route;
+mod select;
+mod signins;
+mod users;
+mod write;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::Request;
+use axum::http::{HeaderMap, Method, Response, request::Parts};
+use uuid::Uuid;
+
+use crate::activity::Activity;
+use crate::counters::Outcome;
+use crate::entra::Grant;
+use crate::faults::{Effect, Subject};
+use crate::ids;
+use crate::lab::Shared;
+use crate::operation::Operation;
+use crate::state::Mailbox;
+use crate::throttle::{Limit, Permit};
+use answer::{Answer, Content};
+pub(crate) use cursor::Sealer;
+use errors::GraphError;
+use query::{Prefer, Query};
+use route::{Resource, Route, Target};
+
+/// Largest body of a request (Graph: 4 MB).
+const LARGEST_BODY: usize = 4 * 1024 * 1024;
+
+/// One request and what is known of it so far.
+struct Call<'a> {
+    shared: &'a Shared,
+    parts: &'a Parts,
+    /// `v1.0` or `beta`.
+    version: &'static str,
+    request_id: Uuid,
+    client_request_id: Option<String>,
+    operation: Operation,
+    grant: Option<Arc<Grant>>,
+    mailbox: Option<Arc<Mailbox>>,
+    received: u64,
+    effect: Effect,
+    permit: Option<Permit>,
+}
+
+/// Answers a request below `/v1.0` or `/beta`.
+pub(crate) async fn serve(shared: &Shared, request: Request, peer: SocketAddr) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let beta = parts.uri.path().starts_with("/beta");
+    let version = if beta { "beta" } else { "v1.0" };
+    let mut call = Call {
+        shared,
+        parts: &parts,
+        version,
+        request_id: Uuid::new_v4(),
+        client_request_id: header(&parts.headers, "client-request-id").map(str::to_owned),
+        operation: Operation::Unknown,
+        grant: None,
+        mailbox: None,
+        received: 0,
+        effect: Effect::default(),
+        permit: None,
+    };
+    let answer = call.answer(body).await.unwrap_or_else(|error| call.refuse(&error));
+    call.record(&answer, peer);
+    call.respond(answer)
+}
+
+impl Call<'_> {
+    async fn answer(&mut self, body: Body) -> Result<Answer, GraphError> {
+        let path = &self.parts.uri.path()[1 + self.version.len()..];
+        let route = Route::parse(&self.parts.method, path);
+        if let Ok(route) = &route {
+            self.operation = route.operation;
+        }
+        let grant = Arc::clone(self.grant.insert(self.authenticate()?));
+        let route = route?;
+        self.authorize(&grant, &route)?;
+        if let Target::Mail { user, .. } = &route.target {
+            let mailbox =
+                grant.tenant.mailbox(user).ok_or_else(|| GraphError::user_not_found(user))?;
+            let mailbox = self.mailbox.insert(mailbox);
+            let entered = self.shared.throttle.enter(
+                grant.client_id,
+                mailbox.id,
+                &mailbox.address,
+                self.shared.clock.unix(),
+            );
+            self.permit = Some(entered.map_err(throttled)?);
+        }
+        self.effect = self.shared.faults.effect(&self.subject(&route));
+        if self.effect.delay_ms > 0 {
+            tokio::time::sleep(Duration::from_millis(self.effect.delay_ms)).await;
+        }
+        if let Some(refused) = self.effect.refusal.take() {
+            let code = refused.code.unwrap_or_else(|| default_code(refused.status).to_owned());
+            let mut error = GraphError::new(refused.status, code, "The lab was told to refuse this.");
+            error.retry_after = refused.retry_after;
+            return Err(error);
+        }
+        let body = self.body(body).await?;
+        self.perform(&route, &grant, &body)
+    }
+
+    /// The token of the request, if it is one that this lab gave out and still holds good.
+    fn authenticate(&self) -> Result<Arc<Grant>, GraphError> {
+        let token = header(&self.parts.headers, "authorization")
+            .ok_or_else(|| GraphError::unauthenticated("Access token is empty."))?;
+        let (scheme, token) = token.split_once(' ').unwrap_or(("", token));
+        if !scheme.eq_ignore_ascii_case("Bearer") {
+            return Err(GraphError::unauthenticated("Access token is empty."));
+        }
+        let grant = self.shared.grants.find(token.trim()).ok_or_else(|| {
+            GraphError::unauthenticated("Access token validation failure. Invalid audience or signature.")
+        })?;
+        if self.shared.clock.unix() >= grant.expires {
+            return Err(GraphError::unauthenticated("Lifetime validation failed, the token is expired."));
+        }
+        Ok(grant)
+    }
+
+    fn authorize(&self, grant: &Grant, route: &Route) -> Result<(), GraphError> {
+        let need = route.need();
+        let has = |role: &str| grant.roles.contains(role);
+        if need.any_of.iter().any(|role| has(role)) && need.and.is_none_or(has) {
+            return Ok(());
+        }
+        let mut wanted = need.any_of.join(" or ");
+        if let Some(and) = need.and {
+            wanted = format!("{wanted}, and {and}");
+        }
+        Err(if need.mail {
+            GraphError::new(
+                403,
+                "ErrorAccessDenied",
+                format!("Access is denied. Check credentials and try again. Needed: {wanted}."),
+            )
+        } else {
+            GraphError::new(
+                403,
+                "Authorization_RequestDenied",
+                format!("Insufficient privileges to complete the operation. Needed: {wanted}."),
+            )
+        })
+    }
+
+    fn subject<'s>(&'s self, route: &'s Route) -> Subject<'s> {
+        Subject {
+            operation: route.operation,
+            mailbox: self.mailbox.as_ref().map(|m| &*m.address),
+            mailbox_id: self.mailbox.as_ref().map(|m| m.id),
+            item: route.message(),
+            item_number: route.message().zip(self.mailbox.as_ref()).and_then(|(id, mailbox)| {
+                Some(ids::parse_item_id(mailbox.id, id)?.item())
+            }),
+            has_token: self.parts.uri.query().is_some_and(|query| query.contains("token=")),
+        }
+    }
+
+    async fn body(&mut self, body: Body) -> Result<Bytes, GraphError> {
+        if matches!(self.parts.method, Method::GET | Method::DELETE) {
+            return Ok(Bytes::new());
+        }
+        let body = axum::body::to_bytes(body, LARGEST_BODY).await.map_err(|_| {
+            GraphError::new(413, "RequestEntityTooLarge", "The request body is too large.")
+        })?;
+        self.received = body.len() as u64;
+        Ok(body)
+    }
+
+    fn perform(&self, route: &Route, grant: &Grant, body: &[u8]) -> Result<Answer, GraphError> {
+        let query = Query::parse(self.parts.uri.query())?;
+        let base = Base { graph: &self.shared.authority, version: self.version };
+        let resource = match &route.target {
+            Target::Organization => return users::organization(&base, &query, &grant.tenant),
+            Target::Users => return users::list(&base, &query, &grant.tenant),
+            Target::User(user) => return users::show(&base, &query, &grant.tenant, user),
+            Target::SignIns => return signins::list(self.shared, &base, &query, &grant.tenant),
+            Target::Mail { resource, .. } => resource,
+        };
+        // The route is one into a mailbox, and that was found before.
+        let Some(mailbox) = self.mailbox.as_deref() else {
+            return Err(GraphError::item_not_found());
+        };
+        let desk = Desk {
+            shared: self.shared,
+            base,
+            query: &query,
+            prefer: Prefer::parse(&self.parts.headers),
+            mailbox,
+            now: self.shared.clock.unix(),
+        };
+        let content_type = header(&self.parts.headers, "content-type").unwrap_or_default();
+        match (route.operation, resource) {
+            (Operation::FoldersList, Resource::Folders) => folders::list(&desk, None),
+            (Operation::FoldersList, Resource::ChildFolders(folder)) => {
+                folders::list(&desk, Some(folder))
+            }
+            (Operation::FolderCreate, Resource::Folders) => folders::create(&desk, None, body),
+            (Operation::FolderCreate, Resource::ChildFolders(folder)) => {
+                folders::create(&desk, Some(folder), body)
+            }
+            (Operation::FoldersDelta, _) => delta::folders(&desk),
+            (Operation::FolderShow, Resource::Folder(folder)) => folders::show(&desk, folder),
+            (Operation::FolderPatch, Resource::Folder(folder)) => {
+                folders::rename(&desk, folder, body)
+            }
+            (Operation::FolderDelete, Resource::Folder(folder)) => folders::delete(&desk, folder),
+            (_, Resource::FolderMove(folder)) => folders::relocate(&desk, folder, body),
+            (_, Resource::MessagesDelta(folder)) => delta::messages(&desk, folder),
+            (Operation::MessagesList, Resource::Messages(folder)) => {
+                messages::list(&desk, folder.as_deref())
+            }
+            (Operation::MessageCreate, Resource::Messages(folder)) => {
+                write::create(&desk, folder.as_deref(), content_type, body)
+            }
+            (Operation::MessageShow, Resource::Message(folder, id)) => {
+                messages::show(&desk, folder.as_deref(), id)
+            }
+            (_, Resource::MessageValue(folder, id)) => {
+                messages::value(&desk, folder.as_deref(), id)
+            }
+            (Operation::MessagePatch, Resource::Message(folder, id)) => {
+                write::patch(&desk, folder.as_deref(), id, body)
+            }
+            (_, Resource::MessageMove(folder, id)) => {
+                write::relocate(&desk, folder.as_deref(), id, body)
+            }
+            (Operation::MessageDelete, Resource::Message(folder, id)) => {
+                write::delete(&desk, folder.as_deref(), id)
+            }
+            _ => Err(GraphError::bad_request("The request URI is not valid.")),
+        }
+    }
+
+    fn refuse(&self, error: &GraphError) -> Answer {
+        let client = self.client_request_id.clone().unwrap_or_else(|| self.request_id.to_string());
+        let now = self.shared.clock.unix();
+        Answer {
+            retry_after: error.retry_after,
+            ..Answer::status(error.status, Content::Json(error.body(self.request_id, &client, now)))
+        }
+    }
+
+    fn record(&mut self, answer: &Answer, peer: SocketAddr) {
+        let sent = answer.content.len() as u64;
+        self.shared.counters.record(Outcome {
+            operation: self.operation,
+            application: self.grant.as_ref().map(|grant| grant.client_id),
+            mailbox: self.mailbox.as_ref().map(|mailbox| Arc::clone(&mailbox.address)),
+            status: answer.status,
+            sent,
+            received: self.received,
+        });
+        if let Some(grant) = self.grant.take() {
+            let uri = &self.parts.uri;
+            self.shared.activity.record(Activity {
+                grant,
+                request_id: self.request_id,
+                client_request_id: self.client_request_id.as_deref().map(Into::into),
+                method: self.parts.method.clone(),
+                uri: uri.path_and_query().map_or_else(|| uri.path(), |p| p.as_str()).into(),
+                operation: self.operation.as_str(),
+                status: answer.status,
+                bytes: sent,
+                at: self.shared.clock.unix(),
+                address: peer.ip(),
+            });
+        }
+    }
+
+    fn respond(&mut self, answer: Answer) -> Response<Body> {
+        let wants_id = header(&self.parts.headers, "return-client-request-id")
+            .is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        let client = self.client_request_id.as_deref().filter(|_| wants_id);
+        answer.respond(self.request_id, client, self.effect.reset, self.permit.take())
+    }
+}
+
+/// What links and contexts in answers begin with.
+struct Base<'a> {
+    graph: &'a str,
+    version: &'static str,
+}
+
+impl Base<'_> {
+    fn url(&self, rest: &str) -> String {
+        format!("{}/{}/{rest}", self.graph, self.version)
+    }
+
+    fn context(&self, of: &str) -> String {
+        self.url(&format!("$metadata#{of}"))
+    }
+}
+
+/// What every operation on a mailbox needs.
+struct Desk<'a> {
+    shared: &'a Shared,
+    base: Base<'a>,
+    query: &'a Query,
+    prefer: Prefer,
+    mailbox: &'a Mailbox,
+    /// Unix time.
+    now: i64,
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+fn throttled(limit: Limit) -> GraphError {
+    let (name, seconds) = match limit {
+        Limit::Concurrency => ("MailboxConcurrency", 1),
+        Limit::Requests { retry_after } => ("MailboxRequests", retry_after),
+    };
+    let text = format!("Application is over its {name} limit.");
+    GraphError { retry_after: Some(seconds), ..GraphError::new(429, "ApplicationThrottled", text) }
+}
+
+/// The code that usually goes with a status.
+fn default_code(status: u16) -> &'static str {
+    match status {
+        401 => "InvalidAuthenticationToken",
+        403 => "ErrorAccessDenied",
+        404 => "ErrorItemNotFound",
+        410 => "syncStateNotFound",
+        429 => "ApplicationThrottled",
+        503 => "ServiceUnavailable",
+        504 => "GatewayTimeout",
+        400..=499 => "BadRequest",
+        _ => "ErrorInternalServerError",
+    }
+}

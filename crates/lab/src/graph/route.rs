@@ -1,0 +1,253 @@
+//! What a method and a path ask for.
+
+use axum::http::Method;
+
+use super::errors::GraphError;
+use crate::operation::Operation;
+
+/// A resource of Graph.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    Organization,
+    Users,
+    User(String),
+    SignIns,
+    Mail { user: String, resource: Resource },
+}
+
+/// A resource inside a mailbox. Folders and messages are named as in the URL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Resource {
+    Folders,
+    FoldersDelta,
+    Folder(String),
+    FolderMove(String),
+    ChildFolders(String),
+    /// Of one folder, or of the whole mailbox.
+    Messages(Option<String>),
+    MessagesDelta(String),
+    /// With the folder that the URL says it is in.
+    Message(Option<String>, String),
+    MessageValue(Option<String>, String),
+    MessageMove(Option<String>, String),
+}
+
+/// An operation and what it is done to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Route {
+    pub(crate) operation: Operation,
+    pub(crate) target: Target,
+}
+
+/// Rights any one of which is enough, and whether the refusal is the mailbox's or the directory's.
+pub(crate) struct Need {
+    pub(crate) any_of: &'static [&'static str],
+    /// Needed besides.
+    pub(crate) and: Option<&'static str>,
+    pub(crate) mail: bool,
+}
+
+impl Route {
+    /// Reads a path behind `/v1.0` or `/beta`.
+    pub(crate) fn parse(method: &Method, path: &str) -> Result<Self, GraphError> {
+        let segments = segments(path)?;
+        let words: Vec<&str> = segments.iter().map(String::as_str).collect();
+        let target = target(&words).ok_or_else(|| unknown(path))?;
+        let operation = operation(method, &target).ok_or_else(|| {
+            GraphError::new(405, "Request_BadRequest", "Specified HTTP method is not allowed for the request target.")
+        })?;
+        Ok(Self { operation, target })
+    }
+
+
+    pub(crate) fn message(&self) -> Option<&str> {
+        match &self.target {
+            Target::Mail {
+                resource:
+                    Resource::Message(_, id)
+                    | Resource::MessageValue(_, id)
+                    | Resource::MessageMove(_, id),
+                ..
+            } => Some(id),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn need(&self) -> Need {
+        use Operation as Op;
+        let (any_of, and, mail): (&[&str], _, _) = match self.operation {
+            Op::Organization => (&["Organization.Read.All", "Directory.Read.All", "User.Read.All"], None, false),
+            Op::UsersList | Op::UserShow => (&["User.Read.All", "Directory.Read.All"], None, false),
+            Op::SignInsList => (&["AuditLog.Read.All"], Some("Directory.Read.All"), false),
+            Op::FoldersDelta
+            | Op::FoldersList
+            | Op::FolderShow
+            | Op::MessagesDelta
+            | Op::MessagesList
+            | Op::MessageShow
+            | Op::MessageValue => (&["Mail.Read", "Mail.ReadWrite"], None, true),
+            _ => (&["Mail.ReadWrite"], None, true),
+        };
+        Need { any_of, and, mail }
+    }
+}
+
+fn unknown(path: &str) -> GraphError {
+    let last = path.rsplit('/').find(|s| !s.is_empty()).unwrap_or_default();
+    GraphError::bad_request(format!("Resource not found for the segment '{last}'."))
+}
+
+/// The decoded segments, with keys in parentheses (`mailFolders('inbox')`) as segments.
+fn segments(path: &str) -> Result<Vec<String>, GraphError> {
+    let mut segments = Vec::new();
+    for raw in path.split('/').filter(|s| !s.is_empty()) {
+        let text = percent_decode(raw)
+            .ok_or_else(|| GraphError::bad_request("The request URI is not valid."))?;
+        match text.strip_suffix(')').and_then(|rest| rest.split_once('(')) {
+            Some((name, key)) if !name.is_empty() => {
+                segments.push(name.to_owned());
+                if !key.is_empty() {
+                    segments.push(key.trim_matches('\'').to_owned());
+                }
+            }
+            _ => segments.push(text),
+        }
+    }
+    Ok(segments)
+}
+
+pub(crate) fn percent_decode(text: &str) -> Option<String> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte == b'%' {
+            let mut digit = || char::from(bytes.next()?).to_digit(16);
+            out.push(u8::try_from(digit()? * 16 + digit()?).ok()?);
+        } else {
+            out.push(byte);
+        }
+    }
+    String::from_utf8(out).ok()
+}
+
+fn target(words: &[&str]) -> Option<Target> {
+    let is = |word: &str, name: &str| word.eq_ignore_ascii_case(name);
+    match words {
+        [one] if is(one, "organization") => Some(Target::Organization),
+        [one] if is(one, "users") => Some(Target::Users),
+        [one, two] if is(one, "auditLogs") && is(two, "signIns") => Some(Target::SignIns),
+        [one, user] if is(one, "users") => Some(Target::User((*user).to_owned())),
+        [one, user, rest @ ..] if is(one, "users") => {
+            Some(Target::Mail { user: (*user).to_owned(), resource: resource(rest)? })
+        }
+        _ => None,
+    }
+}
+
+fn resource(words: &[&str]) -> Option<Resource> {
+    let is = |word: &str, name: &str| word.eq_ignore_ascii_case(name);
+    match words {
+        [one, rest @ ..] if is(one, "messages") => messages(None, rest),
+        [one] if is(one, "mailFolders") => Some(Resource::Folders),
+        [one, two] if is(one, "mailFolders") && is(two, "delta") => Some(Resource::FoldersDelta),
+        [one, folder, rest @ ..] if is(one, "mailFolders") => in_folder(folder, rest),
+        _ => None,
+    }
+}
+
+fn in_folder(folder: &str, words: &[&str]) -> Option<Resource> {
+    let is = |word: &str, name: &str| word.eq_ignore_ascii_case(name);
+    let folder_name = folder.to_owned();
+    match words {
+        [] => Some(Resource::Folder(folder_name)),
+        [one] if is(one, "move") => Some(Resource::FolderMove(folder_name)),
+        [one] if is(one, "childFolders") => Some(Resource::ChildFolders(folder_name)),
+        // `mailFolders/{a}/childFolders/{b}/…` is folder b.
+        [one, child, rest @ ..] if is(one, "childFolders") => in_folder(child, rest),
+        [one, two] if is(one, "messages") && is(two, "delta") => {
+            Some(Resource::MessagesDelta(folder_name))
+        }
+        [one, rest @ ..] if is(one, "messages") => messages(Some(folder_name), rest),
+        _ => None,
+    }
+}
+
+fn messages(folder: Option<String>, words: &[&str]) -> Option<Resource> {
+    match words {
+        [] => Some(Resource::Messages(folder)),
+        [id] => Some(Resource::Message(folder, (*id).to_owned())),
+        [id, what] if what.eq_ignore_ascii_case("$value") => {
+            Some(Resource::MessageValue(folder, (*id).to_owned()))
+        }
+        [id, what] if what.eq_ignore_ascii_case("move") => {
+            Some(Resource::MessageMove(folder, (*id).to_owned()))
+        }
+        _ => None,
+    }
+}
+
+fn operation(method: &Method, target: &Target) -> Option<Operation> {
+    use Operation as Op;
+    let (get, post, patch, delete) = match target {
+        Target::Organization => (Some(Op::Organization), None, None, None),
+        Target::Users => (Some(Op::UsersList), None, None, None),
+        Target::User(_) => (Some(Op::UserShow), None, None, None),
+        Target::SignIns => (Some(Op::SignInsList), None, None, None),
+        Target::Mail { resource, .. } => match resource {
+            Resource::Folders | Resource::ChildFolders(_) => {
+                (Some(Op::FoldersList), Some(Op::FolderCreate), None, None)
+            }
+            Resource::FoldersDelta => (Some(Op::FoldersDelta), None, None, None),
+            Resource::Folder(_) => {
+                (Some(Op::FolderShow), None, Some(Op::FolderPatch), Some(Op::FolderDelete))
+            }
+            Resource::FolderMove(_) => (None, Some(Op::FolderMove), None, None),
+            Resource::Messages(_) => (Some(Op::MessagesList), Some(Op::MessageCreate), None, None),
+            Resource::MessagesDelta(_) => (Some(Op::MessagesDelta), None, None, None),
+            Resource::Message(..) => {
+                (Some(Op::MessageShow), None, Some(Op::MessagePatch), Some(Op::MessageDelete))
+            }
+            Resource::MessageValue(..) => (Some(Op::MessageValue), None, None, None),
+            Resource::MessageMove(..) => (None, Some(Op::MessageMove), None, None),
+        },
+    };
+    match *method {
+        Method::GET => get,
+        Method::POST => post,
+        Method::PATCH => patch,
+        Method::DELETE => delete,
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn route(path: &str) -> Option<Resource> {
+        match Route::parse(&Method::GET, path).ok()?.target {
+            Target::Mail { user, resource } => (user == "a@b.example").then_some(resource),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn every_way_to_write_a_path_leads_to_the_same_place() {
+        let delta = Some(Resource::MessagesDelta("x=".into()));
+        for path in [
+            "/users/a@b.example/mailFolders/x=/messages/delta",
+            "/users/a%40b.example/mailfolders/x%3D/messages/delta()",
+            "/Users('a@b.example')/mailFolders('x=')/messages/delta",
+            "/users/a@b.example/mailFolders/p/childFolders/x=/messages/delta/",
+        ] {
+            assert_eq!(route(path), delta, "{path}");
+        }
+        assert_eq!(
+            route("/users/a@b.example/messages/m/$value"),
+            Some(Resource::MessageValue(None, "m".into()))
+        );
+        assert!(Route::parse(&Method::GET, "/users/a/mailFolders/%zz").is_err());
+        assert_eq!(Route::parse(&Method::PUT, "/users").unwrap_err().status, 405);
+        assert_eq!(Route::parse(&Method::GET, "/me").unwrap_err().status, 400);
+    }
+}

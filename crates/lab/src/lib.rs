@@ -1,0 +1,50 @@
+//! A simulated Entra ID and Exchange Online, for the demonstration, for drills and for tests.
+//!
+//! The lab shares no wire types and no assertion code with the rest of Mailkeep: an error in one
+//! must not hide in the other. It verifies what the real services verify and refuses with their
+//! codes; where it differs, it is stricter.
+//!
+//! # Vocabulary
+//!
+//! - A [`Lab`] is one listener on loopback with TLS and a certificate authority of its own. Its
+//!   [`Description`] tells other programs where everything is.
+//! - A *tenant* is a directory with users, each of which has a mailbox, and with applications.
+//! - An application is *registered* with a certificate and rights ([`Registration`]); it signs
+//!   client assertions with the key of that certificate and gets an access token for them.
+//! - The *administrative interface* below `/_lab` changes mailboxes in bulk, orders faults, moves
+//!   the clock and shows counters and logs. It wants the token that lies in the lab's directory.
+//!
+//! # Where it differs from the real services
+//!
+//! - The limit of 10,000 requests in ten minutes is off unless
+//!   [`LabOptions::requests_per_ten_minutes`] turns it on; that of four requests at once is on.
+//! - A client assertion must have a `jti`, and one `jti` is taken once.
+//! - Query options that an operation does not know are refused, not ignored.
+//! - Sign-ins appear at once unless [`LabOptions::sign_in_log_delay`] says otherwise.
+//! - GUIDs and ids are derived from names and from the order of the seed: a lab that is started
+//!   again with the same seed has the same tenants, mailboxes, folders and messages. Delta tokens
+//!   of an earlier run have expired (410).
+
+mod activity;
+mod admin;
+mod clock;
+mod compose;
+mod counters;
+mod entra;
+mod error;
+mod faults;
+mod graph;
+mod ids;
+mod lab;
+mod operation;
+mod options;
+mod seed;
+mod state;
+mod throttle;
+mod tls;
+
+pub use error::LabError;
+pub use lab::Lab;
+pub use options::{
+    AssertionAlgorithms, Description, LabOptions, Registered, Registration, TenantDescription,
+};

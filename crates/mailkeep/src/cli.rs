@@ -1,0 +1,332 @@
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use mailkeep_model::{Address, Function, ProviderKind, TenantName};
+use time::OffsetDateTime;
+
+use crate::commands::{ItemName, Place, parse_time};
+
+/// Backup, inspection and monitoring of Microsoft 365 mailboxes, with keys of your own.
+///
+/// Start with `mailkeep demo`: it brings a simulated tenant along and needs nothing else.
+#[derive(Parser, Debug)]
+#[command(version, propagate_version = true, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Global {
+    /// Where everything is kept on this machine
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "MAILKEEP_DATA",
+        default_value = "mailkeep-data"
+    )]
+    pub(crate) data: PathBuf,
+    /// Settings [default: DATA/config.toml, when it is there]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Print JSON: one object, or one a line for lists and progress
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Log more; twice for everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// Print results and errors only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Show all of it on a simulated tenant, nothing to configure
+    Demo(Demo),
+    /// Run the simulated Entra ID and Exchange Online alone
+    Lab(Lab),
+    /// Back up all tenants again and again
+    Serve(Serve),
+    /// Run the signer: the one process that holds private keys
+    Signer(Signer),
+    /// Say what is set up, what is missing and what to do
+    Doctor,
+    /// Add, list, show and check tenants
+    #[command(subcommand)]
+    Tenant(Tenant),
+    /// Run one pass over a tenant's mailboxes now
+    Backup(Backup),
+    /// List the snapshots of a tenant
+    Snapshots(Snapshots),
+    /// List mailboxes, folders or messages as a snapshot has them
+    Ls(Ls),
+    /// Print one message as it is in the vault
+    Cat(Cat),
+    /// Write messages out as files
+    Export(Export),
+    /// Check that the vault holds what it should
+    Verify(Verify),
+    /// Write down where the repository is and its password, for stock restic and for a safe
+    RecoveryKit(RecoveryKit),
+    /// Look for malicious links and sensitive content in files; needs no server
+    Inspect(Inspect),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Demo {
+    /// Do one full pass, print the summary and exit
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Use this mail instead of the built-in set: a directory, a .tar.xz or a .mbox
+    #[arg(long, value_name = "PATH")]
+    pub(crate) mail: Vec<PathBuf>,
+    /// Number of mailboxes with built-in mail
+    #[arg(long, value_name = "N", conflicts_with = "mail")]
+    pub(crate) mailboxes: Option<usize>,
+    /// The interface that the mailboxes are read through
+    #[arg(long, value_enum, default_value_t = LabProvider::Graph)]
+    pub(crate) provider: LabProvider,
+}
+
+/// Interfaces of the lab.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LabProvider {
+    /// Microsoft Graph
+    Graph,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Lab {
+    /// Where to listen; loopback only
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    pub(crate) listen: SocketAddr,
+    /// Mail to begin with: a directory, a .tar.xz, a .mbox or an .eml; may be repeated
+    #[arg(long, value_name = "PATH")]
+    pub(crate) seed: Vec<PathBuf>,
+    /// Number of tenants
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) tenants: usize,
+    /// Number of mailboxes of each tenant, with built-in mail
+    #[arg(long, value_name = "N")]
+    pub(crate) mailboxes: Option<usize>,
+    /// End when standard input does: for a program that starts the lab and may be killed
+    #[arg(long, hide = true)]
+    pub(crate) until_stdin_closes: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Serve {
+    /// Which part of the service to run
+    #[arg(long, value_enum, default_value_t = Role::All)]
+    pub(crate) role: Role,
+}
+
+/// Parts of the service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Role {
+    /// Everything that this version has
+    All,
+    /// Passes over mailboxes
+    Worker,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Signer {
+    /// A file with the passphrase under which the master key is sealed; '-' reads standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "identity_file")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+    /// The master key as an age identity file, kept outside the data directory; made when absent
+    #[arg(long, value_name = "FILE")]
+    pub(crate) identity_file: Option<PathBuf>,
+    /// End when standard input does: for a program that starts the signer and may be killed
+    #[arg(long, hide = true)]
+    pub(crate) until_stdin_closes: bool,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Tenant {
+    /// Add a tenant and print what its administrator has to register; again with --client-id
+    /// once that is done
+    Add(TenantAdd),
+    /// List all tenants
+    List,
+    /// Show a tenant: connection, keys, what to register, mailboxes
+    Show {
+        /// The tenant
+        tenant: TenantName,
+    },
+    /// Try every right that a tenant's backup needs, and say what is missing or too much
+    Check {
+        /// The tenant
+        tenant: TenantName,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct TenantAdd {
+    /// A name of your choice: a-z, 0-9 and '-'
+    pub(crate) tenant: TenantName,
+    /// Where the mailboxes are
+    #[arg(long, default_value = "m365")]
+    pub(crate) provider: ProviderKind,
+    /// The directory (Entra tenant): its id or one of its domains
+    #[arg(long, value_name = "ID")]
+    pub(crate) directory: Option<String>,
+    /// Entra ID's address
+    #[arg(long, value_name = "URL", default_value = "https://login.microsoftonline.com")]
+    pub(crate) authority: String,
+    /// Microsoft Graph's address
+    #[arg(long, value_name = "URL", default_value = "https://graph.microsoft.com/v1.0")]
+    pub(crate) graph: String,
+    /// Certificates (PEM) to trust for this tenant, instead of the system's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+    /// The application that was registered for a function: FUNCTION=CLIENT-ID
+    #[arg(long, value_name = "FUNCTION=ID", value_parser = parse_client_id)]
+    pub(crate) client_id: Vec<(Function, String)>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Backup {
+    /// The tenant
+    pub(crate) tenant: TenantName,
+    /// Only this mailbox; may be repeated
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) mailbox: Vec<Address>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Snapshots {
+    /// The tenant
+    pub(crate) tenant: TenantName,
+    /// Only snapshots that changed this mailbox
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) mailbox: Option<Address>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Ls {
+    /// The tenant
+    pub(crate) tenant: TenantName,
+    /// MAILBOX lists its folders, MAILBOX:PATH what a folder holds; without, all mailboxes
+    pub(crate) place: Option<Place>,
+    #[command(flatten)]
+    pub(crate) at: At,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Cat {
+    /// The tenant
+    pub(crate) tenant: TenantName,
+    /// The message's short id, as `ls` prints it
+    pub(crate) item: ItemName,
+    #[command(flatten)]
+    pub(crate) at: At,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Export {
+    /// The tenant
+    pub(crate) tenant: TenantName,
+    /// MAILBOX, or MAILBOX:PATH for one folder and what lies below it
+    pub(crate) place: Place,
+    /// Form of the files
+    #[arg(long, value_enum)]
+    pub(crate) format: ExportFormat,
+    /// Where to write: a directory; for a single folder as mbox, a file
+    #[arg(long, value_name = "PATH")]
+    pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) at: At,
+}
+
+/// Forms in which messages are written out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// One file a message, byte for byte (RFC 5322)
+    Eml,
+    /// One file a folder (mboxrd)
+    Mbox,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct At {
+    /// As it was at this time: RFC 3339, or 2h, 3d ago [default: now]
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    pub(crate) at: Option<OffsetDateTime>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Verify {
+    /// The tenant
+    pub(crate) tenant: TenantName,
+    /// Read and check every byte, not only the structure
+    #[arg(long)]
+    pub(crate) read_data: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RecoveryKit {
+    /// The tenant
+    pub(crate) tenant: TenantName,
+    /// A directory that is not there yet
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Inspect {
+    /// .eml, .mbox, directories; '-' reads one message from standard input
+    #[arg(required_unless_present = "text")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Inspect a plain text file instead of messages; may be repeated
+    #[arg(long, value_name = "FILE", conflicts_with = "paths")]
+    pub(crate) text: Vec<PathBuf>,
+    /// Own domains and names of executives (TOML)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
+    /// Exit with 20 when a message is at least this
+    #[arg(long, value_enum, value_name = "VERDICT")]
+    pub(crate) fail_on: Option<FailOn>,
+}
+
+/// Verdicts that a caller may want to fail on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FailOn {
+    /// Malicious
+    Malicious,
+    /// Suspicious or malicious
+    Suspicious,
+    /// Sensitive content, whatever else is found
+    Sensitive,
+}
+
+fn parse_client_id(text: &str) -> Result<(Function, String), String> {
+    let (function, id) = text.split_once('=').ok_or("write it as FUNCTION=CLIENT-ID")?;
+    let function = function.parse::<Function>().map_err(|error| error.to_string())?;
+    if id.is_empty() { Err("the client id is missing".into()) } else { Ok((function, id.into())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_client_id_names_its_function() {
+        assert_eq!(parse_client_id("reader=x"), Ok((Function::Reader, "x".into())));
+        for bad in ["reader", "reader=", "root=x"] {
+            assert!(parse_client_id(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! A simulated tenant, the signer and the service, as three processes, fed with mail.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use mailkeep_lab::Description;
+use mailkeep_model::{Function, ProviderKind, TenantName};
+use mailkeep_service::{Connection, PassReport, Registration, Service, ServiceError};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    Outcome, backup,
+    children::{Running, until_told_to_end},
+    make_service,
+};
+use crate::{
+    cli::{Demo, Global},
+    exit::{Exit, Failure},
+    output::{Output, plain},
+};
+
+/// Marks a data directory that a demo made, and that the next demo may empty.
+const MARKER: &str = "this-is-a-demo";
+/// Time between two arrivals of new mail.
+const ARRIVALS: Duration = Duration::from_secs(5);
+/// Findings that are shown one by one.
+const SHOWN: u64 = 8;
+const TENANT: &str = "demo";
+
+pub(super) async fn run(global: &Global, arguments: Demo, output: &Output) -> Outcome {
+    prepare(&global.data)?;
+    output.note("starting a simulated Microsoft 365, the signer and the service …");
+    let seed: Vec<String> = arguments.mail.iter().map(|path| path.display().to_string()).collect();
+    let mailboxes = arguments.mailboxes.map(|count| count.to_string());
+    let mut lab_arguments = vec!["lab"];
+    for path in &seed {
+        lab_arguments.extend(["--seed", path]);
+    }
+    lab_arguments.extend(mailboxes.iter().flat_map(|count| ["--mailboxes", count]));
+    let key = global.data.join("signer-key.txt");
+    let key = key.display().to_string();
+    let signer_arguments = ["signer", "--identity-file", &key];
+    let (lab, signer) = tokio::join!(
+        Running::start(&global.data, &lab_arguments),
+        Running::start(&global.data, &signer_arguments),
+    );
+    let (lab, signer) = (lab?, signer?);
+    let stage = Stage::set(global, &lab.ready, output).await?;
+    let exit = tokio::select! {
+        exit = stage.play(&arguments, output) => exit,
+        () = until_told_to_end(false) => Ok(Exit::Done),
+    };
+    lab.stop().await;
+    signer.stop().await;
+    exit
+}
+
+/// A fresh directory, or one that an earlier demo left.
+fn prepare(data: &Path) -> Result<(), Failure> {
+    let unusable = |error: std::io::Error| {
+        Failure::failed(format!("the data directory {}: {error}", data.display()))
+    };
+    if data.join(MARKER).is_file() {
+        fs::remove_dir_all(data).map_err(unusable)?;
+    }
+    fs::create_dir_all(data).map_err(unusable)?;
+    if fs::read_dir(data).map_err(unusable)?.next().is_some() {
+        return Err(Failure::usage(format!(
+            "{} holds something that no demo made, and a demo begins with an empty directory: name another with --data",
+            data.display()
+        )));
+    }
+    fs::write(data.join(MARKER), "The next 'mailkeep demo' empties this directory.\n")
+        .map_err(unusable)
+}
+
+/// Lab and signer run, the tenant is set up.
+struct Stage {
+    service: Service,
+    tenant: TenantName,
+    lab: Description,
+    admin: Admin,
+    data: PathBuf,
+}
+
+/// The lab's administrative interface.
+struct Admin {
+    http: reqwest::Client,
+    base: String,
+    token: String,
+}
+
+#[derive(Deserialize)]
+struct Registered {
+    client_id: String,
+}
+
+impl Stage {
+    /// Does what an administrator does for a new tenant: make a key, register its certificate,
+    /// name the application.
+    async fn set(global: &Global, ready: &str, output: &Output) -> Result<Self, Failure> {
+        let lab: Description = serde_json::from_str(ready)
+            .map_err(|error| Failure::failed(format!("the lab's first line: {error}")))?;
+        let admin = Admin::new(&lab)?;
+        let service = make_service(global).await?;
+        let name: TenantName = TENANT.parse().expect("a valid name");
+        let directory = lab.tenants.first().map(|tenant| tenant.id.to_string());
+        let directory = directory.ok_or_else(|| Failure::failed("the lab has no tenant"))?;
+        let ca_pem = fs::read_to_string(&lab.ca)
+            .map_err(|error| Failure::failed(format!("{}: {error}", lab.ca.display())))?;
+        let connection = Connection {
+            provider: ProviderKind::M365,
+            directory: directory.clone(),
+            authority: lab.authority.clone(),
+            graph: lab.graph.clone(),
+            ca_pem: Some(ca_pem),
+        };
+        let certificate = service.add_tenant(&name, connection).await?;
+        let request = json!({
+            "tenant": directory,
+            "name": "Mailkeep reader",
+            "certificate": certificate.certificate_pem,
+            "roles": ["Mail.Read", "User.Read.All"],
+        });
+        let registered: Registered = admin.post("register", &request).await?;
+        let function = Function::Reader;
+        let client_id = registered.client_id;
+        service.register(&name, Registration { function, client_id }).await?;
+        output.note(&format!(
+            "tenant {name}: its reader key was made by the signer; thumbprint {}",
+            certificate.thumbprint_sha256
+        ));
+        Ok(Self { service, tenant: name, lab, admin, data: global.data.clone() })
+    }
+
+    async fn play(&self, arguments: &Demo, output: &Output) -> Outcome {
+        let report = self.service.backup(&self.tenant, &[], backup::observer(output)).await?;
+        let kit = self.data.join("recovery-kit");
+        self.service.recovery_kit(&self.tenant, &kit).await?;
+        if !arguments.once {
+            output.note(&backup::summary(&report));
+            self.show_findings(output).await?;
+            return self.go_on(output).await;
+        }
+        let summary = self.summary(&report, &kit).await?;
+        self.show_findings(output).await?;
+        output.result(&summary, || self.summary_text(&report, &summary, &kit));
+        Ok(backup::exit_of(&report))
+    }
+
+    /// New mail arrives and is backed up and inspected, until somebody ends it.
+    async fn go_on(&self, output: &Output) -> Outcome {
+        output.note(&format!("\n{}\n", self.what_to_try()));
+        output.note("new mail arrives every few seconds; end with Ctrl-C");
+        let mut seen = self.finding_total().await?;
+        for seed in 1.. {
+            tokio::time::sleep(ARRIVALS).await;
+            let request = json!({"seed": seed, "create": 3, "change": 1, "newest": 50});
+            let _: Value = self.admin.post("mutate", &request).await?;
+            let report = self.service.backup(&self.tenant, &[], backup::observer(output)).await?;
+            let now = self.finding_total().await?;
+            output.result(&backup::json_of(&report), || {
+                let snapshot = report.snapshots.last().map_or("none", |id| &id[..8]);
+                format!(
+                    "+{} new, {} changed, {} findings more; snapshot {snapshot}, {} requests, {:.1} s",
+                    report.new,
+                    report.changed,
+                    now.saturating_sub(seen),
+                    report.requests,
+                    report.seconds
+                )
+            });
+            seen = now;
+        }
+        Ok(Exit::Done)
+    }
+
+    async fn summary(&self, report: &PassReport, kit: &Path) -> Result<Value, Failure> {
+        let view = self.service.view(&self.tenant, None).await?;
+        let folders: usize = view.mailboxes()?.iter().map(|mailbox| mailbox.folders).sum();
+        let known = self.service.control().mailboxes(&self.tenant).await;
+        let known = known.map_err(ServiceError::from)?;
+        let messages: u64 = known.iter().map(|mailbox| mailbox.items).sum();
+        let repository = std::path::absolute(self.service.data().vault(&self.tenant));
+        let repository = repository.map_err(|error| Failure::failed(error.to_string()))?;
+        let kit = std::path::absolute(kit).map_err(|error| Failure::failed(error.to_string()))?;
+        Ok(json!({
+            "tenant": self.tenant,
+            "mailboxes": report.mailboxes,
+            "folders": folders,
+            "messages": messages,
+            // Not among what this version backs up.
+            "events": 0,
+            "contacts": 0,
+            "bytes": report.content_bytes,
+            "repository": repository.display().to_string(),
+            "recovery_kit": kit.display().to_string(),
+            "snapshots": report.snapshots.len(),
+            "findings": self.findings().await?,
+            "errors": report.missed.len() + report.failures.len(),
+            "seconds": report.seconds,
+            "requests": report.requests,
+            "throttled": report.throttled,
+            "bytes_added": report.bytes_added,
+            "peak_memory_bytes": peak_memory_bytes(),
+        }))
+    }
+
+    fn summary_text(&self, report: &PassReport, summary: &Value, kit: &Path) -> String {
+        format!(
+            "{}\n{} messages in {} folders lie in {}\nstock restic opens it with {}\n{}",
+            backup::summary(report),
+            summary["messages"],
+            summary["folders"],
+            self.service.data().vault(&self.tenant).display(),
+            kit.display(),
+            self.what_to_try(),
+        )
+    }
+
+    fn what_to_try(&self) -> String {
+        let data = self.data.display();
+        let mailbox = self.lab.tenants.first().and_then(|tenant| tenant.mailboxes.first());
+        let mailbox = mailbox.map_or("MAILBOX", String::as_str);
+        format!(
+            "try, in another terminal (while the demo or 'mailkeep signer --identity-file {data}/signer-key.txt --data {data}' runs):\n  \
+             mailkeep ls {TENANT} {mailbox} --data {data}\n  \
+             mailkeep snapshots {TENANT} --data {data}\n  \
+             mailkeep verify {TENANT} --read-data --data {data}\n  \
+             mailkeep doctor --data {data}"
+        )
+    }
+
+    /// Findings by detector.
+    async fn findings(&self) -> Result<BTreeMap<String, u64>, Failure> {
+        let counts = self.service.control().finding_counts(&self.tenant).await;
+        Ok(counts.map_err(ServiceError::from)?.by_detector)
+    }
+
+    async fn finding_total(&self) -> Result<u64, Failure> {
+        Ok(self.findings().await?.values().sum())
+    }
+
+    async fn show_findings(&self, output: &Output) -> Result<(), Failure> {
+        if output.is_json() {
+            return Ok(());
+        }
+        let filter = mailkeep_control::FindingFilter { limit: Some(SHOWN), ..Default::default() };
+        let findings = self.service.control().findings(&self.tenant, &filter).await;
+        for one in findings.map_err(ServiceError::from)? {
+            let message = one.message_id.as_deref().unwrap_or("(no message id)");
+            for finding in &one.verdict.findings {
+                output.note(&format!(
+                    "  {:<10} {}: {}  {}",
+                    one.verdict.verdict.as_str(),
+                    finding.detector,
+                    plain(&finding.evidence),
+                    plain(message)
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Admin {
+    fn new(lab: &Description) -> Result<Self, Failure> {
+        let failed = |error: String| Failure::failed(format!("the lab's administration: {error}"));
+        let ca = fs::read(&lab.ca).map_err(|error| failed(error.to_string()))?;
+        let ca = reqwest::Certificate::from_pem(&ca).map_err(|error| failed(error.to_string()))?;
+        let http = reqwest::Client::builder().tls_certs_only([ca]).build();
+        let token = fs::read_to_string(&lab.admin_token_file);
+        Ok(Self {
+            http: http.map_err(|error| failed(error.to_string()))?,
+            base: lab.admin.clone(),
+            token: token.map_err(|error| failed(error.to_string()))?.trim().to_owned(),
+        })
+    }
+
+    async fn post<T: serde::de::DeserializeOwned>(
+        &self,
+        what: &str,
+        body: &Value,
+    ) -> Result<T, Failure> {
+        let failed = |error: reqwest::Error| Failure::failed(format!("the lab, {what}: {error}"));
+        let request = self.http.post(format!("{}/{what}", self.base.trim_end_matches('/')));
+        let answer = request.bearer_auth(&self.token).json(body).send().await.map_err(failed)?;
+        answer.error_for_status().map_err(failed)?.json().await.map_err(failed)
+    }
+}
+
+/// The most memory that this process ever held, as the kernel counts it (`VmHWM`).
+pub(super) fn peak_memory_bytes() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let kibibytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kibibytes * 1024)
+}

@@ -1,0 +1,203 @@
+use std::{fs::File, io::BufReader, os::unix::fs::MetadataExt};
+
+use mailkeep_identity::{ledger, verify_receipts};
+use mailkeep_service::{Outcome as Checked, Service};
+use mailkeep_vault::Vault;
+use serde_json::json;
+
+use super::{Outcome, config, make_service};
+use crate::{
+    cli::Global,
+    exit::Exit,
+    output::{Output, plain},
+};
+
+/// How a part is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Good,
+    Missing,
+    Warning,
+    Bad,
+}
+
+impl State {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Missing => "missing",
+            Self::Warning => "warning",
+            Self::Bad => "bad",
+        }
+    }
+}
+
+/// What was looked at, how it is, what to say.
+struct Report<'a> {
+    output: &'a Output,
+    worst: Exit,
+}
+
+impl Report<'_> {
+    fn say(&mut self, state: State, what: &str, text: &str) {
+        if state == State::Bad {
+            self.worst = Exit::Failed;
+        }
+        let line = json!({"part": what, "state": state.as_str(), "detail": text});
+        self.output.result(&line, || format!("{:<8} {what}: {}", state.as_str(), plain(text)));
+    }
+}
+
+pub(super) async fn run(global: &Global, output: &Output) -> Outcome {
+    let mut report = Report { output, worst: Exit::Done };
+    if !global.data.is_dir() {
+        let text = format!(
+            "{} is not there. Try 'mailkeep demo', or begin: 1. 'mailkeep signer --passphrase-file FILE', 2. 'mailkeep tenant add NAME --directory ID'",
+            global.data.display()
+        );
+        report.say(State::Missing, "data directory", &text);
+        return Ok(report.worst);
+    }
+    directory(global, &mut report);
+    match config(global) {
+        Ok(_) => report.say(State::Good, "settings", "read"),
+        Err(failure) => report.say(State::Bad, "settings", &failure.message),
+    }
+    let service = match make_service(global).await {
+        Ok(service) => service,
+        Err(failure) => {
+            report.say(State::Bad, "state", &failure.message);
+            return Ok(report.worst);
+        }
+    };
+    report.say(State::Good, "state", "control.sqlite opens");
+    signer(&service, &mut report).await;
+    chains(&service, &mut report);
+    tenants(&service, &mut report).await;
+    Ok(report.worst)
+}
+
+fn directory(global: &Global, report: &mut Report<'_>) {
+    match std::fs::metadata(&global.data) {
+        Ok(metadata) if metadata.mode() & 0o077 != 0 => report.say(
+            State::Warning,
+            "data directory",
+            &format!("others may look into {0}: chmod 700 {0}", global.data.display()),
+        ),
+        Ok(_) => report.say(State::Good, "data directory", &global.data.display().to_string()),
+        Err(error) => report.say(State::Bad, "data directory", &error.to_string()),
+    }
+}
+
+async fn signer(service: &Service, report: &mut Report<'_>) {
+    let status = match service.signer().await {
+        Ok(signer) => signer.status().await.map_err(mailkeep_service::ServiceError::from),
+        Err(error) => Err(error),
+    };
+    match status {
+        Err(error) => report.say(State::Bad, "signer", &error.to_string()),
+        Ok(status) => {
+            let text = format!(
+                "answers, {} keys, ledger at record {}",
+                status.credentials, status.ledger.seq
+            );
+            report.say(State::Good, "signer", &text);
+            if let Some(warning) = status.sealing.warning {
+                report.say(State::Warning, "signer's sealing", &warning);
+            }
+        }
+    }
+}
+
+/// The signer's ledger and the receipts, where this user may read them.
+fn chains(service: &Service, report: &mut Report<'_>) {
+    let ledger_file = service.data().signer().join("ledger.jsonl");
+    match File::open(&ledger_file) {
+        Err(error) => {
+            let text = format!("{} cannot be read here: {error}", ledger_file.display());
+            report.say(State::Missing, "ledger", &text);
+        }
+        Ok(file) => match ledger::verify(BufReader::new(file)) {
+            Ok(summary) => {
+                let text = format!("{} records, the chain holds", summary.head.seq);
+                report.say(State::Good, "ledger", &text);
+            }
+            Err(fault) => report.say(State::Bad, "ledger", &fault.to_string()),
+        },
+    }
+    // No receipts before the first token.
+    let Ok(file) = File::open(service.data().receipts()) else { return };
+    match verify_receipts(BufReader::new(file), |_| ()) {
+        Ok(summary) => {
+            let text = format!("{} records, the chain holds", summary.head.seq);
+            report.say(State::Good, "receipts", &text);
+        }
+        Err(fault) => report.say(State::Bad, "receipts", &fault.to_string()),
+    }
+}
+
+async fn tenants(service: &Service, report: &mut Report<'_>) {
+    let tenants = match service.control().tenants().await {
+        Ok(tenants) => tenants,
+        Err(error) => return report.say(State::Bad, "tenants", &error.to_string()),
+    };
+    if tenants.is_empty() {
+        let text = "none yet; 'mailkeep tenant add NAME --directory ID' makes the first one";
+        report.say(State::Missing, "tenants", text);
+    }
+    for tenant in tenants {
+        let name = format!("tenant {}", tenant.name);
+        if tenant.functions.is_empty() {
+            let text = format!(
+                "its application is not registered; 'mailkeep tenant show {}' says how",
+                tenant.name
+            );
+            report.say(State::Missing, &name, &text);
+            continue;
+        }
+        match service.check_tenant(&tenant.name).await {
+            Err(error) => report.say(State::Bad, &name, &error.to_string()),
+            Ok(checks) => {
+                let mut good = true;
+                for check in checks {
+                    let (state, text) = match &check.outcome {
+                        Checked::Good(_) => continue,
+                        Checked::Warning(text) => (State::Warning, text),
+                        Checked::Bad { reason, .. } => (State::Bad, reason),
+                    };
+                    good = false;
+                    report.say(state, &format!("{name}, {}", check.what), text);
+                }
+                if good {
+                    report.say(State::Good, &name, "every right is there, and none too much");
+                }
+            }
+        }
+        let vault = service.data().vault(&tenant.name);
+        match service.control().catalog_head(&tenant.name).await {
+            Ok(None) => {
+                let text = format!("nothing backed up yet: 'mailkeep backup {}'", tenant.name);
+                report.say(State::Missing, &format!("{name}, vault"), &text);
+            }
+            Ok(Some(_)) if Vault::exists(&vault) => {
+                report.say(State::Good, &format!("{name}, vault"), &vault.display().to_string());
+            }
+            Ok(Some(_)) => {
+                let text = format!("{} is gone; put it back", vault.display());
+                report.say(State::Bad, &format!("{name}, vault"), &text);
+            }
+            Err(error) => report.say(State::Bad, &format!("{name}, vault"), &error.to_string()),
+        }
+        match service.control().skipped(&tenant.name, None).await {
+            Ok(skipped) if !skipped.is_empty() => {
+                let text = format!(
+                    "{} items could not be read and are tried again in every pass",
+                    skipped.len()
+                );
+                report.say(State::Warning, &name, &text);
+            }
+            Ok(_) => {}
+            Err(error) => report.say(State::Bad, &name, &error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,60 @@
+use indicatif::{ProgressBar, ProgressStyle};
+use mailkeep_service::ExportForm;
+use mailkeep_vault::Selection;
+use serde_json::json;
+
+use super::{Outcome, open_service};
+use crate::{
+    cli::{Export, ExportFormat, Global},
+    exit::Exit,
+    output::{Output, bytes},
+};
+
+pub(super) async fn run(global: &Global, arguments: &Export, output: &Output) -> Outcome {
+    let service = open_service(global).await?;
+    let view = service.view(&arguments.tenant, arguments.at.at).await?;
+    let place = &arguments.place;
+    let selection = Selection { mailbox: place.mailbox.clone(), folder: place.path.clone() };
+    let form = match (arguments.format, &place.path) {
+        (ExportFormat::Eml, _) => ExportForm::Eml,
+        (ExportFormat::Mbox, None) => ExportForm::MboxFolders,
+        (ExportFormat::Mbox, Some(_)) => ExportForm::Mbox,
+    };
+    let details = json!({
+        "mailbox": place.mailbox,
+        "folder": place.path.as_ref().map(ToString::to_string),
+        "out": arguments.out.display().to_string(),
+    });
+    service.audit_reading(&view, "export", details).await?;
+    let bar = if output.shows_progress() { ProgressBar::new(0) } else { ProgressBar::hidden() };
+    let style = "export [{bar:30}] {pos}/{len} messages  {elapsed}";
+    bar.set_style(ProgressStyle::with_template(style).expect("a constant template"));
+    let report = view.export(&selection, form, &arguments.out, &mut |progress| {
+        bar.set_length(progress.of);
+        bar.set_position(progress.items);
+    })?;
+    bar.finish_and_clear();
+    let failed: Vec<_> =
+        report.failed.iter().map(|one| json!({"item": one.item.0, "error": one.reason})).collect();
+    let value = json!({
+        "messages": report.items,
+        "bytes": report.bytes,
+        "files": report.files,
+        "out": arguments.out.display().to_string(),
+        "failed": failed,
+    });
+    output.result(&value, || {
+        let mut text = format!(
+            "{} messages, {}, in {} files: {}",
+            report.items,
+            bytes(report.bytes),
+            report.files,
+            arguments.out.display()
+        );
+        for one in &report.failed {
+            text.push_str(&format!("\nnot exported: item {}: {}", one.item.0, one.reason));
+        }
+        text
+    });
+    Ok(if report.failed.is_empty() { Exit::Done } else { Exit::Partly })
+}

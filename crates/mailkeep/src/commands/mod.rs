@@ -1,0 +1,116 @@
+//! One module a command; each turns arguments into calls and results into text.
+
+mod backup;
+mod browse;
+mod children;
+mod demo;
+mod doctor;
+mod export;
+mod inspect;
+mod keep;
+mod lab;
+mod place;
+mod serve;
+mod signer;
+mod tenant;
+
+use std::process::ExitCode;
+
+use mailkeep_identity::CallerLabel;
+use mailkeep_service::{DataDirectory, Service};
+use serde_json::json;
+use tracing_subscriber::EnvFilter;
+
+pub(crate) use place::{ItemName, Place, parse_time};
+
+use crate::{
+    cli::{Cli, Command, Global},
+    config::Config,
+    exit::{Exit, Failure},
+    output::Output,
+};
+
+type Outcome = Result<Exit, Failure>;
+
+/// Runs a command to its end.
+pub(crate) fn run(cli: Cli, output: &Output) -> ExitCode {
+    start_log(&cli.global);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            output.complain(&format!("error: cannot start worker threads: {error}"));
+            return ExitCode::from(Exit::Failed as u8);
+        }
+    };
+    let exit = runtime.block_on(dispatch(cli, output)).unwrap_or_else(|failure| {
+        output.complain(&format!("error: {}", failure.message));
+        if output.is_json() {
+            let error = json!({"kind": failure.exit.as_str(), "message": failure.message});
+            output.result(&json!({ "error": error }), String::new);
+        }
+        failure.exit
+    });
+    // What still reads on a blocking thread (standard input) would hold the process up.
+    runtime.shutdown_background();
+    ExitCode::from(exit as u8)
+}
+
+async fn dispatch(cli: Cli, output: &Output) -> Outcome {
+    let global = &cli.global;
+    match cli.command {
+        Command::Demo(arguments) => Box::pin(demo::run(global, arguments, output)).await,
+        Command::Lab(arguments) => lab::run(global, arguments, output).await,
+        Command::Serve(arguments) => Box::pin(serve::run(global, &arguments, output)).await,
+        Command::Signer(arguments) => signer::run(global, arguments, output).await,
+        Command::Doctor => Box::pin(doctor::run(global, output)).await,
+        Command::Tenant(command) => Box::pin(tenant::run(global, command, output)).await,
+        Command::Backup(arguments) => Box::pin(backup::run(global, &arguments, output)).await,
+        Command::Snapshots(arguments) => browse::snapshots(global, &arguments, output).await,
+        Command::Ls(arguments) => Box::pin(browse::ls(global, &arguments, output)).await,
+        Command::Cat(arguments) => Box::pin(browse::cat(global, &arguments)).await,
+        Command::Export(arguments) => Box::pin(export::run(global, &arguments, output)).await,
+        Command::Verify(arguments) => Box::pin(keep::verify(global, &arguments, output)).await,
+        Command::RecoveryKit(arguments) => {
+            Box::pin(keep::recovery_kit(global, &arguments, output)).await
+        }
+        Command::Inspect(arguments) => inspect::run(&arguments, output),
+    }
+}
+
+/// Opens what the data directory holds. Only commands that set something up make one.
+async fn open_service(global: &Global) -> Result<Service, Failure> {
+    if !global.data.is_dir() {
+        return Err(Failure::failed(format!(
+            "there is no data directory {}: name it with --data, or begin with 'mailkeep signer' and 'mailkeep tenant add'",
+            global.data.display()
+        )));
+    }
+    make_service(global).await
+}
+
+async fn make_service(global: &Global) -> Result<Service, Failure> {
+    let caller: CallerLabel = "cli".parse().expect("a valid label");
+    Ok(Service::open(DataDirectory::new(&global.data), caller).await?)
+}
+
+fn config(global: &Global) -> Result<Config, Failure> {
+    let data = DataDirectory::new(&global.data);
+    Config::read(global.config.as_deref(), &data.config())
+}
+
+/// Logs go to standard error, so that standard output holds results alone. Warnings by default;
+/// `RUST_LOG` overrides.
+fn start_log(global: &Global) {
+    let level = match (global.quiet, global.verbose) {
+        (true, _) => "error",
+        (false, 0) => "warn",
+        (false, 1) => {
+            "warn,mailkeep=info,mailkeep_service=info,mailkeep_signer=info,mailkeep_lab=info"
+        }
+        (false, 2) => "info,mailkeep=debug,mailkeep_service=debug,mailkeep_exchange=debug",
+        (false, _) => "debug",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if global.json { log.json().init() } else { log.init() }
+}

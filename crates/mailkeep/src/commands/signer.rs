@@ -1,0 +1,70 @@
+use std::{
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+use mailkeep_model::Secret;
+use mailkeep_service::DataDirectory;
+use mailkeep_signer::{Sealing, Signer, SignerOptions};
+use serde_json::json;
+
+use super::{Outcome, children};
+use crate::{
+    cli::{self, Global},
+    exit::{Exit, Failure},
+    output::Output,
+};
+
+/// A passphrase file longer than this is not one.
+const MAX_PASSPHRASE: u64 = 4096;
+
+pub(super) async fn run(global: &Global, arguments: cli::Signer, output: &Output) -> Outcome {
+    let data = DataDirectory::new(&global.data);
+    data.create()?;
+    let sealing = sealing(&arguments)?;
+    let options = SignerOptions::new(data.signer(), data.signer_socket(), sealing);
+    let failed = |error: mailkeep_signer::SignerError| Failure::failed(error.to_string());
+    // Opening derives the master key, which takes a second of computing on purpose.
+    let signer = tokio::task::spawn_blocking(|| Signer::open(options))
+        .await
+        .map_err(|error| Failure::failed(error.to_string()))?
+        .map_err(failed)?;
+    let socket = data.signer_socket();
+    output.result(&json!({"signer": "ready", "socket": socket.display().to_string()}), || {
+        format!("signer: ready at {}. End with Ctrl-C", socket.display())
+    });
+    signer
+        .serve(children::until_told_to_end(arguments.until_stdin_closes))
+        .await
+        .map_err(failed)?;
+    Ok(Exit::Done)
+}
+
+fn sealing(arguments: &cli::Signer) -> Result<Sealing, Failure> {
+    match (&arguments.passphrase_file, &arguments.identity_file) {
+        (Some(path), _) => passphrase(path).map(Sealing::Passphrase),
+        (None, Some(path)) => Ok(Sealing::IdentityFile(path.clone())),
+        (None, None) => Err(Failure::usage(
+            "the signer's keys are sealed with something from outside: name a passphrase with --passphrase-file FILE ('-' reads it from standard input), or a key with --identity-file FILE (an age identity, kept off this disk)",
+        )),
+    }
+}
+
+/// The first line of the file.
+fn passphrase(path: &PathBuf) -> Result<Secret, Failure> {
+    let unusable =
+        |reason: String| Failure::usage(format!("passphrase file {}: {reason}", path.display()));
+    let mut text = String::new();
+    let read = if path == Path::new("-") {
+        std::io::stdin().lock().take(MAX_PASSPHRASE).read_to_string(&mut text)
+    } else {
+        std::fs::File::open(path)
+            .and_then(|file| file.take(MAX_PASSPHRASE).read_to_string(&mut text))
+    };
+    read.map_err(|error| unusable(error.to_string()))?;
+    let line = text.lines().next().unwrap_or_default();
+    if line.is_empty() {
+        return Err(unusable("its first line is empty".into()));
+    }
+    Ok(Secret::new(line.to_owned()))
+}

@@ -1,0 +1,231 @@
+use mailkeep_control::Tenant;
+use mailkeep_identity::CertificateInfo;
+use mailkeep_model::{Function, TenantName};
+use mailkeep_service::{Connection, Outcome as Checked, Registration, Service};
+use serde_json::{Value, json};
+
+use super::{Outcome, browse::rfc3339, make_service, open_service};
+use crate::{
+    cli::{self, Global, TenantAdd},
+    exit::{Exit, Failure},
+    output::{Output, plain, table},
+};
+
+/// What the reader's application has to be granted for what this version does.
+const READER_RIGHTS: &str = "Mail.Read, User.Read.All";
+
+pub(super) async fn run(global: &Global, command: cli::Tenant, output: &Output) -> Outcome {
+    match command {
+        cli::Tenant::Add(arguments) => add(&make_service(global).await?, arguments, output).await,
+        cli::Tenant::List => list(&open_service(global).await?, output).await,
+        cli::Tenant::Show { tenant } => show(&open_service(global).await?, &tenant, output).await,
+        cli::Tenant::Check { tenant } => check(&open_service(global).await?, &tenant, output).await,
+    }
+}
+
+async fn add(service: &Service, arguments: TenantAdd, output: &Output) -> Outcome {
+    let name = arguments.tenant;
+    let known =
+        service.control().tenant(&name).await.map_err(mailkeep_service::ServiceError::from)?;
+    match (known, arguments.directory) {
+        (Some(_), Some(_)) => {
+            return Err(Failure::failed(format!(
+                "tenant {name} exists already; to name its application: 'mailkeep tenant add {name} --client-id reader=ID'"
+            )));
+        }
+        (None, None) => {
+            return Err(Failure::usage(format!(
+                "which directory is tenant {name}? Name its id or one of its domains with --directory"
+            )));
+        }
+        (Some(_), None) if arguments.client_id.is_empty() => {
+            return Err(Failure::usage(format!(
+                "tenant {name} exists already; name what is new, e.g. --client-id reader=ID"
+            )));
+        }
+        (Some(_), None) => {}
+        (None, Some(directory)) => {
+            let ca_pem = match arguments.ca {
+                None => None,
+                Some(path) => Some(std::fs::read_to_string(&path).map_err(|error| {
+                    Failure::usage(format!("cannot read {}: {error}", path.display()))
+                })?),
+            };
+            let connection = Connection {
+                provider: arguments.provider,
+                directory,
+                authority: arguments.authority,
+                graph: arguments.graph,
+                ca_pem,
+            };
+            service.add_tenant(&name, connection).await?;
+        }
+    }
+    for (function, client_id) in arguments.client_id {
+        service.register(&name, Registration { function, client_id }).await?;
+    }
+    let tenant = service.tenant(&name).await?;
+    let certificate = service.certificate(&name, Function::Reader).await?;
+    output.result(&json_of(&tenant, Some(&certificate)), || {
+        if tenant.functions.is_empty() {
+            to_register(&tenant, &certificate)
+        } else {
+            format!("tenant {name} is set up; 'mailkeep tenant check {name}' tries every right")
+        }
+    });
+    Ok(Exit::Done)
+}
+
+async fn list(service: &Service, output: &Output) -> Outcome {
+    let tenants =
+        service.control().tenants().await.map_err(mailkeep_service::ServiceError::from)?;
+    if output.is_json() {
+        for tenant in &tenants {
+            output.result(&json_of(tenant, None), String::new);
+        }
+        return Ok(Exit::Done);
+    }
+    if tenants.is_empty() {
+        output.note("no tenants yet; 'mailkeep tenant add' makes the first one");
+        return Ok(Exit::Done);
+    }
+    let rows: Vec<_> = tenants
+        .iter()
+        .map(|tenant| {
+            let ready = if tenant.functions.is_empty() { "to be registered" } else { "set up" };
+            vec![
+                tenant.name.to_string(),
+                tenant.provider.to_string(),
+                tenant.directory_id.clone(),
+                ready.to_owned(),
+            ]
+        })
+        .collect();
+    output.result(&json!({}), || table(&rows));
+    Ok(Exit::Done)
+}
+
+async fn show(service: &Service, name: &TenantName, output: &Output) -> Outcome {
+    let tenant = service.tenant(name).await?;
+    // Without the signer the rest is still worth showing.
+    let certificate = service.certificate(name, Function::Reader).await;
+    let mailboxes = service.control().mailboxes(name).await;
+    let mailboxes = mailboxes.map_err(mailkeep_service::ServiceError::from)?;
+    let mut value = json_of(&tenant, certificate.as_ref().ok());
+    value["mailboxes"] = mailboxes
+        .iter()
+        .map(|known| {
+            json!({
+                "mailbox": known.mailbox.address,
+                "name": known.mailbox.display_name,
+                "items": known.items,
+                "last_pass": known.last_pass.map(rfc3339),
+                "gone_since": known.gone_since.map(rfc3339),
+            })
+        })
+        .collect();
+    output.result(&value, || {
+        let mut text = format!(
+            "tenant     {}\nprovider   {}\ndirectory  {}\nauthority  {}\ngraph      {}\ntrusts     {}\ndomains    {}",
+            tenant.name,
+            tenant.provider,
+            tenant.directory_id,
+            tenant.authority,
+            tenant.graph,
+            if tenant.ca_pem.is_some() { "its own certificates" } else { "the system's" },
+            if tenant.domains.is_empty() { "(not read yet)".into() } else { tenant.domains.join(", ") },
+        );
+        for function in &tenant.functions {
+            text.push_str(&format!("\n{:<10} application {}", function.function, function.client_id));
+        }
+        match &certificate {
+            Ok(certificate) => text.push_str(&format!("\n\n{}", to_register(&tenant, certificate))),
+            Err(error) => text.push_str(&format!("\n\nkeys: {error}")),
+        }
+        let rows: Vec<_> = mailboxes
+            .iter()
+            .map(|known| {
+                vec![
+                    known.mailbox.address.to_string(),
+                    plain(&known.mailbox.display_name),
+                    format!("{} items", known.items),
+                    known.gone_since.map(|since| format!("gone since {}", since.date())).unwrap_or_default(),
+                ]
+            })
+            .collect();
+        if !rows.is_empty() {
+            text.push_str(&format!("\n\n{}", table(&rows)));
+        }
+        text
+    });
+    Ok(Exit::Done)
+}
+
+async fn check(service: &Service, name: &TenantName, output: &Output) -> Outcome {
+    let checks = service.check_tenant(name).await?;
+    let mut exit = Exit::Done;
+    let mut rows = Vec::new();
+    for check in &checks {
+        let (word, text) = match &check.outcome {
+            Checked::Good(text) => ("good", text),
+            Checked::Warning(text) => ("warning", text),
+            Checked::Bad { kind, reason } => {
+                if exit == Exit::Done {
+                    exit = Exit::of(*kind);
+                }
+                ("bad", reason)
+            }
+        };
+        if output.is_json() {
+            let line = json!({"check": check.what, "outcome": word, "detail": text});
+            output.result(&line, String::new);
+        }
+        rows.push(vec![word.to_owned(), check.what.clone(), plain(text)]);
+    }
+    if !output.is_json() {
+        output.result(&json!({}), || table(&rows));
+    }
+    Ok(exit)
+}
+
+fn json_of(tenant: &Tenant, certificate: Option<&CertificateInfo>) -> Value {
+    let functions = tenant.functions.iter();
+    let functions: Vec<_> = functions
+        .map(|one| json!({"function": one.function, "client_id": one.client_id, "key_id": one.key_id, "thumbprint_sha256": one.thumbprint}))
+        .collect();
+    let mut value = json!({
+        "tenant": tenant.name,
+        "provider": tenant.provider,
+        "directory": tenant.directory_id,
+        "authority": tenant.authority,
+        "graph": tenant.graph,
+        "domains": tenant.domains,
+        "functions": functions,
+    });
+    if let Some(certificate) = certificate {
+        value["certificate"] = json!(certificate.certificate_pem);
+        value["thumbprint_sha256"] = json!(certificate.thumbprint_sha256);
+        value["not_after"] = json!(rfc3339(certificate.not_after));
+    }
+    value
+}
+
+/// What the tenant's administrator has to do in Entra ID.
+fn to_register(tenant: &Tenant, certificate: &CertificateInfo) -> String {
+    let name = &tenant.name;
+    format!(
+        "To be registered in the directory {directory} (Entra ID, App registrations), once:\n\
+         1. A new registration 'Mailkeep reader', single tenant, no redirect address.\n\
+         2. Certificates & secrets: upload this certificate, and nothing else:\n\n\
+         {pem}\n\
+            SHA-256 thumbprint {thumbprint}, valid until {until}\n\
+         3. API permissions, Microsoft Graph, application permissions: {READER_RIGHTS}; then grant\n\
+            admin consent. To confine it to some mailboxes use RBAC for Applications instead of Mail.Read.\n\
+         4. mailkeep tenant add {name} --client-id reader=APPLICATION-ID\n\
+         5. mailkeep tenant check {name}",
+        directory = tenant.directory_id,
+        pem = certificate.certificate_pem.trim_end(),
+        thumbprint = certificate.thumbprint_sha256,
+        until = certificate.not_after.date(),
+    )
+}

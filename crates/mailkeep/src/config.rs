@@ -1,0 +1,63 @@
+use std::{io, path::Path, time::Duration};
+
+use serde::Deserialize;
+
+use crate::exit::Failure;
+
+/// `config.toml`. Everything has a default; an unknown name is an error, because a misspelt
+/// setting that does nothing is worse than none.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Config {
+    pub(crate) serve: ServeConfig,
+}
+
+/// `[serve]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ServeConfig {
+    /// Seconds between the beginnings of two passes of a tenant.
+    interval_seconds: u64,
+}
+
+impl Default for ServeConfig {
+    fn default() -> Self {
+        Self { interval_seconds: 300 }
+    }
+}
+
+impl ServeConfig {
+    pub(crate) fn interval(&self) -> Duration {
+        Duration::from_secs(self.interval_seconds.max(1))
+    }
+}
+
+impl Config {
+    /// Reads the file that was named, or the one in the data directory when it is there.
+    pub(crate) fn read(named: Option<&Path>, default: &Path) -> Result<Self, Failure> {
+        let path = named.unwrap_or(default);
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if named.is_none() && error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Self::default());
+            }
+            Err(error) => {
+                return Err(Failure::usage(format!("cannot read {}: {error}", path.display())));
+            }
+        };
+        toml::from_str(&text)
+            .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_setting_is_refused() {
+        assert!(toml::from_str::<Config>("[serve]\ninterval = 3\n").is_err());
+        let config: Config = toml::from_str("[serve]\ninterval_seconds = 3\n").unwrap();
+        assert_eq!(config.serve.interval(), Duration::from_secs(3));
+    }
+}

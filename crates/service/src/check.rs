@@ -1,0 +1,170 @@
+use mailkeep_exchange::{ExchangeError, GraphProvider, Provider};
+use mailkeep_model::{Function, TenantName};
+use time::{Duration, OffsetDateTime};
+
+use crate::{ErrorKind, Service, ServiceError};
+
+/// Rights that the reader needs for what this version does.
+const NEEDED: [&str; 2] = ["Mail.Read", "User.Read.All"];
+/// Rights that belong to the reader's function, but that this version does not use yet.
+const HARMLESS: [&str; 9] = [
+    "Mail.ReadBasic.All",
+    "Calendars.Read",
+    "Contacts.Read",
+    "MailboxSettings.Read",
+    "MailboxItem.Read.All",
+    "MailboxFolder.Read.All",
+    "MailboxConfigItem.Read",
+    "Tasks.Read.All",
+    "Organization.Read.All",
+];
+/// A certificate that ends within this time is worth a word.
+const EXPIRES_SOON: Duration = Duration::days(10);
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// What was looked at.
+    pub what: String,
+    /// What was seen.
+    pub outcome: Outcome,
+}
+
+/// What a check saw.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// As it should be, with a detail.
+    Good(String),
+    /// It works, but somebody should know.
+    Warning(String),
+    /// It does not work; why, and what to do.
+    Bad {
+        /// What kind of failure.
+        kind: ErrorKind,
+        /// Why, and what to do.
+        reason: String,
+    },
+}
+
+impl Service {
+    /// Looks at everything that a tenant's backup needs, right by right.
+    ///
+    /// # Errors
+    /// [`ServiceError::NoTenant`]. What does not work is in the checks.
+    pub async fn check_tenant(&self, name: &TenantName) -> Result<Vec<Check>, ServiceError> {
+        let tenant = self.tenant(name).await?;
+        let mut checks = Checks::default();
+        let signer = match self.signer().await {
+            Ok(signer) => signer,
+            Err(error) => {
+                checks.bad("signer", &error);
+                return Ok(checks.0);
+            }
+        };
+        checks.good("signer", "answers");
+        for credential in signer.credentials(Some(name)).await? {
+            let what = format!("{} key", credential.key_use.function);
+            let Some(certificate) = credential.certificate else {
+                let reason = "the signer's file of this key is damaged; restore it from a backup of the signer's directory".to_owned();
+                checks.0.push(Check {
+                    what,
+                    outcome: Outcome::Bad { kind: ErrorKind::Failed, reason },
+                });
+                continue;
+            };
+            let ends = certificate.not_after;
+            let left = ends - OffsetDateTime::now_utc();
+            let detail = format!("certificate valid until {}", ends.date());
+            if left <= Duration::ZERO {
+                let reason = format!("the certificate ended on {}", ends.date());
+                checks.0.push(Check {
+                    what,
+                    outcome: Outcome::Bad { kind: ErrorKind::Refused, reason },
+                });
+            } else if left < EXPIRES_SOON {
+                checks.warning(&what, detail);
+            } else {
+                checks.good(&what, detail);
+            }
+        }
+        let job = self.new_job();
+        let provider = match self.provider(&tenant, &job).await {
+            Ok(provider) => provider,
+            Err(error) => {
+                checks.bad("connection", &error);
+                return Ok(checks.0);
+            }
+        };
+        checks.token(&provider).await;
+        checks.rights(name, &provider).await;
+        Ok(checks.0)
+    }
+}
+
+#[derive(Default)]
+struct Checks(Vec<Check>);
+
+impl Checks {
+    fn good(&mut self, what: &str, detail: impl Into<String>) {
+        self.0.push(Check { what: what.into(), outcome: Outcome::Good(detail.into()) });
+    }
+
+    fn warning(&mut self, what: &str, detail: impl Into<String>) {
+        self.0.push(Check { what: what.into(), outcome: Outcome::Warning(detail.into()) });
+    }
+
+    fn bad(&mut self, what: &str, error: &ServiceError) {
+        let outcome = Outcome::Bad { kind: error.kind(), reason: error.to_string() };
+        self.0.push(Check { what: what.into(), outcome });
+    }
+
+    /// Whether there is a token, and what is granted beyond the function.
+    async fn token(&mut self, provider: &GraphProvider) {
+        let granted = match provider.granted_rights().await {
+            Ok(granted) => granted,
+            Err(error) => return self.bad("token", &error.into()),
+        };
+        self.good("token", format!("Entra ID accepts the {} key", Function::Reader));
+        // Graph's tokens are opaque by contract; where the rights can be read, they are compared.
+        let Some(granted) = granted else { return };
+        let excess: Vec<_> = granted
+            .iter()
+            .map(String::as_str)
+            .filter(|right| !NEEDED.contains(right) && !HARMLESS.contains(right))
+            .collect();
+        if excess.is_empty() {
+            self.good("no excess rights", "nothing granted beyond the function");
+        } else {
+            let names = excess.join(", ");
+            self.warning(
+                "excess rights",
+                format!("take away what the reader must not have: {names}"),
+            );
+        }
+    }
+
+    /// Tries each right where it is used.
+    async fn rights(&mut self, tenant: &TenantName, provider: &GraphProvider) {
+        match provider.domains().await {
+            Ok(domains) => self.good("domains", domains.join(", ")),
+            Err(error) => self.bad("domains", &error.into()),
+        }
+        let mailboxes = match provider.mailboxes().await {
+            Ok(mailboxes) => mailboxes,
+            Err(error) => return self.bad("User.Read.All", &error.into()),
+        };
+        self.good("User.Read.All", format!("{} mailboxes", mailboxes.len()));
+        let Some(mailbox) = mailboxes.first() else {
+            let reason = "the directory lists no mailbox".to_owned();
+            return self
+                .bad("Mail.Read", &ServiceError::Refused { tenant: tenant.clone(), reason });
+        };
+        match provider.folder_changes(mailbox, None).await {
+            Ok(_) => self.good("Mail.Read", format!("{} can be read", mailbox.address)),
+            Err(error @ ExchangeError::NotFound { .. }) => {
+                self.warning("Mail.Read", error.to_string());
+            }
+            Err(error) => self.bad("Mail.Read", &error.into()),
+        }
+    }
+}

@@ -1,0 +1,165 @@
+use std::{io, path::PathBuf};
+
+use mailkeep_control::ControlError;
+use mailkeep_exchange::ExchangeError;
+use mailkeep_identity::IdentityError;
+use mailkeep_model::{Address, Function, TenantName};
+use mailkeep_vault::VaultError;
+
+/// Why something that was asked for did not happen.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServiceError {
+    /// The state could not be read or written.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    /// The provider could not be read.
+    #[error(transparent)]
+    Exchange(#[from] ExchangeError),
+    /// The signer did not help.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The vault could not be read or written.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// The data directory cannot be used.
+    #[error("the data directory {}: {source}", path.display())]
+    Data {
+        /// Where it is.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The spool cannot hold content; what is in the vault is safe.
+    #[error("the spool: {0}. Free some space and run the backup again: it goes on where it stood")]
+    Spool(#[source] io::Error),
+    /// Another pass of this tenant runs.
+    #[error("tenant {tenant}: another backup runs and holds the vault; wait for it, or stop it")]
+    Busy {
+        /// The tenant.
+        tenant: TenantName,
+    },
+    /// There is no such tenant.
+    #[error("there is no tenant '{tenant}'; 'mailkeep tenant list' shows which there are")]
+    NoTenant {
+        /// The name that was asked for.
+        tenant: TenantName,
+    },
+    /// The tenant has no such mailbox.
+    #[error(
+        "tenant {tenant} has no mailbox '{mailbox}'; 'mailkeep tenant show {tenant}' lists them"
+    )]
+    NoMailbox {
+        /// The tenant.
+        tenant: TenantName,
+        /// The address that was asked for.
+        mailbox: Address,
+    },
+    /// Nothing was backed up yet, or not at that time.
+    #[error("tenant {tenant} has no snapshot{when}; 'mailkeep snapshots {tenant}' lists them")]
+    NoSnapshot {
+        /// The tenant.
+        tenant: TenantName,
+        /// At what time, in words, or nothing.
+        when: String,
+    },
+    /// No item has this short id.
+    #[error("tenant {tenant} has no item '{item}' in that snapshot; 'mailkeep ls' prints the ids")]
+    NoItem {
+        /// The tenant.
+        tenant: TenantName,
+        /// The id that was asked for.
+        item: String,
+    },
+    /// The function's application is not known yet.
+    #[error(
+        "tenant {tenant}: the {function} application is not registered; 'mailkeep tenant show {tenant}' prints what to register"
+    )]
+    NotRegistered {
+        /// The tenant.
+        tenant: TenantName,
+        /// Which function.
+        function: Function,
+    },
+    /// `control` knows of snapshots, but the repository is not there.
+    #[error(
+        "tenant {tenant}: the repository {} is gone, but snapshots were written to it. Put it back; a new one would begin without history",
+        path.display()
+    )]
+    VaultLost {
+        /// The tenant.
+        tenant: TenantName,
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// What was asked for contradicts what is set up.
+    #[error("tenant {tenant}: {reason}")]
+    Refused {
+        /// The tenant.
+        tenant: TenantName,
+        /// Why.
+        reason: String,
+    },
+    /// Another part stopped first; its error is the one to look at.
+    #[error("stopped, because another part failed")]
+    Stopped,
+}
+
+/// What kind of failure it is, as other programs tell them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// No such tenant, mailbox, snapshot or item.
+    NotFound,
+    /// Another run holds it.
+    Busy,
+    /// Authentication or rights.
+    Refused,
+    /// Anything else.
+    Failed,
+}
+
+impl ServiceError {
+    /// What kind of failure it is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NoTenant { .. }
+            | Self::NoMailbox { .. }
+            | Self::NoSnapshot { .. }
+            | Self::NoItem { .. }
+            | Self::Vault(
+                VaultError::NoSuchSnapshot { .. }
+                | VaultError::NoSuchMailbox { .. }
+                | VaultError::NoSuchFolder { .. }
+                | VaultError::NoSuchItem { .. },
+            ) => ErrorKind::NotFound,
+            Self::Busy { .. } | Self::Control(ControlError::Busy(_)) => ErrorKind::Busy,
+            Self::NotRegistered { .. } => ErrorKind::Refused,
+            Self::Exchange(error) if error.is_refusal() => ErrorKind::Refused,
+            Self::Identity(
+                IdentityError::NoKey { .. }
+                | IdentityError::NotBound { .. }
+                | IdentityError::NotPermitted { .. }
+                | IdentityError::Refused { .. },
+            ) => ErrorKind::Refused,
+            _ => ErrorKind::Failed,
+        }
+    }
+
+    /// Whether it stops a whole pass, or one mailbox of it.
+    pub(crate) fn stops_the_pass(&self) -> bool {
+        match self {
+            Self::Exchange(error) => match error {
+                // One mailbox may be out of the application's scope.
+                ExchangeError::Forbidden { .. } => false,
+                ExchangeError::TokenRefused { .. }
+                | ExchangeError::Unreachable { .. }
+                | ExchangeError::Configuration { .. }
+                | ExchangeError::Receipts(_)
+                | ExchangeError::Identity(_) => true,
+                _ => false,
+            },
+            _ => true,
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! What runs: the pipeline that reads mailboxes, and what people ask for around it.
+//!
+//! # Vocabulary
+//!
+//! - A *pass* reads what changed in a tenant's mailboxes once; [`Service::backup`] runs one.
+//!   `serve` runs them one after another.
+//! - A *round* is what the vault stores at once, as one snapshot. A pass writes one or several.
+//! - The *spool* holds content between the provider and the vault, encrypted and bounded.
+//! - A *missed* item could not be read or stored in this pass. It is reported, and tried again in
+//!   the next; it never fails its mailbox.
+//! - The *lease* lets one pass at a time write to a tenant's vault.
+//!
+//! # The order of things
+//!
+//! A change is read from the provider once; the same bytes go to the inspector, the traffic counts
+//! and the vault. Verdicts are recorded at once; the cursor moves last, when the content is
+//! durable in the vault: a crash anywhere repeats work and loses none.
+
+mod catch_up;
+mod check;
+mod data;
+mod error;
+mod observe;
+mod pass;
+mod pipeline;
+mod recover;
+mod service;
+mod spool;
+mod tenants;
+
+pub use check::{Check, Outcome};
+pub use data::DataDirectory;
+pub use error::{ErrorKind, ServiceError};
+pub use observe::{Event, Observer, Unobserved};
+pub use pass::{MailboxFailure, MissedItem, PassReport};
+pub use recover::{ExportForm, Located, View};
+pub use service::Service;
+pub use tenants::{Connection, Registration};

@@ -1,0 +1,289 @@
+use std::{sync::Arc, time::Instant};
+
+use mailkeep_control::{KnownMailbox, PassCounts, PassOutcome, Tenant};
+use mailkeep_exchange::Provider;
+use mailkeep_model::{Address, Mailbox, TenantName};
+use time::OffsetDateTime;
+use tokio::sync::{Semaphore, mpsc};
+
+use crate::{
+    Event, Observer, Service, ServiceError,
+    pipeline::{Fetcher, Reading, RoundWriter, read},
+    spool::Spool,
+};
+
+/// Mailboxes that are read at the same time. Each has at most four requests in flight.
+const MAILBOXES_AT_ONCE: usize = 16;
+/// Deliveries that wait for the writer; their content waits in the spool.
+const DELIVERIES: usize = 64;
+/// What the spool holds before reading waits for the vault.
+const SPOOL_BYTES: u64 = 1 << 30;
+
+/// What a pass came to.
+#[derive(Debug)]
+pub struct PassReport {
+    /// The tenant.
+    pub tenant: TenantName,
+    /// Mailboxes that were read to their end.
+    pub mailboxes: usize,
+    /// Messages that the vault did not have.
+    pub new: u64,
+    /// Messages whose flags, categories, folder or content changed.
+    pub changed: u64,
+    /// Messages that are gone.
+    pub removed: u64,
+    /// Bytes of content that came from the provider.
+    pub content_bytes: u64,
+    /// Bytes that were added to the repository.
+    pub bytes_added: u64,
+    /// Directories that were written anew.
+    pub tree_blobs_added: u64,
+    /// Pieces of content that the repository did not have.
+    pub data_blobs_added: u64,
+    /// Snapshots that were written, oldest first; none when nothing changed.
+    pub snapshots: Vec<String>,
+    /// Items that could not be read or stored; the next pass tries them again.
+    pub missed: Vec<MissedItem>,
+    /// Mailboxes that could not be read to their end.
+    pub failures: Vec<MailboxFailure>,
+    /// Requests that the provider was sent.
+    pub requests: u64,
+    /// Of these, answered with "too many requests".
+    pub throttled: u64,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// An item that is not in the vault as it is at the provider.
+#[derive(Debug)]
+pub struct MissedItem {
+    /// In whose mailbox.
+    pub mailbox: Address,
+    /// The provider's identifier.
+    pub item: String,
+    /// Why.
+    pub error: String,
+}
+
+/// A mailbox that could not be read to its end.
+#[derive(Debug)]
+pub struct MailboxFailure {
+    /// Whose.
+    pub mailbox: Address,
+    /// Why.
+    pub error: ServiceError,
+}
+
+impl PassReport {
+    /// Whether everything that the provider has is in the vault.
+    pub fn is_whole(&self) -> bool {
+        self.missed.is_empty() && self.failures.is_empty()
+    }
+}
+
+impl Service {
+    /// Runs one pass over a tenant's mailboxes, or over those in `only` when it names any.
+    ///
+    /// # Errors
+    /// [`ServiceError::Busy`] when another pass runs, and whatever stops all of the tenant's
+    /// mailboxes. What stops one mailbox or one item is in the report.
+    pub async fn backup(
+        &self,
+        tenant: &TenantName,
+        only: &[Address],
+        observer: Arc<dyn Observer>,
+    ) -> Result<PassReport, ServiceError> {
+        let begin = Instant::now();
+        let lease = self.data.lease(tenant)?;
+        let known = self.tenant(tenant).await?;
+        let job = self.new_job();
+        let provider = self.provider(&known, &job).await?;
+        let vault = self.writable_vault(tenant, &job).await?;
+        let pass = self.control.start_pass(tenant, OffsetDateTime::now_utc()).await?;
+
+        let run = async {
+            let domains = self.own_domains(&known, &provider).await?;
+            let mailboxes = self.wanted_mailboxes(tenant, &provider, only).await?;
+            observer.on_event(&Event::Mailboxes { count: mailboxes.len() });
+            let spool = Spool::new(&self.data.spool(), SPOOL_BYTES).map_err(ServiceError::Spool)?;
+            let mask_key = self.mask_key(tenant, &job).await?;
+            let fetcher = Fetcher::new(provider.clone(), spool.clone(), domains.clone(), mask_key);
+            let (deliveries, inbox) = mpsc::channel(DELIVERIES);
+            let writer = RoundWriter {
+                control: self.control.clone(),
+                tenant: tenant.clone(),
+                vault,
+                head: self.control.catalog_head(tenant).await?,
+                spool,
+                domains,
+                observer: Arc::clone(&observer),
+            };
+            let writer = tokio::spawn(writer.run(inbox));
+            let reading = Arc::new(Reading {
+                provider: provider.clone(),
+                control: self.control.clone(),
+                tenant: tenant.clone(),
+                fetcher,
+                observer: Arc::clone(&observer),
+                deliveries,
+            });
+            let read = read_all(reading, mailboxes).await;
+            // The readers' end of the channel is closed: the writer writes what it has and ends.
+            let written = writer.await.map_err(|_| ServiceError::Stopped)?;
+            match (read, written) {
+                // When the writer fails the readers stop for want of a listener: its error tells.
+                (_, Err(error)) | (Err(error), Ok(_)) => Err(error),
+                (Ok(read), Ok(written)) => Ok((read, written)),
+            }
+        };
+        let outcome = run.await;
+        drop(lease);
+        let usage = provider.usage();
+        let report = outcome.map(|(read, written)| PassReport {
+            tenant: tenant.clone(),
+            mailboxes: read.done,
+            new: written.new,
+            changed: written.changed,
+            removed: written.removed,
+            content_bytes: usage.content_bytes,
+            bytes_added: written.bytes_added,
+            tree_blobs_added: written.tree_blobs_added,
+            data_blobs_added: written.data_blobs_added,
+            snapshots: written.snapshots,
+            missed: written.missed.into_iter().map(MissedItem::from).collect(),
+            failures: read.failures,
+            requests: usage.requests,
+            throttled: usage.throttled,
+            seconds: begin.elapsed().as_secs_f64(),
+        });
+        self.finish_pass(pass, &report).await?;
+        report
+    }
+
+    /// The tenant's domains; remembered for when the provider cannot be asked.
+    async fn own_domains<P: Provider>(
+        &self,
+        tenant: &Tenant,
+        provider: &P,
+    ) -> Result<Vec<String>, ServiceError> {
+        let domains = provider.domains().await?;
+        if domains != tenant.domains {
+            let updated = Tenant { domains: domains.clone(), ..tenant.clone() };
+            self.control.update_tenant(&updated).await?;
+        }
+        Ok(domains)
+    }
+
+    /// Merges the provider's list of mailboxes into ours and picks those to read.
+    async fn wanted_mailboxes<P: Provider>(
+        &self,
+        tenant: &TenantName,
+        provider: &P,
+        only: &[Address],
+    ) -> Result<Vec<Mailbox>, ServiceError> {
+        let listed = provider.mailboxes().await?;
+        self.control.merge_mailboxes(tenant, &listed, OffsetDateTime::now_utc()).await?;
+        if let Some(missing) =
+            only.iter().find(|address| !listed.iter().any(|one| one.address == **address))
+        {
+            let mailbox = (*missing).clone();
+            return Err(ServiceError::NoMailbox { tenant: tenant.clone(), mailbox });
+        }
+        let mut wanted: Vec<Mailbox> = listed
+            .into_iter()
+            .filter(|one| only.is_empty() || only.contains(&one.address))
+            .collect();
+        // Who waited longest comes first; who never had a pass, before all.
+        let known = self.control.mailboxes(tenant).await?;
+        let last_pass = |mailbox: &Mailbox| {
+            let same = |known: &&KnownMailbox| known.mailbox.id == mailbox.id;
+            known.iter().find(same).and_then(|known| known.last_pass)
+        };
+        wanted.sort_by_cached_key(last_pass);
+        Ok(wanted)
+    }
+
+    async fn finish_pass(
+        &self,
+        pass: mailkeep_control::PassId,
+        report: &Result<PassReport, ServiceError>,
+    ) -> Result<(), ServiceError> {
+        let now = OffsetDateTime::now_utc();
+        let (outcome, counts, errors) = match report {
+            Ok(report) => {
+                let counts = PassCounts {
+                    mailboxes: report.mailboxes as u64,
+                    put: report.new + report.changed,
+                    removed: report.removed,
+                    skipped: report.missed.len() as u64,
+                    bytes: report.content_bytes,
+                    snapshots: report.snapshots.len() as u64,
+                    requests: report.requests,
+                };
+                let errors = report.failures.iter();
+                let errors = errors.map(|one| format!("{}: {}", one.mailbox, one.error)).collect();
+                let whole = report.is_whole();
+                let outcome = if whole { PassOutcome::Done } else { PassOutcome::Partial };
+                (outcome, counts, errors)
+            }
+            Err(error) => (PassOutcome::Failed, PassCounts::default(), vec![error.to_string()]),
+        };
+        Ok(self.control.finish_pass(pass, outcome, counts, &errors, now).await?)
+    }
+}
+
+/// What the readers came to.
+struct Read {
+    done: usize,
+    failures: Vec<MailboxFailure>,
+}
+
+async fn read_all<P: Provider>(
+    reading: Arc<Reading<P>>,
+    mailboxes: Vec<Mailbox>,
+) -> Result<Read, ServiceError> {
+    let places = Arc::new(Semaphore::new(MAILBOXES_AT_ONCE));
+    let mut tasks = tokio::task::JoinSet::new();
+    for mailbox in mailboxes {
+        let (reading, places) = (Arc::clone(&reading), Arc::clone(&places));
+        tasks.spawn(async move {
+            let _place = places.acquire_owned().await;
+            let started = Event::MailboxStarted { mailbox: mailbox.address.clone() };
+            reading.observer.on_event(&started);
+            let outcome = read(&reading, &mailbox).await;
+            if let Err(error) = &outcome {
+                let (mailbox, error) = (mailbox.address.clone(), error.to_string());
+                tracing::warn!(%mailbox, error, "a mailbox could not be read to its end");
+                reading.observer.on_event(&Event::MailboxFailed { mailbox, error });
+            }
+            (mailbox.address, outcome)
+        });
+    }
+    drop(reading);
+    let mut read = Read { done: 0, failures: Vec::new() };
+    while let Some(joined) = tasks.join_next().await {
+        let (mailbox, outcome) = joined.map_err(|_| ServiceError::Stopped)?;
+        match outcome {
+            Ok(()) => read.done += 1,
+            // Dropping the set stops the other readers.
+            Err(error) if error.stops_the_pass() => return Err(error),
+            Err(error) => read.failures.push(MailboxFailure { mailbox, error }),
+        }
+    }
+    // Where no mailbox at all could be read, the reason is not one mailbox's.
+    if read.done == 0
+        && let Some(position) = read
+            .failures
+            .iter()
+            .position(|failure| failure.error.kind() == crate::ErrorKind::Refused)
+    {
+        return Err(read.failures.swap_remove(position).error);
+    }
+    Ok(read)
+}
+
+impl From<(Mailbox, crate::pipeline::Missed)> for MissedItem {
+    fn from((mailbox, missed): (Mailbox, crate::pipeline::Missed)) -> Self {
+        Self { mailbox: mailbox.address, item: missed.item.0, error: missed.error }
+    }
+}

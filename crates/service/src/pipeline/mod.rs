@@ -1,0 +1,14 @@
+//! From the provider to the vault, one mailbox at a time, many mailboxes at once.
+
+mod fetch;
+mod folders;
+mod mailbox;
+mod round;
+mod staged;
+mod traffic;
+
+pub(crate) use fetch::Fetcher;
+pub(crate) use mailbox::{Reading, read};
+pub(crate) use round::RoundWriter;
+pub(crate) use staged::{Missed, meta_key};
+pub(crate) use traffic::{Traffic, direction};

@@ -1,0 +1,197 @@
+use std::io;
+
+use mailkeep_control::{AuditEntry, Control, Tenant};
+use mailkeep_exchange::{Access, GraphConfig, GraphProvider};
+use mailkeep_identity::{CallerLabel, JobId, ReceiptLog, SecretName, SignerClient};
+use mailkeep_inspect::MaskKey;
+use mailkeep_model::{Function, Secret, TenantName};
+use mailkeep_vault::Vault;
+use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
+use tokio::sync::OnceCell;
+use uuid::Uuid;
+
+use crate::{DataDirectory, ServiceError};
+
+/// Everything that can be asked of Mailkeep on this machine.
+pub struct Service {
+    pub(crate) data: DataDirectory,
+    pub(crate) control: Control,
+    signer: OnceCell<SignerClient>,
+    caller: CallerLabel,
+    receipts: OnceCell<ReceiptLog>,
+}
+
+impl Service {
+    /// Opens the state in a data directory, and makes it when there is none. The signer is
+    /// reached when it is first needed.
+    ///
+    /// # Errors
+    /// [`ServiceError::Data`] and [`ServiceError::Control`].
+    pub async fn open(data: DataDirectory, caller: CallerLabel) -> Result<Self, ServiceError> {
+        data.create()?;
+        let control = Control::open(data.root()).await?;
+        Ok(Self { data, control, signer: OnceCell::new(), caller, receipts: OnceCell::new() })
+    }
+
+    /// The state.
+    pub fn control(&self) -> &Control {
+        &self.control
+    }
+
+    /// The data directory.
+    pub fn data(&self) -> &DataDirectory {
+        &self.data
+    }
+
+    /// The signer.
+    ///
+    /// # Errors
+    /// [`ServiceError::Identity`] when it does not answer.
+    pub async fn signer(&self) -> Result<&SignerClient, ServiceError> {
+        let connect = || SignerClient::connect(self.data.signer_socket(), self.caller.clone());
+        Ok(self.signer.get_or_try_init(connect).await?)
+    }
+
+    /// A tenant.
+    ///
+    /// # Errors
+    /// [`ServiceError::NoTenant`].
+    pub async fn tenant(&self, name: &TenantName) -> Result<Tenant, ServiceError> {
+        let tenant = self.control.tenant(name).await?;
+        tenant.ok_or_else(|| ServiceError::NoTenant { tenant: name.clone() })
+    }
+
+    /// A job's name, under which keys and secrets are asked for.
+    pub(crate) fn new_job(&self) -> JobId {
+        JobId::from(Uuid::new_v4())
+    }
+
+    /// A tenant's mailboxes, read with its reader key.
+    pub(crate) async fn provider(
+        &self,
+        tenant: &Tenant,
+        job: &JobId,
+    ) -> Result<GraphProvider, ServiceError> {
+        let function = Function::Reader;
+        if !tenant.functions.iter().any(|known| known.function == function) {
+            return Err(ServiceError::NotRegistered { tenant: tenant.name.clone(), function });
+        }
+        let refused =
+            |reason: String| ServiceError::Refused { tenant: tenant.name.clone(), reason };
+        let graph = tenant.graph.parse().map_err(|error| {
+            refused(format!("Graph's address '{}' is not one: {error}", tenant.graph))
+        })?;
+        let config = GraphConfig {
+            tenant: tenant.name.clone(),
+            function,
+            graph,
+            ca_pem: tenant.ca_pem.clone(),
+        };
+        let open = async || {
+            ReceiptLog::open(self.data.receipts()).map_err(mailkeep_exchange::ExchangeError::from)
+        };
+        let access = Access {
+            signer: self.signer().await?.clone(),
+            receipts: self.receipts.get_or_try_init(open).await?.clone(),
+            job: job.clone(),
+        };
+        Ok(GraphProvider::new(config, access)?)
+    }
+
+    /// A tenant's vault, for reading.
+    pub(crate) async fn vault(
+        &self,
+        tenant: &TenantName,
+        job: &JobId,
+    ) -> Result<Vault, ServiceError> {
+        self.tenant(tenant).await?;
+        let directory = self.data.vault(tenant);
+        if !Vault::exists(&directory) {
+            return Err(match self.control.catalog_head(tenant).await? {
+                Some(_) => ServiceError::VaultLost { tenant: tenant.clone(), path: directory },
+                None => ServiceError::NoSnapshot { tenant: tenant.clone(), when: String::new() },
+            });
+        }
+        let password = self.repository_password(tenant, job).await?;
+        blocking(move || Ok(Vault::open(&directory, &password)?)).await
+    }
+
+    /// A tenant's vault, for the holder of its lease: made when there is none, and `control`
+    /// brought to where it stands.
+    pub(crate) async fn writable_vault(
+        &self,
+        tenant: &TenantName,
+        job: &JobId,
+    ) -> Result<Vault, ServiceError> {
+        let directory = self.data.vault(tenant);
+        if !Vault::exists(&directory) && self.control.catalog_head(tenant).await?.is_none() {
+            self.signer().await?.create_secret(job, tenant, &SecretName::repository()).await?;
+            let password = self.repository_password(tenant, job).await?;
+            return blocking(move || Ok(Vault::create(&directory, &password)?)).await;
+        }
+        let vault = self.vault(tenant, job).await?;
+        self.catch_up(tenant, vault).await
+    }
+
+    pub(crate) async fn repository_password(
+        &self,
+        tenant: &TenantName,
+        job: &JobId,
+    ) -> Result<Secret, ServiceError> {
+        let signer = self.signer().await?;
+        Ok(signer.release_secret(job, tenant, &SecretName::repository()).await?)
+    }
+
+    /// The key under which sensitive values in a tenant's evidence are correlated.
+    pub(crate) async fn mask_key(
+        &self,
+        tenant: &TenantName,
+        job: &JobId,
+    ) -> Result<MaskKey, ServiceError> {
+        let name: SecretName = "evidence-mask".parse().expect("a valid name of a secret");
+        let signer = self.signer().await?;
+        signer.create_secret(job, tenant, &name).await?;
+        let secret = signer.release_secret(job, tenant, &name).await?;
+        Ok(MaskKey::from_bytes(Sha256::digest(secret.expose()).into()))
+    }
+
+    /// Writes down who did what.
+    pub(crate) async fn audit(
+        &self,
+        tenant: &TenantName,
+        action: &str,
+        details: serde_json::Value,
+    ) -> Result<(), ServiceError> {
+        let entry = AuditEntry {
+            time: OffsetDateTime::now_utc(),
+            actor: actor(),
+            action: action.to_owned(),
+            tenant: Some(tenant.clone()),
+            details,
+        };
+        Ok(self.control.audit(entry).await?)
+    }
+}
+
+/// Who runs this process, as far as the system tells.
+fn actor() -> String {
+    use std::os::unix::fs::MetadataExt;
+    let uid = std::fs::metadata("/proc/self").map(|process| process.uid());
+    let name = std::env::var("USER").ok().filter(|name| !name.is_empty());
+    match (name, uid) {
+        (Some(name), Ok(uid)) => format!("{name} (uid {uid})"),
+        (None, Ok(uid)) => format!("uid {uid}"),
+        (Some(name), Err(_)) => name,
+        (None, Err(_)) => "unknown".into(),
+    }
+}
+
+/// Runs something that waits for disks on a thread where that harms nobody.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ServiceError> + Send + 'static,
+) -> Result<T, ServiceError> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| {
+        ServiceError::Spool(io::Error::other(format!("a worker thread ended: {error}")))
+    })?
+}

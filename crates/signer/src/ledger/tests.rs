@@ -1,0 +1,157 @@
+use std::{
+    io,
+    sync::{Arc, Mutex},
+};
+
+use mailkeep_identity::{
+    Binding, KeyUse,
+    ledger::{self, LedgerEvent},
+    protocol::{Failure, Request, RequestFrame, Response, VERSION},
+};
+use mailkeep_model::Function;
+use tempfile::TempDir;
+
+use super::Storage;
+use crate::{
+    Sealing, SignerOptions,
+    core::{Core, Peer},
+};
+
+/// What the disk does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Disk {
+    Works,
+    /// A full disk: half of what is to be written, then an error.
+    Full,
+    /// What was written may or may not be there.
+    FailsToSync,
+    /// A full disk that cannot be cut back either.
+    Broken,
+}
+
+#[derive(Clone)]
+struct Fake {
+    content: Arc<Mutex<Vec<u8>>>,
+    disk: Arc<Mutex<Disk>>,
+}
+
+impl Storage for Fake {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let mut content = self.content.lock().unwrap();
+        if matches!(*self.disk.lock().unwrap(), Disk::Full | Disk::Broken) {
+            content.extend(&bytes[..bytes.len() / 2]);
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        content.extend(bytes);
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        match *self.disk.lock().unwrap() {
+            Disk::FailsToSync => Err(io::Error::other("I/O error")),
+            _ => Ok(()),
+        }
+    }
+
+    fn truncate(&mut self, length: u64) -> io::Result<()> {
+        if *self.disk.lock().unwrap() == Disk::Broken {
+            return Err(io::Error::other("I/O error"));
+        }
+        self.content.lock().unwrap().truncate(usize::try_from(length).unwrap());
+        Ok(())
+    }
+}
+
+/// A signer without a socket that has a bound key, and whose disk does as it is told.
+fn signer() -> (TempDir, Core, Fake) {
+    let root = tempfile::tempdir().unwrap();
+    let directory = root.path().join("signer");
+    crate::files::make_private_directory(&directory).unwrap();
+    let sealing = Sealing::IdentityFile(root.path().join("master.txt"));
+    let options = SignerOptions::new(directory.clone(), root.path().join("socket"), sealing);
+    let core = Core::open(&options).unwrap();
+    let KeyUse { tenant, function } = key_use();
+    let job: mailkeep_identity::JobId = "job".parse().unwrap();
+    let binding = Binding {
+        client_id: "11111111-2222-3333-4444-555555555555".to_owned(),
+        token_endpoint: "https://login.example/token".to_owned(),
+    };
+    let create = Request::CreateKey { job: job.clone(), tenant: tenant.clone(), function };
+    assert!(matches!(ask(&core, create), Response::Certificate(_)));
+    let bind = Request::Bind { job, tenant, function, binding };
+    assert!(matches!(ask(&core, bind), Response::Done));
+
+    let content = std::fs::read(directory.join("ledger.jsonl")).unwrap();
+    let fake =
+        Fake { content: Arc::new(Mutex::new(content)), disk: Arc::new(Mutex::new(Disk::Works)) };
+    core.ledger().replace_storage(Box::new(fake.clone()));
+    (root, core, fake)
+}
+
+fn key_use() -> KeyUse {
+    KeyUse { tenant: "acme".parse().unwrap(), function: Function::Reader }
+}
+
+fn ask(core: &Core, request: Request) -> Response {
+    let peer = Peer { uid: 1000, pid: None };
+    core.answer(peer, RequestFrame { v: VERSION, caller: "test".parse().unwrap(), request })
+}
+
+fn sign(core: &Core) -> Response {
+    let KeyUse { tenant, function } = key_use();
+    ask(core, Request::SignAssertion { job: "job".parse().unwrap(), tenant, function })
+}
+
+fn is_refused(response: &Response) -> bool {
+    matches!(response, Response::Failed(Failure::LedgerUnavailable { .. }))
+}
+
+fn recorded(fake: &Fake) -> Vec<String> {
+    let content = fake.content.lock().unwrap();
+    let mut jtis = Vec::new();
+    let summary = ledger::verify_each(content.as_slice(), |record| {
+        if let LedgerEvent::AssertionSigned { jti, .. } = &record.event {
+            jtis.push(jti.clone());
+        }
+    });
+    summary.unwrap();
+    jtis
+}
+
+#[test]
+fn nothing_is_signed_that_cannot_be_recorded_and_a_full_disk_heals() {
+    let (_root, core, fake) = signer();
+    let Response::Assertion(first) = sign(&core) else { panic!() };
+
+    *fake.disk.lock().unwrap() = Disk::Full;
+    assert!(is_refused(&sign(&core)));
+    let secret = Request::CreateSecret {
+        job: "job".parse().unwrap(),
+        tenant: "acme".parse().unwrap(),
+        name: "repository".parse().unwrap(),
+    };
+    assert!(is_refused(&ask(&core, secret)));
+    assert_eq!(recorded(&fake), [first.jti.clone()], "half a record was taken off again");
+
+    *fake.disk.lock().unwrap() = Disk::Works;
+    let Response::Assertion(second) = sign(&core) else { panic!() };
+    assert_eq!(recorded(&fake), [first.jti, second.jti]);
+}
+
+#[test]
+fn after_a_failed_fsync_nothing_is_signed_until_a_new_start() {
+    let (_root, core, fake) = signer();
+    *fake.disk.lock().unwrap() = Disk::FailsToSync;
+    assert!(is_refused(&sign(&core)));
+    *fake.disk.lock().unwrap() = Disk::Works;
+    assert!(is_refused(&sign(&core)), "nobody knows what is on disk");
+}
+
+#[test]
+fn a_record_that_cannot_be_taken_off_stops_the_signer() {
+    let (_root, core, fake) = signer();
+    *fake.disk.lock().unwrap() = Disk::Broken;
+    assert!(is_refused(&sign(&core)));
+    *fake.disk.lock().unwrap() = Disk::Works;
+    assert!(is_refused(&sign(&core)), "the next record would follow half a one");
+}

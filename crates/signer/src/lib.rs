@@ -1,0 +1,45 @@
+//! Private keys, the key registry and the ledger writer: the signer.
+//!
+//! # Vocabulary
+//!
+//! - The *master key* (an age X25519 identity) opens every other file of the signer. It is sealed
+//!   with a passphrase, or lies in a file that the operator keeps elsewhere ([`Sealing`]).
+//! - A *sealed file* holds a key with its certificate and binding, or a secret. It is encrypted to
+//!   the master key and names what it is for, so that it is of no use in another's place.
+//! - The *registry* is the sealed files of all keys: which key serves which tenant and function,
+//!   for which application and token endpoint. No key and no application serves two.
+//! - The *ledger* gets a record, on disk, before anything is signed or handed out.
+//!
+//! # Directory
+//!
+//! ```text
+//! lock                      held by the one signer that may write
+//! master.age                the master key under the passphrase, when that is how it is sealed
+//! check.age                 tells a wrong master key from a damaged file
+//! checkpoint-key.age        signs checkpoints of the ledger (ECDSA P-256)
+//! ledger.jsonl              the ledger; torn-*.bin: what crashes left of records
+//! checkpoint.json           the last checkpoint
+//! keys/TENANT/FUNCTION.age  one credential
+//! secrets/TENANT/NAME.age   one secret
+//! ```
+//!
+//! What a caller can have is in [`mailkeep_identity::protocol`]; nothing there names a private key.
+
+mod bucket;
+mod core;
+mod credential;
+mod error;
+mod files;
+mod key;
+mod ledger;
+mod master;
+mod options;
+mod refusals;
+mod registry;
+mod request;
+mod secrets;
+mod server;
+
+pub use error::SignerError;
+pub use options::{Clock, Peers, RateLimit, Sealing, SignerOptions};
+pub use server::Signer;

@@ -1,0 +1,90 @@
+use std::{fmt, path::PathBuf, sync::Arc};
+
+use mailkeep_model::Secret;
+use time::OffsetDateTime;
+
+/// Tells the time.
+pub type Clock = Arc<dyn Fn() -> OffsetDateTime + Send + Sync>;
+
+/// How the master key is protected.
+#[derive(Clone, Debug)]
+pub enum Sealing {
+    /// It lies in the signer's directory, encrypted with this passphrase (scrypt). The passphrase
+    /// comes from outside at every start.
+    Passphrase(Secret),
+    /// It lies in this file, in age's format, as `age-keygen` writes it. The file is made at the
+    /// first start when there is none. It protects only as far as it is kept away from the
+    /// signer's directory and from its backups.
+    IdentityFile(PathBuf),
+}
+
+/// Whose processes may connect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Peers {
+    /// Those of the user that the signer runs as. The socket's mode is 0600.
+    OwnUser,
+    /// Those of these users (numeric ids), and no others. The socket's mode is 0660: its directory
+    /// and group decide who gets so far as to be asked.
+    Users(Vec<u32>),
+}
+
+/// How often a key may sign, for each tenant and function.
+///
+/// One signature buys a token of an hour, so that 120 an hour is far more than a sound service
+/// needs, and a thief who holds the service cannot store up assertions unnoticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateLimit {
+    /// In the long run.
+    pub per_hour: u32,
+    /// At once.
+    pub burst: u32,
+}
+
+impl Default for RateLimit {
+    fn default() -> Self {
+        Self { per_hour: 120, burst: 30 }
+    }
+}
+
+/// How to run a signer.
+#[derive(Clone)]
+pub struct SignerOptions {
+    /// Where it keeps its files; made when it is not there. One signer at a time.
+    pub directory: PathBuf,
+    /// Where it listens (at most 107 bytes; Unix sockets have no longer names).
+    pub socket: PathBuf,
+    /// How the master key is protected.
+    pub sealing: Sealing,
+    /// Whose processes may connect.
+    pub peers: Peers,
+    /// How often a key may sign.
+    pub rate_limit: RateLimit,
+    /// Tells the time.
+    pub clock: Clock,
+}
+
+impl SignerOptions {
+    /// The defaults: the own user, 120 signatures an hour with 30 at once, the system's clock.
+    pub fn new(directory: PathBuf, socket: PathBuf, sealing: Sealing) -> Self {
+        Self {
+            directory,
+            socket,
+            sealing,
+            peers: Peers::OwnUser,
+            rate_limit: RateLimit::default(),
+            clock: Arc::new(OffsetDateTime::now_utc),
+        }
+    }
+}
+
+impl fmt::Debug for SignerOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignerOptions")
+            .field("directory", &self.directory)
+            .field("socket", &self.socket)
+            .field("sealing", &self.sealing)
+            .field("peers", &self.peers)
+            .field("rate_limit", &self.rate_limit)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,249 @@
+//! Which key serves which tenant and function, for which application and token endpoint.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    fs, io,
+    ops::Bound,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use mailkeep_identity::{Binding, CredentialInfo, CredentialState, KeyUse};
+use mailkeep_model::TenantName;
+use time::OffsetDateTime;
+
+use crate::{
+    SignerError,
+    credential::{Credential, Opened},
+    files::{make_private_directory, sync_directory},
+    key::PrivateKey,
+    master::Master,
+};
+
+/// What the registry holds for a tenant and function. A file that cannot be used is in here, too:
+/// it must not be mistaken for one that is not there.
+pub(crate) enum Entry {
+    Usable(Credential),
+    Damaged { what: String },
+}
+
+/// All credentials. Private keys are read from their files for one signature each.
+pub(crate) struct Registry {
+    directory: PathBuf,
+    master: Arc<Master>,
+    entries: BTreeMap<KeyUse, Entry>,
+    /// Who uses an application (by client id), or a public key. More than one is a conflict.
+    users: HashMap<Identifier, BTreeSet<KeyUse>>,
+}
+
+/// What must not serve two.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Identifier {
+    Application(String),
+    PublicKey(Vec<u8>),
+}
+
+impl Registry {
+    /// Reads the whole registry. A file that cannot be used fails its tenant and function only.
+    pub(crate) fn open(directory: &Path, master: Arc<Master>) -> Result<Self, SignerError> {
+        let directory = directory.join("keys");
+        let io = |source| SignerError::Io { path: directory.clone(), source };
+        make_private_directory(&directory).map_err(io)?;
+        let mut registry = Self {
+            directory: directory.clone(),
+            master,
+            entries: BTreeMap::new(),
+            users: HashMap::new(),
+        };
+        for key_use in on_disk(&directory).map_err(io)? {
+            let entry = match registry.read(&key_use) {
+                Ok(opened) => Entry::Usable(opened.credential),
+                Err(what) => {
+                    tracing::error!(tenant = %key_use.tenant, function = %key_use.function, what, "a sealed key file cannot be used");
+                    Entry::Damaged { what }
+                }
+            };
+            registry.insert(key_use, entry);
+        }
+        Ok(registry)
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        self.entries.len() as u64
+    }
+
+    pub(crate) fn get(&self, key_use: &KeyUse) -> Option<&Entry> {
+        self.entries.get(key_use)
+    }
+
+    /// Another tenant or function that has the same application or key.
+    pub(crate) fn conflict(&self, key_use: &KeyUse, credential: &Credential) -> Option<&KeyUse> {
+        identifiers(credential)
+            .filter_map(|identifier| self.users.get(&identifier))
+            .find_map(|users| users.iter().find(|user| *user != key_use))
+    }
+
+    /// The private key of a credential.
+    pub(crate) fn private_key(
+        &self,
+        key_use: &KeyUse,
+        credential: &Credential,
+    ) -> Result<PrivateKey, String> {
+        let opened = self.read(key_use)?;
+        let key = PrivateKey::from_pkcs8(&opened.pkcs8).ok_or("it does not hold a key")?;
+        if key.public() != credential.certificate.public {
+            return Err("its key is not that of its certificate".to_owned());
+        }
+        Ok(key)
+    }
+
+    /// Puts a credential in the place of what may be there.
+    pub(crate) fn store(
+        &mut self,
+        key_use: &KeyUse,
+        key: &PrivateKey,
+        credential: Credential,
+    ) -> io::Result<()> {
+        let pkcs8 = key.to_pkcs8().map_err(io::Error::other)?;
+        let opened = Opened { credential, pkcs8 };
+        self.write(key_use, &opened)?;
+        self.insert(key_use.clone(), Entry::Usable(opened.credential));
+        Ok(())
+    }
+
+    /// Binds a key.
+    pub(crate) fn bind(&mut self, key_use: &KeyUse, binding: Binding) -> Result<(), String> {
+        let mut opened = self.read(key_use)?;
+        opened.credential.binding = Some(binding);
+        self.write(key_use, &opened).map_err(|error| error.to_string())?;
+        self.insert(key_use.clone(), Entry::Usable(opened.credential));
+        Ok(())
+    }
+
+    /// Removes a credential and its private key.
+    pub(crate) fn remove(&mut self, key_use: &KeyUse) -> io::Result<()> {
+        let path = self.path(key_use);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        sync_directory(path.parent().unwrap_or(&self.directory))?;
+        self.forget(key_use);
+        Ok(())
+    }
+
+    pub(crate) fn of_tenant(&self, tenant: &TenantName) -> Vec<KeyUse> {
+        self.entries.keys().filter(|key_use| key_use.tenant == *tenant).cloned().collect()
+    }
+
+    /// At most `limit` credentials behind `after`, and whether there are more.
+    pub(crate) fn page(
+        &self,
+        tenant: Option<&TenantName>,
+        after: Option<&KeyUse>,
+        limit: usize,
+        now: OffsetDateTime,
+    ) -> (Vec<CredentialInfo>, bool) {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut rest = self
+            .entries
+            .range((start, Bound::Unbounded))
+            .filter(|(key_use, _)| tenant.is_none_or(|tenant| key_use.tenant == *tenant));
+        let items =
+            rest.by_ref().take(limit).map(|(key_use, entry)| self.info(key_use, entry, now));
+        let items = items.collect();
+        (items, rest.next().is_some())
+    }
+
+    fn info(&self, key_use: &KeyUse, entry: &Entry, now: OffsetDateTime) -> CredentialInfo {
+        let key_use = key_use.clone();
+        let credential = match entry {
+            Entry::Usable(credential) => credential,
+            Entry::Damaged { what } => {
+                let state = CredentialState::Damaged { what: what.clone() };
+                return CredentialInfo { key_use, state, certificate: None, binding: None };
+            }
+        };
+        let state = if let Some(with) = self.conflict(&key_use, credential) {
+            CredentialState::Conflict { with: with.clone() }
+        } else if credential.is_expired(now) {
+            CredentialState::Expired
+        } else if credential.binding.is_none() {
+            CredentialState::Unbound
+        } else {
+            CredentialState::Active
+        };
+        let certificate = Some(credential.info());
+        CredentialInfo { key_use, state, certificate, binding: credential.binding.clone() }
+    }
+
+    fn insert(&mut self, key_use: KeyUse, entry: Entry) {
+        self.forget(&key_use);
+        if let Entry::Usable(credential) = &entry {
+            for identifier in identifiers(credential) {
+                self.users.entry(identifier).or_default().insert(key_use.clone());
+            }
+        }
+        self.entries.insert(key_use, entry);
+    }
+
+    fn forget(&mut self, key_use: &KeyUse) {
+        let Some(Entry::Usable(credential)) = self.entries.remove(key_use) else { return };
+        for identifier in identifiers(&credential) {
+            if let Some(users) = self.users.get_mut(&identifier) {
+                users.remove(key_use);
+                if users.is_empty() {
+                    self.users.remove(&identifier);
+                }
+            }
+        }
+    }
+
+    fn path(&self, key_use: &KeyUse) -> PathBuf {
+        let file = format!("{}.age", key_use.function);
+        self.directory.join(key_use.tenant.as_str()).join(file)
+    }
+
+    fn read(&self, key_use: &KeyUse) -> Result<Opened, String> {
+        let json = self.master.read(&self.path(key_use), &label(key_use));
+        let json = json.map_err(|error| error.to_string())?.ok_or("it is missing")?;
+        Opened::from_json(&json)
+    }
+
+    fn write(&self, key_use: &KeyUse, opened: &Opened) -> io::Result<()> {
+        let path = self.path(key_use);
+        make_private_directory(path.parent().unwrap_or(&self.directory))?;
+        self.master.write(&path, &label(key_use), &opened.to_json()?)?;
+        sync_directory(&self.directory)
+    }
+}
+
+fn identifiers(credential: &Credential) -> impl Iterator<Item = Identifier> {
+    let application =
+        credential.binding.iter().map(|b| Identifier::Application(b.client_id.clone()));
+    application.chain([Identifier::PublicKey(credential.certificate.public.clone())])
+}
+
+fn label(key_use: &KeyUse) -> String {
+    format!("key/{}/{}", key_use.tenant, key_use.function)
+}
+
+/// The tenants and functions that have a file.
+fn on_disk(directory: &Path) -> io::Result<Vec<KeyUse>> {
+    let mut found = Vec::new();
+    for tenant in fs::read_dir(directory)? {
+        let tenant = tenant?;
+        let Some(name) = tenant.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            tracing::warn!(path = %tenant.path().display(), "not a tenant's directory: left alone");
+            continue;
+        };
+        for file in fs::read_dir(tenant.path())? {
+            let file = file?.file_name();
+            let stem = file.to_str().and_then(|file| file.strip_suffix(".age"));
+            if let Some(function) = stem.and_then(|stem| stem.parse().ok()) {
+                found.push(KeyUse { tenant: TenantName::clone(&name), function });
+            }
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,113 @@
+//! A signer that is killed at any moment has recorded all that it gave away.
+
+mod common;
+
+use std::{
+    collections::HashSet,
+    env, fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use common::{CLIENT_ID, ENDPOINT, job, tenant};
+use mailkeep_identity::{SignerClient, ledger};
+use mailkeep_model::Function;
+use mailkeep_signer::{RateLimit, Sealing, Signer, SignerOptions};
+
+const DIRECTORY: &str = "MAILKEEP_TEST_SIGNER";
+
+fn options(root: &Path) -> SignerOptions {
+    let sealing = Sealing::IdentityFile(root.join("master.txt"));
+    let mut options = SignerOptions::new(root.join("signer"), root.join("socket"), sealing);
+    options.rate_limit = RateLimit { per_hour: 1_000_000, burst: 1_000_000 };
+    options
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "the process that the other test starts and kills"]
+async fn signer_process() {
+    let root = PathBuf::from(env::var_os(DIRECTORY).expect("started by the other test"));
+    Signer::open(options(&root)).unwrap().serve(std::future::pending()).await.unwrap();
+}
+
+/// Killed when it goes out of scope, whatever became of the test.
+struct Process(Child);
+
+impl Process {
+    fn start(root: &Path) -> Self {
+        let mut command = Command::new(env::current_exe().unwrap());
+        command.args(["--exact", "signer_process", "--ignored"]).env(DIRECTORY, root);
+        Self(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+async fn connect(root: &Path) -> SignerClient {
+    for _ in 0..3000 {
+        let caller = "test".parse().unwrap();
+        if let Ok(client) = SignerClient::connect(root.join("socket"), caller).await {
+            return client;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the signer did not start within 30 seconds");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_signed_before_a_kill_is_in_a_ledger_without_a_fault() {
+    let root = tempfile::tempdir().unwrap();
+    let acme = tenant("acme");
+    let released = Arc::new(Mutex::new(HashSet::new()));
+    for round in 0..8 {
+        let process = Process::start(root.path());
+        let client = connect(root.path()).await;
+        client.create_key(&job(), &acme, Function::Reader).await.unwrap();
+        client.bind(&job(), &acme, Function::Reader, CLIENT_ID, ENDPOINT).await.unwrap();
+        let enough = Arc::new(AtomicUsize::new(0));
+        let workers: Vec<_> = (0..4)
+            .map(|_| {
+                let (client, acme) = (client.clone(), acme.clone());
+                let (released, enough) = (Arc::clone(&released), Arc::clone(&enough));
+                tokio::spawn(async move {
+                    while let Ok(signed) =
+                        client.sign_assertion(&job(), &acme, Function::Reader).await
+                    {
+                        released.lock().unwrap().insert(signed.jti);
+                        enough.fetch_add(1, Ordering::Relaxed);
+                    }
+                })
+            })
+            .collect();
+        while enough.load(Ordering::Relaxed) < 3 + 7 * round {
+            tokio::task::yield_now().await;
+        }
+        drop(process);
+        for worker in workers {
+            worker.await.unwrap();
+        }
+
+        let bytes = fs::read(root.path().join("signer/ledger.jsonl")).unwrap();
+        let mut recorded = HashSet::new();
+        ledger::verify_each(&bytes[..], |record| {
+            if let ledger::LedgerEvent::AssertionSigned { jti, .. } = &record.event {
+                recorded.insert(jti.clone());
+            }
+        })
+        .unwrap_or_else(|fault| panic!("after kill {round}: {fault}"));
+        let released = released.lock().unwrap();
+        let lost: Vec<_> = released.difference(&recorded).collect();
+        assert!(lost.is_empty(), "after kill {round}: signed and not recorded: {lost:?}");
+        assert!(released.len() >= 3);
+    }
+}

@@ -1,0 +1,279 @@
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, BufWriter, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+};
+
+use mailkeep_model::Address;
+use rustic_core::repofile::Node;
+
+use crate::{
+    FailedItem, FolderPath, SnapshotId, StoredFolder, StoredItem, Vault, VaultError, browse,
+    mbox::MessageWriter,
+    view::{self, MailboxView},
+};
+
+/// What is exported.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selection {
+    /// The mailbox.
+    pub mailbox: Address,
+    /// This folder and those below it; `None`: all folders.
+    pub folder: Option<FolderPath>,
+}
+
+/// How far an export is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExportProgress {
+    /// Items written or skipped.
+    pub items: u64,
+    /// Items selected.
+    pub of: u64,
+    /// Bytes of content written.
+    pub bytes: u64,
+}
+
+/// What an export came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExportReport {
+    /// Items written.
+    pub items: u64,
+    /// Bytes of content written, before any quoting.
+    pub bytes: u64,
+    /// Files written.
+    pub files: u64,
+    /// Items that could not be read.
+    pub failed: Vec<FailedItem>,
+}
+
+/// How export tells how far it is.
+type Progress<'p> = &'p mut dyn FnMut(ExportProgress);
+
+impl Vault {
+    /// Writes each item, byte for byte as it was stored, to a file of its own below the directory
+    /// `out`, in directories like those of the repository (also for empty folders).
+    ///
+    /// # Errors
+    /// [`VaultError::NoSuchSnapshot`], [`VaultError::NoSuchMailbox`],
+    /// [`VaultError::NoSuchFolder`]; [`VaultError::Output`], [`VaultError::OutputExists`];
+    /// [`VaultError::Storage`], [`VaultError::Damaged`]. An item that cannot be read is skipped
+    /// and reported.
+    pub fn export_eml(
+        &self,
+        snapshot: &SnapshotId,
+        selection: &Selection,
+        out: &Path,
+        progress: &mut dyn FnMut(ExportProgress),
+    ) -> Result<ExportReport, VaultError> {
+        let mut export = Export::new(self, snapshot, selection, progress)?;
+        create_directory(out)?;
+        for folder in std::mem::take(&mut export.folders) {
+            let directory = out.join(&folder.directory);
+            create_directory(&directory)?;
+            export.items(&folder, |vault, item, node| {
+                let leaf = directory.join(&item.path.leaf);
+                create_directory(&leaf)?;
+                let path = leaf.join(&item.path.name);
+                let mut file = create(&path)?;
+                let written = vault.stream(node, &mut file).map_err(|e| at(&path, e));
+                match written {
+                    Ok(written) => Ok(written),
+                    Err(error) => {
+                        drop(file);
+                        fs::remove_file(&path).map_err(|e| output(&path, e))?;
+                        Err(error)
+                    }
+                }
+            })?;
+            export.report.files = export.report.items;
+        }
+        Ok(export.report)
+    }
+
+    /// Writes all items, one behind the other, to the file `out` (mboxrd, line ends LF).
+    ///
+    /// # Errors
+    /// As [`Vault::export_eml`].
+    pub fn export_mbox(
+        &self,
+        snapshot: &SnapshotId,
+        selection: &Selection,
+        out: &Path,
+        progress: &mut dyn FnMut(ExportProgress),
+    ) -> Result<ExportReport, VaultError> {
+        let mut export = Export::new(self, snapshot, selection, progress)?;
+        let mut mbox = Mbox::create(out)?;
+        for folder in std::mem::take(&mut export.folders) {
+            export.items(&folder, |vault, item, node| mbox.append(vault, item, node))?;
+        }
+        mbox.close()?;
+        export.report.files = 1;
+        Ok(export.report)
+    }
+
+    /// Writes the items of each folder to an mbox of its own below the directory `out`:
+    /// `Inbox.mbox`, `Inbox/Projects.mbox` (mboxrd, line ends LF).
+    ///
+    /// # Errors
+    /// As [`Vault::export_eml`].
+    pub fn export_mbox_folders(
+        &self,
+        snapshot: &SnapshotId,
+        selection: &Selection,
+        out: &Path,
+        progress: &mut dyn FnMut(ExportProgress),
+    ) -> Result<ExportReport, VaultError> {
+        let mut export = Export::new(self, snapshot, selection, progress)?;
+        for folder in std::mem::take(&mut export.folders) {
+            let path = out.join(format!("{}.mbox", folder.directory));
+            create_directory(path.parent().unwrap_or(out))?;
+            let mut mbox = Mbox::create(&path)?;
+            export.items(&folder, |vault, item, node| mbox.append(vault, item, node))?;
+            mbox.close()?;
+            export.report.files += 1;
+        }
+        Ok(export.report)
+    }
+}
+
+/// One export on its way.
+struct Export<'v, 'p> {
+    vault: &'v Vault,
+    view: MailboxView<'v>,
+    folders: Vec<StoredFolder>,
+    done: ExportProgress,
+    report: ExportReport,
+    progress: Progress<'p>,
+}
+
+impl<'v, 'p> Export<'v, 'p> {
+    fn new(
+        vault: &'v Vault,
+        snapshot: &SnapshotId,
+        selection: &Selection,
+        progress: Progress<'p>,
+    ) -> Result<Self, VaultError> {
+        let mut view = vault.view(snapshot, &selection.mailbox)?;
+        let mut folders = browse::stored_folders(&mut view)?;
+        if let Some(root) = &selection.folder {
+            folders.retain(|folder| folder.path.is_within(root));
+            if folders.is_empty() {
+                return Err(VaultError::NoSuchFolder {
+                    snapshot: snapshot.clone(),
+                    mailbox: selection.mailbox.clone(),
+                    folder: root.to_string(),
+                });
+            }
+        }
+        let of = folders.iter().map(|folder| folder.items).sum();
+        let done = ExportProgress { items: 0, of, bytes: 0 };
+        Ok(Self { vault, view, folders, done, report: ExportReport::default(), progress })
+    }
+
+    /// Calls `write` with each item of a folder, a leaf at a time, and counts.
+    fn items(
+        &mut self,
+        folder: &StoredFolder,
+        mut write: impl FnMut(&Vault, &StoredItem, &Node) -> Result<u64, VaultError>,
+    ) -> Result<(), VaultError> {
+        let id = &folder.folder.id;
+        for (leaf, tree) in self.view.leaves(id)? {
+            let mut items = self.view.index(id, &leaf, tree)?;
+            let tree = self.view.tree(tree)?;
+            items.sort_by(|a, b| (a.item.received, &a.short).cmp(&(b.item.received, &b.short)));
+            for item in items {
+                let written = match view::node(&tree, &item.path.name) {
+                    Some(node) => write(self.vault, &item, node),
+                    None => Err(self.vault.damaged("it has no content")),
+                };
+                match written {
+                    Ok(bytes) => {
+                        self.report.items += 1;
+                        self.report.bytes += bytes;
+                        self.done.bytes += bytes;
+                    }
+                    Err(error @ (VaultError::Output { .. } | VaultError::OutputExists { .. })) => {
+                        return Err(error);
+                    }
+                    Err(error) => self.report.failed.push(FailedItem {
+                        mailbox: self.view.about.mailbox.id.clone(),
+                        item: item.item.id.clone(),
+                        reason: error.to_string(),
+                    }),
+                }
+                self.done.items += 1;
+                (self.progress)(self.done);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An mbox file on its way.
+struct Mbox {
+    path: PathBuf,
+    file: BufWriter<File>,
+    /// Where the last whole message ends.
+    end: u64,
+}
+
+impl Mbox {
+    fn create(path: &Path) -> Result<Self, VaultError> {
+        Ok(Self { path: path.to_owned(), file: BufWriter::new(create(path)?), end: 0 })
+    }
+
+    fn append(&mut self, vault: &Vault, item: &StoredItem, node: &Node) -> Result<u64, VaultError> {
+        let mut writer = MessageWriter::new(&mut self.file, &item.item)
+            .map_err(|error| output(&self.path, error))?;
+        let written = vault.stream(node, &mut writer).map_err(|error| at(&self.path, error));
+        match written {
+            Ok(written) => {
+                writer.finish().map_err(|error| output(&self.path, error))?;
+                self.end = self.file.stream_position().map_err(|e| output(&self.path, e))?;
+                Ok(written)
+            }
+            // Half a message must not stay in front of the next one.
+            Err(error) => {
+                let end = self.end;
+                let cut = self
+                    .file
+                    .seek(SeekFrom::Start(end))
+                    .and_then(|_| self.file.get_ref().set_len(end));
+                cut.map_err(|error| output(&self.path, error))?;
+                Err(error)
+            }
+        }
+    }
+
+    fn close(mut self) -> Result<(), VaultError> {
+        self.file.flush().map_err(|error| output(&self.path, error))
+    }
+}
+
+fn create_directory(path: &Path) -> Result<(), VaultError> {
+    fs::create_dir_all(path).map_err(|error| output(path, error))
+}
+
+/// Creates a file that nobody else can read; never overwrites one.
+pub(crate) fn create(path: &Path) -> Result<File, VaultError> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => VaultError::OutputExists { path: path.to_owned() },
+        _ => output(path, error),
+    })
+}
+
+pub(crate) fn output(path: &Path, source: io::Error) -> VaultError {
+    VaultError::Output { path: path.to_owned(), source }
+}
+
+/// Says which file could not be written.
+fn at(path: &Path, error: VaultError) -> VaultError {
+    match error {
+        VaultError::Output { source, .. } => output(path, source),
+        other => other,
+    }
+}
