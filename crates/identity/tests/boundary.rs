@@ -1,4 +1,5 @@
 //! What this crate must never be able to do.
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use std::{fs, path::Path};
 

@@ -1,4 +1,5 @@
 //! Whatever is done to a ledger is found, and found where it was done.
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use std::io::Cursor;
 

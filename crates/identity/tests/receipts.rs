@@ -1,4 +1,5 @@
 //! Receipts are there before the request goes out, whoever writes them, and whatever crashes.
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use std::{fs, io::Cursor, path::Path, thread};
 

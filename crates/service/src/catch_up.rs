@@ -4,9 +4,10 @@
 use std::collections::HashMap;
 
 use mailkeep_control::{
-    CatalogItem, CatchUp, Completeness, MailboxChanges, NewSnapshot, RebuiltSnapshot,
+    CatalogItem, CatchUp, Completeness, MailboxChanges, NewSnapshot, RebuiltSnapshot, RoundCommit,
     SnapshotChanges, SnapshotOutcome,
 };
+use mailkeep_identity::JobId;
 use mailkeep_model::{Item, MailboxId, TenantName, WellKnownFolder};
 use mailkeep_vault::{
     CatalogChange, Outcome, Snapshot, SnapshotId, StoredItem, StoredMailbox, Vault,
@@ -28,6 +29,7 @@ impl Service {
         &self,
         tenant: &TenantName,
         vault: Vault,
+        job: &JobId,
     ) -> Result<Vault, ServiceError> {
         let head = self.control.catalog_head(tenant).await?;
         let (vault, snapshots) = blocking(move || {
@@ -44,10 +46,14 @@ impl Service {
             return Err(ServiceError::VaultLost { tenant: tenant.clone(), path });
         }
         let at_head = snapshots.iter().position(|one| Some(one.id.to_string()) == head);
-        match at_head {
-            Some(position) => self.follow(tenant, vault, snapshots, position).await,
-            None => self.rebuild(tenant, vault, snapshots).await,
-        }
+        let vault = match at_head {
+            Some(position) => self.follow(tenant, vault, snapshots, position).await?,
+            None => {
+                let counted = if head.is_some() { Counted::Before } else { Counted::Never };
+                self.rebuild(tenant, vault, snapshots, counted).await?
+            }
+        };
+        self.inspect_stored(tenant, vault, job).await
     }
 
     /// Applies the snapshots behind `position`, which the catalog stands at.
@@ -120,6 +126,7 @@ impl Service {
         tenant: &TenantName,
         vault: Vault,
         snapshots: Vec<Snapshot>,
+        counted: Counted,
     ) -> Result<Vault, ServiceError> {
         tracing::warn!(%tenant, "the catalog does not fit the vault and is rebuilt from it");
         let mut rebuild = self.control.start_rebuild(tenant, OffsetDateTime::now_utc()).await?;
@@ -133,9 +140,16 @@ impl Service {
             }
             Ok(vault)
         });
+        let domains = self.tenant(tenant).await?.domains;
+        let mut traffic = Traffic::default();
         let mut items = 0;
         let writer = async {
             while let Some(part) = inbox.recv().await {
+                if counted == Counted::Never {
+                    for one in &part {
+                        self.count_new(tenant, one, &domains, &mut traffic).await?;
+                    }
+                }
                 items += part.iter().map(|one| one.items.len() as u64).sum::<u64>();
                 let part: Vec<_> = part.into_iter().map(Gathered::into_changes).collect();
                 rebuild.add(&part).await?;
@@ -152,8 +166,25 @@ impl Service {
             items: if position == newest { items } else { 0 },
         });
         rebuild.finish(&rebuilt.collect::<Vec<_>>()).await?;
+        let traffic = RoundCommit {
+            snapshot: None,
+            parent: snapshots.last().map(|snapshot| snapshot.id.to_string()),
+            mailboxes: Vec::new(),
+            traffic: traffic.into_counts(),
+            now: OffsetDateTime::now_utc(),
+        };
+        self.control.commit_round(tenant, traffic).await?;
         Ok(vault)
     }
+}
+
+/// Whether messages that a rebuild finds are in the traffic counts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Counted {
+    /// Rounds were committed: their counts are there.
+    Before,
+    /// No round ever was: it is the first one after a crash, or `control` was lost.
+    Never,
 }
 
 /// What a snapshot changed in one mailbox.

@@ -95,8 +95,14 @@ impl Service {
                 return Ok(checks.0);
             }
         };
-        checks.token(&provider).await;
-        checks.rights(name, &provider).await;
+        // Without a token there is no right to try.
+        match provider.granted_rights().await {
+            Ok(granted) => {
+                checks.granted(granted.as_deref());
+                checks.rights(name, &provider).await;
+            }
+            Err(error) => checks.bad("token", &error.into()),
+        }
         Ok(checks.0)
     }
 }
@@ -118,12 +124,8 @@ impl Checks {
         self.0.push(Check { what: what.into(), outcome });
     }
 
-    /// Whether there is a token, and what is granted beyond the function.
-    async fn token(&mut self, provider: &GraphProvider) {
-        let granted = match provider.granted_rights().await {
-            Ok(granted) => granted,
-            Err(error) => return self.bad("token", &error.into()),
-        };
+    /// There is a token: what is granted beyond the function?
+    fn granted(&mut self, granted: Option<&[String]>) {
         self.good("token", format!("Entra ID accepts the {} key", Function::Reader));
         // Graph's tokens are opaque by contract; where the rights can be read, they are compared.
         let Some(granted) = granted else { return };

@@ -30,6 +30,11 @@ impl DataDirectory {
         self.root.join("config.toml")
     }
 
+    /// The state.
+    pub fn control(&self) -> PathBuf {
+        self.root.join("control.sqlite")
+    }
+
     /// The signer's own directory: keys, registry, ledger.
     pub fn signer(&self) -> PathBuf {
         self.root.join("signer")

@@ -24,6 +24,7 @@ mod observe;
 mod pass;
 mod pipeline;
 mod recover;
+mod reinspect;
 mod service;
 mod spool;
 mod tenants;

@@ -131,7 +131,7 @@ impl Service {
             return blocking(move || Ok(Vault::create(&directory, &password)?)).await;
         }
         let vault = self.vault(tenant, job).await?;
-        self.catch_up(tenant, vault).await
+        self.catch_up(tenant, vault, job).await
     }
 
     pub(crate) async fn repository_password(

@@ -1,4 +1,5 @@
 //! A signer that is killed at any moment has recorded all that it gave away.
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod common;
 

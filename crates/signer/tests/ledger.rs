@@ -1,4 +1,5 @@
 //! The signer does not work on with a ledger that is not its own, whole and complete.
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod common;
 

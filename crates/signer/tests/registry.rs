@@ -1,4 +1,5 @@
 //! Which key serves whom is the signer's business alone.
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! The files are of use to the holder of the master key only.
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod common;
 

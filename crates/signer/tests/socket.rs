@@ -1,4 +1,5 @@
 //! The socket serves its own user, one signer at a time, whatever is sent.
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod common;
 

@@ -23,26 +23,31 @@ pub(super) struct Headers<'x> {
 impl<'x> Headers<'x> {
     /// Splits a message or part into its headers and its body (RFC 5322 section 2.1).
     ///
-    /// Lenient as mail clients are: a leading mbox `From ` line and empty lines are passed over;
-    /// what does not begin with a header is all body.
+    /// Lenient as mail clients are: a leading mbox `From ` line or line of blanks is passed over,
+    /// as are broken lines among headers; the empty line may be missing in front of a delimiter
+    /// line; what does not begin with a header is all body.
     pub(super) fn split(raw: &'x [u8]) -> (Self, &'x [u8]) {
         let mut headers = Self::default();
         let mut rest = raw;
         let mut first = true;
         while !rest.is_empty() {
             let (field, after) = take_field(rest);
-            if field.trim_ascii().is_empty() {
-                // An empty line in front of all headers is an editor's accident in the top part
-                // of a file, and means "no headers" in a part; both read the same here.
+            let is_blank = field.trim_ascii().is_empty();
+            if matches!(field, b"\n" | b"\r\n") {
                 return (headers, after);
+            }
+            if is_blank && !first {
+                // Blanks in front of the empty line were meant as a folded line.
+                let body = after.strip_prefix(b"\r\n").or_else(|| after.strip_prefix(b"\n"));
+                return (headers, body.unwrap_or(after));
             }
             match memchr::memchr(b':', field) {
                 Some(colon) if is_name(field[..colon].trim_ascii_end()) => {
                     headers.keep(field[..colon].trim_ascii_end(), &field[colon + 1..]);
                 }
-                _ if first && field.starts_with(b"From ") => {}
-                _ if first => return (headers, raw),
-                _ => {} // a broken line among headers
+                _ if field.starts_with(b"--") => return (headers, rest),
+                _ if first && !is_blank && !field.starts_with(b"From ") => return (headers, raw),
+                _ => {}
             }
             first = false;
             rest = after;
@@ -113,8 +118,10 @@ fn take_field(raw: &[u8]) -> (&[u8], &[u8]) {
     for newline in memchr::memchr_iter(b'\n', raw) {
         let line = &raw[end..newline];
         end = newline + 1;
-        let empty = line.trim_ascii().is_empty();
-        if empty || !matches!(raw.get(end), Some(b' ' | b'\t')) {
+        // A folded line of blanks is the empty line that somebody's editor got at.
+        let next = &raw[end..memchr::memchr(b'\n', &raw[end..]).map_or(raw.len(), |n| end + n)];
+        let folded = matches!(next.first(), Some(b' ' | b'\t')) && !next.trim_ascii().is_empty();
+        if line.trim_ascii().is_empty() || !folded {
             return raw.split_at(end);
         }
     }
@@ -152,6 +159,8 @@ mod tests {
             "Subject: a =?utf-8?q?b=C3=A9?=\r\n\r\nbody",
             "From ann Mon Jan  1 10:00:00 2024\nX: y\nsubject :a\n =?utf-8?q?b=C3=A9?=\n\nbody",
             "Subject: a =?utf-8?q?b=C3=A9?=\nbroken line\nSubject: second\n\nbody",
+            "  \r\nSubject: a =?utf-8?q?b=C3=A9?=\r\n  \r\nbody",
+            "Subject: a =?utf-8?q?b=C3=A9?=\r\n  \r\n\r\nbody",
         ] {
             let (headers, body) = Headers::split(raw.as_bytes());
             assert_eq!(headers.subject().as_deref(), Some("a bé"), "{raw:?}");
@@ -165,6 +174,7 @@ mod tests {
             assert_eq!(Headers::split(raw.as_bytes()).1, raw.as_bytes());
         }
         assert_eq!(Headers::split(b"\nbody\n").1, b"body\n");
+        assert_eq!(Headers::split(b"Subject: x\n--b\n").1, b"--b\n");
     }
 
     #[test]

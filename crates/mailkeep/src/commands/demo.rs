@@ -9,7 +9,9 @@ use std::{
 
 use mailkeep_lab::Description;
 use mailkeep_model::{Function, ProviderKind, TenantName};
-use mailkeep_service::{Connection, PassReport, Registration, Service, ServiceError};
+use mailkeep_service::{
+    Connection, DataDirectory, PassReport, Registration, Service, ServiceError,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -68,7 +70,7 @@ fn prepare(data: &Path) -> Result<(), Failure> {
     if data.join(MARKER).is_file() {
         fs::remove_dir_all(data).map_err(unusable)?;
     }
-    fs::create_dir_all(data).map_err(unusable)?;
+    DataDirectory::new(data).create()?;
     if fs::read_dir(data).map_err(unusable)?.next().is_some() {
         return Err(Failure::usage(format!(
             "{} holds something that no demo made, and a demo begins with an empty directory: name another with --data",

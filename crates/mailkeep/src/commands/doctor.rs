@@ -1,7 +1,7 @@
 use std::{fs::File, io::BufReader, os::unix::fs::MetadataExt};
 
 use mailkeep_identity::{ledger, verify_receipts};
-use mailkeep_service::{Outcome as Checked, Service};
+use mailkeep_service::{DataDirectory, Outcome as Checked, Service};
 use mailkeep_vault::Vault;
 use serde_json::json;
 
@@ -62,6 +62,11 @@ pub(super) async fn run(global: &Global, output: &Output) -> Outcome {
     match config(global) {
         Ok(_) => report.say(State::Good, "settings", "read"),
         Err(failure) => report.say(State::Bad, "settings", &failure.message),
+    }
+    if !DataDirectory::new(&global.data).control().is_file() {
+        let text = "nothing is set up in there: 1. 'mailkeep signer --passphrase-file FILE', 2. 'mailkeep tenant add NAME --directory ID'";
+        report.say(State::Missing, "state", text);
+        return Ok(report.worst);
     }
     let service = match make_service(global).await {
         Ok(service) => service,

@@ -139,7 +139,15 @@ async fn show(service: &Service, name: &TenantName, output: &Output) -> Outcome 
             text.push_str(&format!("\n{:<10} application {}", function.function, function.client_id));
         }
         match &certificate {
-            Ok(certificate) => text.push_str(&format!("\n\n{}", to_register(&tenant, certificate))),
+            Ok(certificate) if tenant.functions.is_empty() => {
+                text.push_str(&format!("\n\n{}", to_register(&tenant, certificate)));
+            }
+            Ok(certificate) => text.push_str(&format!(
+                "\n{:<10} certificate {} until {} (--json prints it)",
+                "",
+                certificate.thumbprint_sha256,
+                certificate.not_after.date()
+            )),
             Err(error) => text.push_str(&format!("\n\nkeys: {error}")),
         }
         let rows: Vec<_> = mailboxes

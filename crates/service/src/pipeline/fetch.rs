@@ -18,7 +18,7 @@ use crate::{
 const TRIES: u32 = 3;
 /// How much of a message is inspected. What lies behind is stored, and the verdict says that it
 /// was not looked at.
-const INSPECTED_BYTES: usize = 16 << 20;
+pub(crate) const INSPECTED_BYTES: usize = 16 << 20;
 /// Up to this size a message is inspected as it comes; larger ones take turns, because parsing
 /// one holds a multiple of its size.
 const SMALL: usize = 1 << 20;

@@ -7,7 +7,7 @@ mod round;
 mod staged;
 mod traffic;
 
-pub(crate) use fetch::Fetcher;
+pub(crate) use fetch::{Fetcher, INSPECTED_BYTES};
 pub(crate) use mailbox::{Reading, read};
 pub(crate) use round::RoundWriter;
 pub(crate) use staged::{Missed, meta_key};
