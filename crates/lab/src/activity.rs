@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::entra::Grant;
 use crate::clock;
+use crate::entra::Grant;
 
 /// Older entries are dropped; a first backup of a large mailbox fits.
 const KEPT: usize = 200_000;

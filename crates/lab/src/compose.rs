@@ -42,7 +42,8 @@ impl Letter {
     pub(crate) fn mime(&self) -> Vec<u8> {
         let mut out = String::new();
         let mut field = |name: &str, value: &str| {
-            let value: String = value.chars().filter(|c| !matches!(c, '\r' | '\n' | '\0')).collect();
+            let value: String =
+                value.chars().filter(|c| !matches!(c, '\r' | '\n' | '\0')).collect();
             out.push_str(&format!("{name}: {value}\r\n"));
         };
         field("Message-ID", &self.message_id);
@@ -174,7 +175,10 @@ mod tests {
     #[test]
     fn what_was_written_is_what_is_read() {
         let letter = Letter {
-            from: Some(party("Zoë \"Z\" Müller, Kauffrau für Groß- und Außenhandel GmbH", "z@a.example")),
+            from: Some(party(
+                "Zoë \"Z\" Müller, Kauffrau für Groß- und Außenhandel GmbH",
+                "z@a.example",
+            )),
             to: vec![party("Bo \"B\" Ek", "bo@a.example"), party("", "c@a.example")],
             subject: "Grüße\r\nBcc: injected@a.example".into(),
             message_id: "<1@a.example>".into(),

@@ -135,8 +135,12 @@ mod tests {
     #[test]
     fn the_token_identifier_is_in_dotnet_byte_order() {
         let request: Uuid = "00112233-4455-6677-8899-aabbccddeeff".parse().unwrap();
-        assert_eq!(token_identifier(request), BASE64URL_NOPAD.encode(
-            &[0x33, 0x22, 0x11, 0x00, 0x55, 0x44, 0x77, 0x66, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff],
-        ));
+        assert_eq!(
+            token_identifier(request),
+            BASE64URL_NOPAD.encode(&[
+                0x33, 0x22, 0x11, 0x00, 0x55, 0x44, 0x77, 0x66, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd,
+                0xee, 0xff
+            ],)
+        );
     }
 }

@@ -94,8 +94,7 @@ impl Lab {
         create_directory(directory)?;
         let ca = write_file(directory, "ca.pem", identity.ca_pem.as_bytes(), 0o644)?;
         let admin_token = HEXLOWER.encode(&random::<32>());
-        let admin_token_file =
-            write_file(directory, "admin-token", admin_token.as_bytes(), 0o600)?;
+        let admin_token_file = write_file(directory, "admin-token", admin_token.as_bytes(), 0o600)?;
 
         let session = u32::from_be_bytes(random::<4>()).max(1);
         let shared = Arc::new(Shared {
@@ -236,7 +235,13 @@ fn tenants(options: &LabOptions, seeded: &[Arc<SeedMailbox>], session: u32) -> T
             for index in 0..of {
                 let person = Person { index, domain: Arc::clone(&domain), of };
                 let (local, name) = (person.local_part(), person.display_name());
-                tenant.add_mailbox(mailbox(&tenant, &local, name, Source::BuiltIn(person), session));
+                tenant.add_mailbox(mailbox(
+                    &tenant,
+                    &local,
+                    name,
+                    Source::BuiltIn(person),
+                    session,
+                ));
             }
         } else {
             for seed in seeded {

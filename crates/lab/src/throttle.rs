@@ -32,7 +32,9 @@ struct Lane {
 pub(crate) enum Limit {
     Concurrency,
     /// Seconds until requests are taken again.
-    Requests { retry_after: u32 },
+    Requests {
+        retry_after: u32,
+    },
 }
 
 /// A request that is being answered. It ends when this is dropped, which must happen before the
@@ -131,7 +133,8 @@ mod tests {
         assert!(throttle.enter(other, mailbox, &address, 0).is_ok());
         drop(open);
         assert!(throttle.enter(app, mailbox, &address, 0).is_ok());
-        assert_eq!(throttle.peaks()[0].requests, 5);
+        let peak = throttle.peaks().iter().map(|peak| peak.requests).max();
+        assert_eq!(peak, Some(5), "what was refused counts, too");
     }
 
     #[test]

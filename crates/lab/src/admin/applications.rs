@@ -37,14 +37,14 @@ pub(super) fn list(shared: &Shared) -> Result<Value, Refused> {
 /// Changes all that is asked for, or nothing.
 pub(super) fn change(shared: &Shared, client_id: &str, change: Change) -> Result<Value, Refused> {
     let unknown = || {
-        refused(LabError::UnknownApplication {
+        refused(&LabError::UnknownApplication {
             tenant: "any".to_owned(),
             client_id: client_id.to_owned(),
         })
     };
     let id = Uuid::try_parse(client_id).map_err(|_| unknown())?;
     let added = change.add_certificate.as_deref().map(Credential::from_pem).transpose();
-    let added = added.map_err(refused)?;
+    let added = added.map_err(|error| refused(&error))?;
     for tenant in &shared.tenants.all {
         let mut applications = tenant.applications();
         let Some(application) = applications.get_mut(&id) else { continue };

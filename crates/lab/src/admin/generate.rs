@@ -41,14 +41,14 @@ fn four_kilobytes() -> usize {
     4096
 }
 
-pub(super) fn run(shared: &Shared, wanted: Generate) -> Result<Value, Refused> {
+pub(super) fn run(shared: &Shared, wanted: &Generate) -> Result<Value, Refused> {
     let bad = |text: String| (StatusCode::BAD_REQUEST, text);
     if wanted.messages > MOST_MESSAGES || wanted.folders > MOST_FOLDERS || wanted.bytes > LARGEST {
         return Err(bad(format!(
             "at most {MOST_MESSAGES} messages, {MOST_FOLDERS} folders and {LARGEST} bytes a message"
         )));
     }
-    let tenant = shared.tenant(wanted.tenant.as_deref()).map_err(refused)?;
+    let tenant = shared.tenant(wanted.tenant.as_deref()).map_err(|error| refused(&error))?;
     let name = wanted.mailbox.to_lowercase();
     let mailbox = match tenant.mailbox(&name) {
         Some(mailbox) => mailbox,

@@ -51,17 +51,18 @@ fn route(
     body: &[u8],
 ) -> Result<Value, Refused> {
     match (method.as_str(), path) {
-        ("POST", "mutate") => mutate::run(shared, read(body)?),
-        ("POST", "generate") => generate::run(shared, read(body)?),
+        ("POST", "mutate") => mutate::run(shared, &read(body)?),
+        ("POST", "generate") => generate::run(shared, &read(body)?),
         ("POST", "register") => {
             let wanted: Register = read(body)?;
-            let tenant = shared.tenant(wanted.tenant.as_deref()).map_err(refused)?;
+            let tenant =
+                shared.tenant(wanted.tenant.as_deref()).map_err(|error| refused(&error))?;
             let registration = Registration {
                 name: wanted.name,
                 certificate: wanted.certificate,
                 roles: wanted.roles,
             };
-            Ok(json!(tenant.register(registration).map_err(refused)?))
+            Ok(json!(tenant.register(registration).map_err(|error| refused(&error))?))
         }
         ("GET", "applications") => applications::list(shared),
         ("POST", path) if path.starts_with("applications/") => {
@@ -132,7 +133,7 @@ fn logs(shared: &Shared, query: &str) -> Result<Value, Refused> {
             .min(LOG_PAGE),
     };
     let tenant = match tenant {
-        Some(name) => Some(shared.tenant(Some(&name)).map_err(refused)?),
+        Some(name) => Some(shared.tenant(Some(&name)).map_err(|error| refused(&error))?),
         None => None,
     };
     match option("kind").as_deref() {
@@ -156,8 +157,8 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
     serde_json::from_slice(body).map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()))
 }
 
-fn refused(error: LabError) -> Refused {
-    let status = match &error {
+fn refused(error: &LabError) -> Refused {
+    let status = match error {
         LabError::UnknownTenant(_) | LabError::UnknownApplication { .. } => StatusCode::NOT_FOUND,
         _ => StatusCode::BAD_REQUEST,
     };

@@ -46,7 +46,7 @@ pub(super) struct Mutate {
     received: Option<String>,
 }
 
-pub(super) fn run(shared: &Shared, wanted: Mutate) -> Result<Value, Refused> {
+pub(super) fn run(shared: &Shared, wanted: &Mutate) -> Result<Value, Refused> {
     let bad = |text: &str| (StatusCode::BAD_REQUEST, text.to_owned());
     if [wanted.create, wanted.change, wanted.relocate, wanted.delete].iter().any(|n| *n > MOST) {
         return Err(bad("at most 1000000 changes of a kind"));
@@ -61,7 +61,7 @@ pub(super) fn run(shared: &Shared, wanted: Mutate) -> Result<Value, Refused> {
             .ok_or_else(|| bad("received is not an RFC 3339 time"))?
             .unix_timestamp(),
     };
-    let tenant = shared.tenant(wanted.tenant.as_deref()).map_err(refused)?;
+    let tenant = shared.tenant(wanted.tenant.as_deref()).map_err(|error| refused(&error))?;
     let everybody = tenant.mailboxes();
     let mailboxes = match &wanted.mailbox {
         None => everybody.clone(),
@@ -113,9 +113,8 @@ impl Work<'_> {
         let by_role = WellKnown::parse(name).and_then(|role| state.well_known(role));
         let by_id =
             ids::parse_folder_id(state.mailbox, name).filter(|n| state.folders.contains_key(n));
-        let by_path = || {
-            name.split('/').try_fold(crate::state::ROOT, |at, part| state.child(at, part))
-        };
+        let by_path =
+            || name.split('/').try_fold(crate::state::ROOT, |at, part| state.child(at, part));
         let found = by_role.or(by_id).or_else(by_path);
         Ok(vec![found.ok_or_else(|| (StatusCode::NOT_FOUND, format!("no folder '{name}'")))?])
     }
@@ -137,8 +136,7 @@ impl Work<'_> {
                 owner_name: &mailbox.display_name,
                 colleagues: &[(Arc::clone(&colleague.address), colleague.display_name.clone())],
             };
-            let message =
-                generate::message(&mut self.rng, &setting, direction, received, size);
+            let message = generate::message(&mut self.rng, &setting, direction, received, size);
             let mut state = mailbox.write();
             let folder = match self.folder {
                 Some(_) => self.folders(&state)?.first().copied(),
@@ -173,10 +171,9 @@ impl Work<'_> {
             }
             items.sort_unstable_by(|a, b| b.cmp(a));
             items.truncate(self.newest.unwrap_or(usize::MAX));
-            all.extend(items.into_iter().map(|(_, item)| Candidate {
-                mailbox: Arc::clone(mailbox),
-                item,
-            }));
+            all.extend(
+                items.into_iter().map(|(_, item)| Candidate { mailbox: Arc::clone(mailbox), item }),
+            );
         }
         Ok(all)
     }
@@ -199,7 +196,9 @@ impl Work<'_> {
                         _ => Flag::Flagged,
                     }
                 }
-                _ if message.categories.is_empty() => message.categories = vec!["Red category".into()],
+                _ if message.categories.is_empty() => {
+                    message.categories = vec!["Red category".into()];
+                }
                 _ => message.categories.clear(),
             });
             changed.map_err(gone)?;
@@ -216,9 +215,10 @@ impl Work<'_> {
             let Some(Candidate { mailbox, item }) = self.choose(from) else { break };
             let mut state = mailbox.write();
             let source = state.messages.get(&item).map(|message| message.place.folder);
-            let visible = state.folders.iter().filter(|(number, folder)| {
-                !folder.is_hidden() && Some(**number) != source
-            });
+            let visible = state
+                .folders
+                .iter()
+                .filter(|(number, folder)| !folder.is_hidden() && Some(**number) != source);
             let others: Vec<u64> = visible.map(|(number, _)| *number).collect();
             let to = others[self.rng.below(others.len())];
             state.relocate(item, to, self.now).map_err(gone)?;

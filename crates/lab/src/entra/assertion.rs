@@ -65,9 +65,8 @@ pub(super) fn verify(
     expected: &Expected<'_>,
     used: &mut Option<Credential>,
 ) -> Result<Verified, EntraError> {
-    let malformed = |what: &str| {
-        EntraError::new(50_027, format!("JWT token is invalid or malformed. {what}"))
-    };
+    let malformed =
+        |what: &str| EntraError::new(50_027, format!("JWT token is invalid or malformed. {what}"));
     if assertion.len() > LONGEST {
         return Err(malformed("It is too long."));
     }
@@ -80,8 +79,8 @@ pub(super) fn verify(
     let decode = |part: &str| {
         BASE64URL_NOPAD.decode(part.as_bytes()).map_err(|_| malformed("A part is not base64url."))
     };
-    let header: Header =
-        serde_json::from_slice(&decode(head)?).map_err(|_| malformed("The header cannot be read."))?;
+    let header: Header = serde_json::from_slice(&decode(head)?)
+        .map_err(|_| malformed("The header cannot be read."))?;
     let algorithm = algorithm(&header.alg, expected.algorithms)
         .ok_or_else(|| malformed("The signature algorithm is not supported."))?;
 
@@ -99,16 +98,21 @@ pub(super) fn verify(
             )
         })?;
 
-    let claims: Claims =
-        serde_json::from_slice(&decode(body)?).map_err(|_| malformed("The claims cannot be read."))?;
+    let claims: Claims = serde_json::from_slice(&decode(body)?)
+        .map_err(|_| malformed("The claims cannot be read."))?;
     check_claims(&claims, expected)?;
     match claims.jti {
-        Some(jti) if !jti.is_empty() => Ok(Verified { jti, expires: (claims.exp + SKEW) as i64 + 1 }),
+        Some(jti) if !jti.is_empty() => {
+            Ok(Verified { jti, expires: (claims.exp + SKEW) as i64 + 1 })
+        }
         _ => Err(malformed("It has no 'jti'.")),
     }
 }
 
-fn algorithm(name: &str, allowed: AssertionAlgorithms) -> Option<&'static dyn VerificationAlgorithm> {
+fn algorithm(
+    name: &str,
+    allowed: AssertionAlgorithms,
+) -> Option<&'static dyn VerificationAlgorithm> {
     match (name, allowed) {
         ("PS256", _) => Some(&RSA_PSS_2048_8192_SHA256),
         ("RS256", AssertionAlgorithms::Ps256AndRs256) => Some(&RSA_PKCS1_2048_8192_SHA256),
@@ -121,7 +125,8 @@ fn find_credential<'a>(
     expected: &Expected<'a>,
 ) -> Result<&'a Credential, EntraError> {
     // Python's msal pads the thumbprint; everybody else does not.
-    let thumbprint = |text: &str| BASE64URL_NOPAD.decode(text.trim_end_matches('=').as_bytes()).ok();
+    let thumbprint =
+        |text: &str| BASE64URL_NOPAD.decode(text.trim_end_matches('=').as_bytes()).ok();
     let sha256 = header.x5t_s256.as_deref().map(thumbprint);
     let sha1 = header.x5t.as_deref().map(thumbprint);
     let named = |given: &Option<Option<Vec<u8>>>, own: &[u8]| match given {
@@ -212,7 +217,12 @@ pub(crate) struct Replays {
 
 impl Replays {
     /// Takes an assertion once.
-    pub(super) fn take(&self, client: Uuid, verified: Verified, now: i64) -> Result<(), EntraError> {
+    pub(super) fn take(
+        &self,
+        client: Uuid,
+        verified: Verified,
+        now: i64,
+    ) -> Result<(), EntraError> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if seen.len() % 1024 == 1023 {
             seen.retain(|_, expires| *expires >= now);

@@ -38,7 +38,13 @@ pub(crate) async fn route(shared: &Shared, request: Request, peer: SocketAddr) -
                 Ok(document) => json(document.to_string()),
                 Err(error) => {
                     let (request, correlation) = (Uuid::new_v4(), Uuid::new_v4());
-                    error.response(&shared.authority, request, correlation, shared.clock.now(), None)
+                    error.response(
+                        &shared.authority,
+                        request,
+                        correlation,
+                        shared.clock.now(),
+                        None,
+                    )
                 }
             };
             count(shared, Operation::Discovery, None, &response, 0);

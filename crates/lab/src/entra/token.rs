@@ -131,7 +131,8 @@ pub(crate) fn serve(
 
 /// A fault rule's refusal in Entra's form; its `code` may be an AADSTS number.
 fn injected(fault: &Refused) -> EntraError {
-    let code = fault.code.as_deref().and_then(|code| code.trim_start_matches("AADSTS").parse().ok());
+    let code =
+        fault.code.as_deref().and_then(|code| code.trim_start_matches("AADSTS").parse().ok());
     match code {
         Some(code) => EntraError::new(code, "The lab was told to refuse this request."),
         None => EntraError::new(90_033, "A transient error has occurred. Please try again.")
@@ -324,9 +325,10 @@ fn unknown_application(client: &str, tenant: &Tenant) -> EntraError {
 
 /// `GET /{tenant}/v2.0/.well-known/openid-configuration`
 pub(crate) fn discovery(shared: &Shared, tenant_name: &str) -> Result<Value, EntraError> {
-    let tenant = shared.tenants.find(tenant_name).ok_or_else(|| {
-        EntraError::new(90_002, format!("Tenant '{tenant_name}' not found."))
-    })?;
+    let tenant = shared
+        .tenants
+        .find(tenant_name)
+        .ok_or_else(|| EntraError::new(90_002, format!("Tenant '{tenant_name}' not found.")))?;
     let base = format!("{}/{}", shared.authority, tenant.id);
     Ok(json!({
         "token_endpoint": format!("{base}/oauth2/v2.0/token"),

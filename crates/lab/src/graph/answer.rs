@@ -64,7 +64,7 @@ impl Answer {
         };
         let length = bytes.len();
         let body = match (reset, length > PIECE) {
-            (true, _) => cut(bytes, permit),
+            (true, _) => cut(&bytes, permit),
             (false, true) => in_pieces(bytes, permit),
             (false, false) => {
                 // Before the first byte goes out: a client that has them all may ask again.
@@ -127,9 +127,10 @@ fn in_pieces(bytes: Bytes, permit: Option<Permit>) -> Body {
 }
 
 /// Half of an answer, then an error that makes the server drop the connection or the stream.
-fn cut(bytes: Bytes, permit: Option<Permit>) -> Body {
+fn cut(bytes: &Bytes, permit: Option<Permit>) -> Body {
     let half = bytes.slice(..bytes.len() / 2);
-    let broken = std::io::Error::new(std::io::ErrorKind::ConnectionReset, "ordered by a fault rule");
+    let broken =
+        std::io::Error::new(std::io::ErrorKind::ConnectionReset, "ordered by a fault rule");
     let pieces = [Ok(half), Err(broken)];
     Body::from_stream(stream::unfold(
         (pieces.into_iter(), permit),

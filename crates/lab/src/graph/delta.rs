@@ -9,8 +9,8 @@ use super::query::{self, Query};
 use super::render::{self, View};
 use super::select::{Expand, Selection};
 use super::{Desk, folders as folder};
-use crate::{clock, ids};
 use crate::state::{FolderChange, MessageChange};
+use crate::{clock, ids};
 
 /// Changes on a page when nobody asks for more, and at most.
 const PAGE: usize = 10;
@@ -156,14 +156,7 @@ fn first(desk: &Desk<'_>, folder: u64, sequence: u64) -> Cursor {
     }
 }
 
-fn links(
-    json: &mut Json,
-    desk: &Desk<'_>,
-    path: &str,
-    start: &Cursor,
-    position: u64,
-    more: bool,
-) {
+fn links(json: &mut Json, desk: &Desk<'_>, path: &str, start: &Cursor, position: u64, more: bool) {
     let next = Cursor {
         skip: more,
         position,
@@ -173,11 +166,8 @@ fn links(
         ..start.clone()
     };
     let token = desk.shared.sealer.seal(&next);
-    let (name, option) = if more {
-        ("@odata.nextLink", "$skiptoken")
-    } else {
-        ("@odata.deltaLink", "$deltatoken")
-    };
+    let (name, option) =
+        if more { ("@odata.nextLink", "$skiptoken") } else { ("@odata.deltaLink", "$deltatoken") };
     json.member(name, &desk.base.url(&format!("{path}?{option}={token}")));
 }
 
@@ -199,7 +189,9 @@ fn refuse_unsupported(query: &Query) -> Result<(), GraphError> {
 
 fn received_from(filter: &str) -> Result<i64, GraphError> {
     let refuse = || {
-        GraphError::bad_request("Only $filter=receivedDateTime ge {value} or gt {value} is supported.")
+        GraphError::bad_request(
+            "Only $filter=receivedDateTime ge {value} or gt {value} is supported.",
+        )
     };
     match query::comparisons(filter)?.as_slice() {
         [one] if one.property == "receivedDateTime" => {

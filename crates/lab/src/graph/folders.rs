@@ -51,7 +51,11 @@ pub(super) fn list(desk: &Desk<'_>, parent: Option<&String>) -> Result<Answer, G
     };
     let mut json = Json::with_capacity(4096);
     json.object(|json| {
-        let context = format!("{}{}", path.replacen("users/", "users('", 1).replacen("/mailFolders", "')/mailFolders", 1), selection.context());
+        let context = format!(
+            "{}{}",
+            path.replacen("users/", "users('", 1).replacen("/mailFolders", "')/mailFolders", 1),
+            selection.context()
+        );
         json.member("@odata.context", &desk.base.context(&context));
         if desk.query.get("$count") == Some("true") {
             json.member("@odata.count", &found.len());
@@ -196,6 +200,10 @@ fn display_name(body: &serde_json::Map<String, Value>) -> Result<String, GraphEr
         .filter(|name| !name.is_empty() && name.chars().count() <= LONGEST_NAME)
         .map(str::to_owned)
         .ok_or_else(|| {
-            GraphError::new(400, "ErrorInvalidArgument", "The folder's display name is missing or too long.")
+            GraphError::new(
+                400,
+                "ErrorInvalidArgument",
+                "The folder's display name is missing or too long.",
+            )
         })
 }

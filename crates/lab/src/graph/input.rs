@@ -68,8 +68,9 @@ pub(super) fn touches_content(body: &Object) -> Result<bool, GraphError> {
 /// Refuses properties that do not exist or cannot be set.
 pub(super) fn check_names(body: &Object, creation: bool) -> Result<(), GraphError> {
     for key in body.keys().map(String::as_str) {
-        let known =
-            ALWAYS.contains(&key) || CONTENT.contains(&key) || (creation && CREATION.contains(&key));
+        let known = ALWAYS.contains(&key)
+            || CONTENT.contains(&key)
+            || (creation && CREATION.contains(&key));
         if known {
             continue;
         }

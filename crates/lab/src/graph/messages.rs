@@ -165,7 +165,9 @@ fn ascending(order: Option<&str>) -> Result<bool, GraphError> {
     match order.map(str::to_lowercase).as_deref() {
         None | Some("receiveddatetime desc") => Ok(false),
         Some("receiveddatetime" | "receiveddatetime asc") => Ok(true),
-        Some(other) => Err(GraphError::bad_request(format!("The sort order '{other}' is not supported."))),
+        Some(other) => {
+            Err(GraphError::bad_request(format!("The sort order '{other}' is not supported.")))
+        }
     }
 }
 
@@ -212,7 +214,10 @@ fn test(comparison: &Comparison) -> Result<Test, GraphError> {
         GraphError::new(
             400,
             "ErrorInvalidUrlQueryFilter",
-            format!("The query filter contains one or more invalid nodes: '{}'.", comparison.property),
+            format!(
+                "The query filter contains one or more invalid nodes: '{}'.",
+                comparison.property
+            ),
         )
     };
     let value = comparison.value.as_str();

@@ -114,7 +114,8 @@ impl Call<'_> {
         }
         if let Some(refused) = self.effect.refusal.take() {
             let code = refused.code.unwrap_or_else(|| default_code(refused.status).to_owned());
-            let mut error = GraphError::new(refused.status, code, "The lab was told to refuse this.");
+            let mut error =
+                GraphError::new(refused.status, code, "The lab was told to refuse this.");
             error.retry_after = refused.retry_after;
             return Err(error);
         }
@@ -131,10 +132,14 @@ impl Call<'_> {
             return Err(GraphError::unauthenticated("Access token is empty."));
         }
         let grant = self.shared.grants.find(token.trim()).ok_or_else(|| {
-            GraphError::unauthenticated("Access token validation failure. Invalid audience or signature.")
+            GraphError::unauthenticated(
+                "Access token validation failure. Invalid audience or signature.",
+            )
         })?;
         if self.shared.clock.unix() >= grant.expires {
-            return Err(GraphError::unauthenticated("Lifetime validation failed, the token is expired."));
+            return Err(GraphError::unauthenticated(
+                "Lifetime validation failed, the token is expired.",
+            ));
         }
         Ok(grant)
     }
@@ -170,9 +175,10 @@ impl Call<'_> {
             mailbox: self.mailbox.as_ref().map(|m| &*m.address),
             mailbox_id: self.mailbox.as_ref().map(|m| m.id),
             item: route.message(),
-            item_number: route.message().zip(self.mailbox.as_ref()).and_then(|(id, mailbox)| {
-                Some(ids::parse_item_id(mailbox.id, id)?.item())
-            }),
+            item_number: route
+                .message()
+                .zip(self.mailbox.as_ref())
+                .and_then(|(id, mailbox)| Some(ids::parse_item_id(mailbox.id, id)?.item())),
             has_token: self.parts.uri.query().is_some_and(|query| query.contains("token=")),
         }
     }

@@ -39,9 +39,10 @@ pub(crate) fn message(json: &mut Json, view: &View<'_>, item: u64, message: &Mes
         match name {
             "createdDateTime" => json.time(name, message.created),
             "lastModifiedDateTime" => json.time(name, message.modified),
-            "changeKey" => json
-                .key(name)
-                .raw_string(|out| push_change_key(out, view.mailbox, message.changed)),
+            "changeKey" => {
+                json.key(name)
+                    .raw_string(|out| push_change_key(out, view.mailbox, message.changed));
+            }
             "categories" => json.member(name, &message.categories),
             "receivedDateTime" => json.time(name, message.received),
             "sentDateTime" => json.time(name, core.sent),
@@ -81,7 +82,9 @@ pub(crate) fn message(json: &mut Json, view: &View<'_>, item: u64, message: &Mes
             "ccRecipients" => parties(json.key(name), &core.cc),
             "bccRecipients" => parties(json.key(name), &core.bcc),
             "replyTo" => parties(json.key(name), &core.reply_to),
-            "flag" => json.key(name).object(|json| json.member("flagStatus", message.flag.as_str())),
+            "flag" => {
+                json.key(name).object(|json| json.member("flagStatus", message.flag.as_str()));
+            }
             "internetMessageHeaders" => headers(json.key(name), core),
             _ => {}
         }
@@ -95,7 +98,13 @@ pub(crate) fn message(json: &mut Json, view: &View<'_>, item: u64, message: &Mes
 }
 
 /// A message that is no longer in a folder.
-pub(crate) fn removed_message(json: &mut Json, view: &View<'_>, item: u64, location: u64, moved: bool) {
+pub(crate) fn removed_message(
+    json: &mut Json,
+    view: &View<'_>,
+    item: u64,
+    location: u64,
+    moved: bool,
+) {
     json.member("@odata.type", "#microsoft.graph.message");
     json.key("id").raw_string(|out| push_id(out, view, item, location));
     json.key("@removed").object(|json| {
@@ -161,8 +170,7 @@ fn parties(json: &mut Json, list: &[Party]) {
 }
 
 fn body(json: &mut Json, core: &Core, prefer: Prefer) {
-    let (kind, content) =
-        if prefer.text_body { ("text", core.body_text()) } else { core.body() };
+    let (kind, content) = if prefer.text_body { ("text", core.body_text()) } else { core.body() };
     json.object(|json| {
         json.member("contentType", kind);
         json.member("content", &content);

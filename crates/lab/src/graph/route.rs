@@ -54,11 +54,14 @@ impl Route {
         let words: Vec<&str> = segments.iter().map(String::as_str).collect();
         let target = target(&words).ok_or_else(|| unknown(path))?;
         let operation = operation(method, &target).ok_or_else(|| {
-            GraphError::new(405, "Request_BadRequest", "Specified HTTP method is not allowed for the request target.")
+            GraphError::new(
+                405,
+                "Request_BadRequest",
+                "Specified HTTP method is not allowed for the request target.",
+            )
         })?;
         Ok(Self { operation, target })
     }
-
 
     pub(crate) fn message(&self) -> Option<&str> {
         match &self.target {
@@ -76,7 +79,9 @@ impl Route {
     pub(crate) fn need(&self) -> Need {
         use Operation as Op;
         let (any_of, and, mail): (&[&str], _, _) = match self.operation {
-            Op::Organization => (&["Organization.Read.All", "Directory.Read.All", "User.Read.All"], None, false),
+            Op::Organization => {
+                (&["Organization.Read.All", "Directory.Read.All", "User.Read.All"], None, false)
+            }
             Op::UsersList | Op::UserShow => (&["User.Read.All", "Directory.Read.All"], None, false),
             Op::SignInsList => (&["AuditLog.Read.All"], Some("Directory.Read.All"), false),
             Op::FoldersDelta

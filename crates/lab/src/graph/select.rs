@@ -121,13 +121,14 @@ impl Selection {
                 bits |= all.bits;
             } else if !name.eq_ignore_ascii_case("id") {
                 let at = names.iter().position(|known| known.eq_ignore_ascii_case(name));
-                bits |= 1 << at.ok_or_else(|| {
-                    GraphError::new(
-                        400,
-                        "RequestBroker--ParseUri",
-                        format!("Could not find a property named '{name}' on type '{kind}'."),
-                    )
-                })?;
+                bits |= 1
+                    << at.ok_or_else(|| {
+                        GraphError::new(
+                            400,
+                            "RequestBroker--ParseUri",
+                            format!("Could not find a property named '{name}' on type '{kind}'."),
+                        )
+                    })?;
             }
         }
         Ok(Self { names, bits, all: false })
@@ -205,8 +206,18 @@ impl Expand {
 /// `String {00020329-0000-0000-c000-000000000046} Name x`.
 pub(crate) fn extended_id(id: &str) -> Result<String, GraphError> {
     const TYPES: &[&str] = &[
-        "Binary", "Boolean", "CLSID", "Double", "Float", "Integer", "Long", "Short", "String",
-        "SystemTime", "Currency", "ApplicationTime",
+        "Binary",
+        "Boolean",
+        "CLSID",
+        "Double",
+        "Float",
+        "Integer",
+        "Long",
+        "Short",
+        "String",
+        "SystemTime",
+        "Currency",
+        "ApplicationTime",
     ];
     let refuse = || {
         GraphError::new(
@@ -266,7 +277,11 @@ mod tests {
             expand.extended,
             ["Long 0xe08", "String {00020329-0000-0000-c000-000000000046} Name a b"]
         );
-        for bad in ["x", "singleValueExtendedProperties", "singleValueExtendedProperties($filter=id eq 'x')"] {
+        for bad in [
+            "x",
+            "singleValueExtendedProperties",
+            "singleValueExtendedProperties($filter=id eq 'x')",
+        ] {
             assert!(Expand::parse(Some(bad)).is_err(), "{bad}");
         }
     }

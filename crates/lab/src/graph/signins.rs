@@ -34,11 +34,8 @@ pub(super) fn list(
     let filter = Filter::parse(query.get("$filter").unwrap_or_default(), base.version)?;
     let after = query.get("$skiptoken").map(position).transpose()?;
     let visible_until = shared.clock.now() - shared.sign_in_log_delay;
-    let mut entries: Vec<SignIn> = if filter.applications {
-        tenant.sign_ins.entries()
-    } else {
-        Vec::new()
-    };
+    let mut entries: Vec<SignIn> =
+        if filter.applications { tenant.sign_ins.entries() } else { Vec::new() };
     entries.reverse();
     let skip = after.map_or(0, |id| {
         entries.iter().position(|entry| entry.id == id).map_or(entries.len(), |at| at + 1)
@@ -60,7 +57,10 @@ pub(super) fn list(
                 link.push_str(&format!("$filter={}&", encode(filter)));
             }
             let last = found.get(top - 1).and_then(|e| e["id"].as_str()).unwrap_or_default();
-            link.push_str(&format!("$top={top}&$skiptoken={}", BASE64URL_NOPAD.encode(last.as_bytes())));
+            link.push_str(&format!(
+                "$top={top}&$skiptoken={}",
+                BASE64URL_NOPAD.encode(last.as_bytes())
+            ));
             json.member("@odata.nextLink", &link);
         }
         json.key("value").array(|json| {
@@ -136,8 +136,15 @@ impl Filter {
 
 /// The documented properties and operators, no others.
 fn check(comparison: &Comparison) -> Result<(), GraphError> {
-    const EQUAL: &[&str] =
-        &["id", "appId", "servicePrincipalId", "ipAddress", "resourceId", "status/errorCode", "correlationId"];
+    const EQUAL: &[&str] = &[
+        "id",
+        "appId",
+        "servicePrincipalId",
+        "ipAddress",
+        "resourceId",
+        "status/errorCode",
+        "correlationId",
+    ];
     let known = match comparison.property.as_str() {
         "createdDateTime" => {
             matches!(comparison.operator.as_str(), "ge" | "le" | "eq")

@@ -1,11 +1,11 @@
 //! Users and the organisation.
 
+use super::Base;
 use super::answer::Answer;
 use super::errors::GraphError;
 use super::json::Json;
 use super::query::{Query, comparisons};
 use super::select::Selection;
-use super::Base;
 use crate::state::{Mailbox, Tenant};
 
 /// Users on a page (Graph: 100, at most 999).
@@ -21,7 +21,8 @@ pub(super) fn organization(
     tenant: &Tenant,
 ) -> Result<Answer, GraphError> {
     query.allow(&["$select"])?;
-    const NAMES: &[&str] = &["id", "displayname", "verifieddomains", "createddatetime", "tenanttype"];
+    const NAMES: &[&str] =
+        &["id", "displayname", "verifieddomains", "createddatetime", "tenanttype"];
     for name in query.get("$select").iter().flat_map(|select| select.split(',')) {
         if !NAMES.contains(&name.trim().to_lowercase().as_str()) {
             return Err(GraphError::bad_request(format!(
@@ -146,7 +147,9 @@ fn matches(mailbox: &Mailbox, filter: &[super::query::Comparison]) -> Result<boo
                 return Err(GraphError::new(
                     400,
                     "Request_UnsupportedQuery",
-                    format!("Unsupported or invalid query filter clause specified for property '{other}'."),
+                    format!(
+                        "Unsupported or invalid query filter clause specified for property '{other}'."
+                    ),
                 ));
             }
         };

@@ -120,7 +120,11 @@ pub(super) fn relocate(
 }
 
 /// `DELETE …/messages/{id}`
-pub(super) fn delete(desk: &Desk<'_>, folder: Option<&str>, id: &str) -> Result<Answer, GraphError> {
+pub(super) fn delete(
+    desk: &Desk<'_>,
+    folder: Option<&str>,
+    id: &str,
+) -> Result<Answer, GraphError> {
     desk.query.allow(&[])?;
     let mut state = desk.mailbox.write();
     let (item, _) = messages::find(&state, folder, id)?;
@@ -146,7 +150,11 @@ fn new_draft(core: Arc<Core>) -> SeedMessage {
 /// MIME in base64, as one line or several.
 fn from_mime(body: &[u8]) -> Result<Arc<Core>, GraphError> {
     let mime = BASE64_MIME_PERMISSIVE.decode(body).map_err(|_| {
-        GraphError::new(400, "ErrorMimeContentInvalidBase64String", "The MIME content is not valid base64.")
+        GraphError::new(
+            400,
+            "ErrorMimeContentInvalidBase64String",
+            "The MIME content is not valid base64.",
+        )
     })?;
     if mime.is_empty() {
         return Err(GraphError::new(400, "ErrorMimeContentInvalid", "The MIME content is empty."));

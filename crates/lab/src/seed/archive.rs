@@ -19,11 +19,9 @@ pub(super) fn read(seed: &Path, layout: &mut Layout) -> io::Result<bool> {
     if strip_extension(&name, ".tar").is_some() {
         entries(file, layout)?;
     } else {
-        let stream = liblzma::stream::Stream::new_stream_decoder(
-            XZ_MEMORY,
-            liblzma::stream::CONCATENATED,
-        )
-        .map_err(io::Error::other)?;
+        let stream =
+            liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY, liblzma::stream::CONCATENATED)
+                .map_err(io::Error::other)?;
         entries(liblzma::bufread::XzDecoder::new_stream(file, stream), layout)?;
     }
     Ok(layout.finish(stem))

@@ -51,7 +51,8 @@ impl Person {
 /// The folders of one person, some forty messages in them.
 pub(crate) fn folders(person: &Person) -> Vec<SeedFolder> {
     let mut desk = Desk { person, rng: Rng::new(person.index as u64), at: FIRST, made: 0 };
-    let mut inbox: Vec<SeedMessage> = (0..14).map(|i| desk.letter(&LETTERS[i % LETTERS.len()])).collect();
+    let mut inbox: Vec<SeedMessage> =
+        (0..14).map(|i| desk.letter(&LETTERS[i % LETTERS.len()])).collect();
     inbox.extend(HTML.iter().map(|template| desk.letter(template)));
     inbox.push(desk.with_attachment(&ATTACHMENTS[person.index % ATTACHMENTS.len()]));
     // Spread over the people, so that findings have more than one mailbox.
@@ -146,7 +147,11 @@ impl Desk<'_> {
         let domain = from.address.rsplit('@').next().unwrap_or_default().to_owned();
         let letter = Letter {
             message_id: format!("<{}.{}@{domain}>", self.person.local_part(), self.made),
-            cc: if self.made % 6 == 5 { vec![self.person.other(self.made + 1).party()] } else { Vec::new() },
+            cc: if self.made % 6 == 5 {
+                vec![self.person.other(self.made + 1).party()]
+            } else {
+                Vec::new()
+            },
             from: Some(from),
             to: vec![to],
             subject: template.subject.to_owned(),

@@ -52,7 +52,10 @@ pub(crate) fn split(mut from: impl BufRead, mut take: impl FnMut(Piece)) -> io::
             push_crlf(&mut content, &line);
         }
         if content.len() > LARGEST_MESSAGE {
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "a message is larger than 1 GiB"));
+            return Err(io::Error::new(
+                io::ErrorKind::FileTooLarge,
+                "a message is larger than 1 GiB",
+            ));
         }
     }
 }
@@ -81,9 +84,10 @@ pub(crate) fn envelope_time(from_line: &[u8]) -> Option<i64> {
     let line = std::str::from_utf8(from_line).ok()?;
     let words: Vec<&str> = line.split_whitespace().collect();
     let [.., month, day, clock, year] = words.as_slice() else { return None };
-    let month = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
-        .iter()
-        .position(|name| name == month)?;
+    let month =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+            .iter()
+            .position(|name| name == month)?;
     let month = time::Month::try_from(u8::try_from(month + 1).ok()?).ok()?;
     let date = time::Date::from_calendar_date(year.parse().ok()?, month, day.parse().ok()?).ok()?;
     let mut parts = clock.split(':').map(str::parse::<u8>);
@@ -98,7 +102,8 @@ mod tests {
 
     fn pieces(text: &str) -> Vec<String> {
         let mut found = Vec::new();
-        split(text.as_bytes(), |p| found.push(String::from_utf8(p.content.to_vec()).unwrap())).unwrap();
+        split(text.as_bytes(), |p| found.push(String::from_utf8(p.content.to_vec()).unwrap()))
+            .unwrap();
         found
     }
 
@@ -115,7 +120,10 @@ mod tests {
 
     #[test]
     fn the_time_of_a_from_line_is_read() {
-        assert_eq!(envelope_time(b"From MAILER-DAEMON Mon Apr 18 14:18:37 2022"), Some(1_650_291_517));
+        assert_eq!(
+            envelope_time(b"From MAILER-DAEMON Mon Apr 18 14:18:37 2022"),
+            Some(1_650_291_517)
+        );
         assert_eq!(envelope_time(b"From nowhere"), None);
     }
 }

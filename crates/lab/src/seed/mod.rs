@@ -49,5 +49,6 @@ pub(crate) fn load(seeds: &[PathBuf]) -> Result<Vec<Arc<SeedMailbox>>, LabError>
 
 fn is_archive(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-    path.is_file() && (name.ends_with(".tar.xz") || name.ends_with(".txz") || name.ends_with(".tar"))
+    path.is_file()
+        && (name.ends_with(".tar.xz") || name.ends_with(".txz") || name.ends_with(".tar"))
 }

@@ -32,8 +32,8 @@ impl Credential {
         if block.label != "CERTIFICATE" {
             return Err(refuse("the PEM block is not a certificate"));
         }
-        let (_, certificate) =
-            parse_x509_certificate(&block.contents).map_err(|_| refuse("not an X.509 certificate"))?;
+        let (_, certificate) = parse_x509_certificate(&block.contents)
+            .map_err(|_| refuse("not an X.509 certificate"))?;
         let key = certificate.public_key();
         let bits = match key.parsed() {
             Ok(x509_parser::public_key::PublicKey::RSA(rsa)) => rsa.key_size(),

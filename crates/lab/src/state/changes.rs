@@ -4,9 +4,16 @@ use super::{Entry, Folder, MailboxState, Message};
 
 /// One line of a folder's `messages/delta`.
 pub(crate) enum MessageChange<'a> {
-    Present { item: u64, message: &'a Message },
+    Present {
+        item: u64,
+        message: &'a Message,
+    },
     /// Deleted, or moved out of the folder.
-    Gone { item: u64, location: u64, moved: bool },
+    Gone {
+        item: u64,
+        location: u64,
+        moved: bool,
+    },
 }
 
 /// One line of `mailFolders/delta`.
@@ -35,10 +42,9 @@ impl MailboxState {
         let entries = self.folders.get(&folder).map(|f| f.by_change.range(position + 1..));
         for (&number, entry) in entries.into_iter().flatten() {
             let change = match *entry {
-                Entry::Here { item } => self
-                    .messages
-                    .get(&item)
-                    .map(|message| MessageChange::Present { item, message }),
+                Entry::Here { item } => {
+                    self.messages.get(&item).map(|message| MessageChange::Present { item, message })
+                }
                 Entry::Gone { item, location, entered } => {
                     let seen = entered <= position && number > floor;
                     let now = self.messages.get(&item).map(|m| m.place.folder);
@@ -78,8 +84,9 @@ impl MailboxState {
             let line = match self.folders.get(&number) {
                 Some(folder) if folder.is_hidden() => None,
                 Some(folder) => Some(FolderChange::Present { number, folder }),
-                None => (created <= position && change > floor)
-                    .then_some(FolderChange::Gone { number }),
+                None => {
+                    (created <= position && change > floor).then_some(FolderChange::Gone { number })
+                }
             };
             let Some(line) = line else {
                 if found.len() < limit {

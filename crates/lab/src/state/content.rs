@@ -55,7 +55,9 @@ impl Importance {
     }
 
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        [Self::Low, Self::Normal, Self::High].into_iter().find(|i| i.as_str().eq_ignore_ascii_case(text))
+        [Self::Low, Self::Normal, Self::High]
+            .into_iter()
+            .find(|i| i.as_str().eq_ignore_ascii_case(text))
     }
 }
 
@@ -237,7 +239,9 @@ impl Core {
         };
         message
             .headers_raw()
-            .map(|(name, value)| (name.to_owned(), value.split_whitespace().collect::<Vec<_>>().join(" ")))
+            .map(|(name, value)| {
+                (name.to_owned(), value.split_whitespace().collect::<Vec<_>>().join(" "))
+            })
             .collect()
     }
 }
@@ -265,7 +269,8 @@ mod tests {
 
     #[test]
     fn a_message_with_nothing_in_it_is_still_a_message() {
-        for bytes in [&b""[..], b"\r\n", b"no header at all", b"\xff\xfe\x00", b"Subject:\r\n\r\n"] {
+        for bytes in [&b""[..], b"\r\n", b"no header at all", b"\xff\xfe\x00", b"Subject:\r\n\r\n"]
+        {
             let core = Core::parse(Bytes::from_static(bytes), None);
             assert_eq!(core.content.bytes(), bytes);
             assert_eq!(core.received, NO_TIME);
@@ -279,7 +284,8 @@ mod tests {
         };
         let date = "Date: Mon, 1 Jan 2024 00:00:00 +0000\r\n\r\n";
         assert_eq!(parse(date, Some(1)), 1_704_067_200);
-        let received = "Received: from a by b; Mon, 1 Jan 2024 00:00:00 +0000\r\nSubject: x\r\n\r\n";
+        let received =
+            "Received: from a by b; Mon, 1 Jan 2024 00:00:00 +0000\r\nSubject: x\r\n\r\n";
         assert_eq!(parse(received, Some(1)), 1_704_067_200);
         assert_eq!(parse("Subject: x\r\n\r\n", Some(1)), 1);
         assert_eq!(parse("Date: Mon, 99 Foo 0000 99:99:99\r\n\r\n", None), NO_TIME);

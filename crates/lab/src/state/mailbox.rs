@@ -102,7 +102,8 @@ impl MailboxState {
             sequence: 0,
             session,
             started: false,
-            issued: 0,
+            // The root has its number from the start.
+            issued: u32::try_from(ROOT).unwrap_or(1),
         };
         for role in WellKnown::ALL {
             state.add_folder(ROOT, role.display_name(), Some(role));
@@ -318,9 +319,9 @@ impl MailboxState {
     // ---- filling ----
 
     fn fill(&mut self, folders: &[SeedFolder]) {
-        let has_sent_items = folders.iter().any(|f| {
-            f.path.first().is_some_and(|name| role(name) == Some(WellKnown::SentItems))
-        });
+        let has_sent_items = folders
+            .iter()
+            .any(|f| f.path.first().is_some_and(|name| role(name) == Some(WellKnown::SentItems)));
         for folder in folders {
             let mut at = ROOT;
             for name in &folder.path {

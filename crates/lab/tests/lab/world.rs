@@ -119,7 +119,12 @@ impl World {
         value
     }
 
-    pub(crate) async fn try_admin(&self, method: &str, path: &str, body: Value) -> (StatusCode, Value) {
+    pub(crate) async fn try_admin(
+        &self,
+        method: &str,
+        path: &str,
+        body: Value,
+    ) -> (StatusCode, Value) {
         let url = format!("{}/{path}", self.lab.description().admin);
         let request = self
             .http
@@ -151,7 +156,8 @@ pub(crate) fn client(
 pub(crate) async fn read(response: Response) -> (StatusCode, Value) {
     let status = response.status();
     let bytes = response.bytes().await.unwrap();
-    let value = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() };
+    let value =
+        if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() };
     (status, value)
 }
 

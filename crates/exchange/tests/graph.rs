@@ -1,0 +1,300 @@
+//! What the rest of Mailkeep relies on when it reads a mailbox through Graph, seen against the lab
+//! with a real signer in between.
+
+use std::sync::Arc;
+
+use mailkeep_exchange::{Access, ExchangeError, GraphConfig, GraphProvider, Provider};
+use mailkeep_identity::{JobId, ReceiptLog, SignerClient};
+use mailkeep_lab::{Lab, LabOptions, Registration};
+use mailkeep_model::{
+    Change, Cursor, Folder, FolderId, Function, Item, ItemId, Mailbox, Next, TenantName,
+    WellKnownFolder,
+};
+use mailkeep_signer::{Sealing, Signer, SignerOptions};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// A lab, a signer, and a tenant of the one whose reader key is in the other.
+struct World {
+    lab: Lab,
+    access: Access,
+    tenant: TenantName,
+    admin: reqwest::Client,
+    _directory: TempDir,
+}
+
+impl World {
+    async fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let lab = Lab::start(LabOptions::new(directory.path().join("lab"))).await.unwrap();
+        let signer_directory = directory.path().join("signer");
+        let socket = signer_directory.join("signer.sock");
+        let sealing = Sealing::IdentityFile(directory.path().join("key.txt"));
+        let options = SignerOptions::new(signer_directory, socket.clone(), sealing);
+        let signer =
+            tokio::task::spawn_blocking(|| Signer::open(options)).await.unwrap().unwrap();
+        tokio::spawn(signer.serve(std::future::pending()));
+        let signer = SignerClient::connect(&socket, "test".parse().unwrap()).await.unwrap();
+
+        let tenant: TenantName = "acme".parse().unwrap();
+        let job: JobId = "job".parse().unwrap();
+        let certificate = signer.create_key(&job, &tenant, Function::Reader).await.unwrap();
+        let description = lab.description();
+        let registration = Registration {
+            name: "reader".into(),
+            certificate: certificate.certificate_pem,
+            roles: vec!["Mail.Read".into(), "User.Read.All".into()],
+        };
+        let directory_id = description.tenants[0].id.to_string();
+        let registered = lab.register(&directory_id, registration).unwrap();
+        let endpoint = format!("{}/{directory_id}/oauth2/v2.0/token", description.authority);
+        let client_id = registered.client_id.to_string();
+        signer.bind(&job, &tenant, Function::Reader, &client_id, &endpoint).await.unwrap();
+        let receipts = ReceiptLog::open(directory.path().join("receipts.jsonl")).unwrap();
+        let ca = std::fs::read(&description.ca).unwrap();
+        let ca = reqwest::Certificate::from_pem(&ca).unwrap();
+        let admin = reqwest::Client::builder().tls_certs_only([ca]).build().unwrap();
+        let access = Access { signer, receipts, job };
+        Self { lab, access, tenant, admin, _directory: directory }
+    }
+
+    fn provider(&self) -> GraphProvider {
+        let description = self.lab.description();
+        let config = GraphConfig {
+            tenant: self.tenant.clone(),
+            function: Function::Reader,
+            graph: description.graph.parse().unwrap(),
+            ca_pem: Some(std::fs::read_to_string(&description.ca).unwrap()),
+        };
+        GraphProvider::new(config, self.access.clone()).unwrap()
+    }
+
+    /// Asks the lab's administration for something.
+    async fn order(&self, what: &str, body: Value) -> Value {
+        let description = self.lab.description();
+        let token = std::fs::read_to_string(&description.admin_token_file).unwrap();
+        let request = self.admin.post(format!("{}/{what}", description.admin));
+        let answer = request.bearer_auth(token.trim()).json(&body).send().await.unwrap();
+        let status = answer.status();
+        let text = answer.text().await.unwrap();
+        assert!(status.is_success(), "{what}: {status} {text}");
+        serde_json::from_str(&text).unwrap_or(Value::Null)
+    }
+}
+
+async fn mailbox(provider: &GraphProvider) -> Mailbox {
+    provider.mailboxes().await.unwrap().remove(0)
+}
+
+async fn folders(provider: &GraphProvider, mailbox: &Mailbox) -> (Vec<Folder>, Cursor) {
+    let mut cursor = None;
+    let mut folders = Vec::new();
+    loop {
+        let page = provider.folder_changes(mailbox, cursor.as_ref()).await.unwrap();
+        folders.extend(page.changes.into_iter().map(|change| match change {
+            Change::Upsert(folder) => folder,
+            Change::Removed(id) => panic!("{id:?} is removed in a first enumeration"),
+        }));
+        match page.next {
+            Next::More(next) => cursor = Some(next),
+            Next::Done(next) => return (folders, next),
+        }
+    }
+}
+
+async fn items(
+    provider: &GraphProvider,
+    mailbox: &Mailbox,
+    folder: &FolderId,
+    mut cursor: Option<Cursor>,
+) -> (Vec<Change<Item, ItemId>>, Cursor) {
+    let mut changes = Vec::new();
+    loop {
+        let page = provider.item_changes(mailbox, folder, cursor.as_ref()).await.unwrap();
+        changes.extend(page.changes);
+        match page.next {
+            Next::More(next) => cursor = Some(next),
+            Next::Done(next) => return (changes, next),
+        }
+    }
+}
+
+async fn inbox(provider: &GraphProvider, mailbox: &Mailbox) -> FolderId {
+    let (folders, _) = folders(provider, mailbox).await;
+    let is_inbox = |folder: &&Folder| folder.well_known == Some(WellKnownFolder::Inbox);
+    folders.iter().find(is_inbox).unwrap().id.clone()
+}
+
+async fn content(provider: &GraphProvider, mailbox: &Mailbox, item: &ItemId) -> Vec<u8> {
+    let mut content = provider.content(mailbox, item).await.unwrap();
+    let mut bytes = Vec::new();
+    while let Some(chunk) = content.chunk().await.unwrap() {
+        bytes.extend_from_slice(&chunk);
+    }
+    bytes
+}
+
+fn first_item(changes: &[Change<Item, ItemId>]) -> &Item {
+    changes
+        .iter()
+        .find_map(|change| match change {
+            Change::Upsert(item) => Some(item),
+            Change::Removed(_) => None,
+        })
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn folders_come_with_their_roles_and_parents_and_messages_with_their_content() {
+    let world = World::new().await;
+    let provider = world.provider();
+    let mailbox = mailbox(&provider).await;
+    assert_eq!(provider.domains().await.unwrap(), [mailbox.address.domain()]);
+    let (folders, cursor) = folders(&provider, &mailbox).await;
+    let roles = folders.iter().filter(|folder| folder.well_known.is_some()).count();
+    assert_eq!(roles, 5);
+    assert!(folders.iter().any(|folder| folder.parent.is_none()));
+    let nested = folders.iter().find(|folder| folder.parent.is_some()).unwrap();
+    assert!(folders.iter().any(|folder| Some(&folder.id) == nested.parent.as_ref()));
+    let quiet = provider.folder_changes(&mailbox, Some(&cursor)).await.unwrap();
+    assert_eq!(quiet.changes, []);
+
+    let inbox = inbox(&provider, &mailbox).await;
+    let (changes, _) = items(&provider, &mailbox, &inbox, None).await;
+    let item = first_item(&changes);
+    let mime = content(&provider, &mailbox, &item.id).await;
+    let text = String::from_utf8_lossy(&mime).to_lowercase();
+    assert!(text.contains("\r\n\r\n") && text.contains("message-id:"), "{text}");
+    assert_eq!(provider.item(&mailbox, &item.id).await.unwrap().as_ref(), Some(item));
+    assert_eq!(provider.item(&mailbox, &ItemId("AAkALgAA".into())).await.unwrap(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_flag_and_a_move_keep_the_identity_and_the_content_key() {
+    let world = World::new().await;
+    let provider = world.provider();
+    let mailbox = mailbox(&provider).await;
+    let inbox = inbox(&provider, &mailbox).await;
+    let (before, cursor) = items(&provider, &mailbox, &inbox, None).await;
+    let keys: std::collections::HashMap<ItemId, Item> = before
+        .into_iter()
+        .map(|change| match change {
+            Change::Upsert(item) => (item.id.clone(), item),
+            Change::Removed(id) => panic!("{id:?}"),
+        })
+        .collect();
+    let address = mailbox.address.as_str();
+    let order = json!({"mailbox": address, "folder": inbox.0, "seed": 1, "change": 4, "move": 2});
+    world.order("mutate", order).await;
+    let (after, _) = items(&provider, &mailbox, &inbox, Some(cursor)).await;
+    let mut moved = 0;
+    let mut changed = 0;
+    for change in after {
+        match change {
+            Change::Upsert(item) => {
+                let old = &keys[&item.id];
+                assert_eq!(old.content_key, item.content_key);
+                assert_ne!(*old, item);
+                changed += 1;
+            }
+            Change::Removed(id) => {
+                let item = provider.item(&mailbox, &id).await.unwrap().unwrap();
+                assert_ne!(item.folder, inbox);
+                assert_eq!(keys[&id].content_key, item.content_key);
+                moved += 1;
+            }
+        }
+    }
+    assert_eq!(moved, 2);
+    assert!(changed >= 2, "{changed}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn throttling_broken_connections_and_failing_servers_lose_nothing() {
+    let world = World::new().await;
+    let provider = world.provider();
+    let mailbox = mailbox(&provider).await;
+    let inbox = inbox(&provider, &mailbox).await;
+    let (calm, _) = items(&provider, &mailbox, &inbox, None).await;
+    let item = first_item(&calm).id.clone();
+    let mime = content(&provider, &mailbox, &item).await;
+    let faults = json!([
+        {"operation": "messages.delta", "status": 429, "retry_after": 1, "times": 1},
+        {"operation": "messages.delta", "reset": true, "times": 2},
+        {"operation": "message.value", "status": 503, "times": 2},
+        {"operation": "message.value", "status": 429, "times": 1},
+    ]);
+    world.order("faults", faults).await;
+    let (stormy, _) = items(&provider, &mailbox, &inbox, None).await;
+    assert_eq!(stormy, calm);
+    assert_eq!(content(&provider, &mailbox, &item).await, mime);
+    let usage = provider.usage();
+    assert_eq!(usage.throttled, 2, "{usage:?}");
+    assert!(usage.retried >= 4, "{usage:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_the_provider_no_longer_takes_is_replaced_within_the_request() {
+    let world = World::new().await;
+    let provider = world.provider();
+    let mailbox = mailbox(&provider).await;
+    // Two hours later by the provider's clock; by ours the token still looks good.
+    world.order("clock", json!({"offset_seconds": 7200})).await;
+    let refused = provider.folder_changes(&mailbox, None).await;
+    // The assertion is made by our clock, which the provider now finds two hours slow: what comes
+    // back says so, instead of trying for ever.
+    let error = refused.unwrap_err();
+    assert!(matches!(error, ExchangeError::TokenRefused { code: 700_024, .. }), "{error}");
+    assert!(error.to_string().contains("clock"), "{error}");
+    world.order("clock", json!({"offset_seconds": 0})).await;
+    provider.folder_changes(&mailbox, None).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expired_cursor_is_told_apart_from_a_failure() {
+    let world = World::new().await;
+    let provider = world.provider();
+    let mailbox = mailbox(&provider).await;
+    let inbox = inbox(&provider, &mailbox).await;
+    let (_, cursor) = items(&provider, &mailbox, &inbox, None).await;
+    let fault = json!([{"operation": "messages.delta", "status": 410, "times": 1}]);
+    world.order("faults", fault).await;
+    let error = provider.item_changes(&mailbox, &inbox, Some(&cursor)).await.unwrap_err();
+    assert!(matches!(error, ExchangeError::CursorExpired { .. }), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cursor_that_leads_to_another_host_does_not_get_our_token() {
+    let world = World::new().await;
+    let provider = world.provider();
+    let mailbox = mailbox(&provider).await;
+    let inbox = inbox(&provider, &mailbox).await;
+    let requests = provider.usage().requests;
+    for elsewhere in ["https://127.0.0.1:1/v1.0/users", "http://127.0.0.1/v1.0/", "not a link"] {
+        let cursor = Cursor(elsewhere.into());
+        let error = provider.item_changes(&mailbox, &inbox, Some(&cursor)).await.unwrap_err();
+        assert!(matches!(error, ExchangeError::Protocol { .. }), "{error}");
+    }
+    assert_eq!(provider.usage().requests, requests);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn four_requests_of_a_mailbox_are_in_flight_and_never_more() {
+    let world = World::new().await;
+    let provider = world.provider();
+    let mailbox = Arc::new(mailbox(&provider).await);
+    let inbox = inbox(&provider, &mailbox).await;
+    let (changes, _) = items(&provider, &mailbox, &inbox, None).await;
+    let item = first_item(&changes).id.clone();
+    let slow = json!([{"operation": "message.value", "delay_ms": 100}]);
+    world.order("faults", slow).await;
+    let reads = (0..12).map(|_| {
+        let (provider, mailbox, item) = (provider.clone(), Arc::clone(&mailbox), item.clone());
+        tokio::spawn(async move { content(&provider, &mailbox, &item).await.len() })
+    });
+    for read in reads.collect::<Vec<_>>() {
+        assert!(read.await.unwrap() > 0);
+    }
+    // The lab refuses a fifth with 429.
+    assert_eq!(provider.usage().throttled, 0);
+}
