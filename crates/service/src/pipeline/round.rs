@@ -28,8 +28,9 @@ use crate::{Event, Observer, ServiceError, spool::Spool, spool::Spooled};
 
 /// A round is written once this much content waits.
 const ROUND_BYTES: u64 = 256 << 20;
-/// A round is written once this many items wait: they are held in memory.
-const ROUND_ITEMS: usize = 50_000;
+/// A round is written once this many items wait: what is known of them is held in memory, here and
+/// once more while the vault works out where they go.
+const ROUND_ITEMS: usize = 8_000;
 
 /// The one writer of a tenant's vault.
 pub(crate) struct RoundWriter {
