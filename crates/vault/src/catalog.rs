@@ -67,13 +67,14 @@ impl Vault {
         };
         let old = directories(self, &from)?;
         let new = directories(self, &to)?;
+        let (had, has): (HashSet<_>, HashSet<_>) = (old.iter().collect(), new.iter().collect());
         let mut before = HashMap::new();
-        for id in old.iter().filter(|id| !new.contains(id)) {
+        for id in old.iter().filter(|id| !has.contains(id)) {
             let view = MailboxView::new(self, *id)?;
             before.insert(view.about.mailbox.id.clone(), view);
         }
         let mut after = Vec::new();
-        for id in new.iter().filter(|id| !old.contains(id)) {
+        for id in new.iter().filter(|id| !had.contains(id)) {
             after.push(MailboxView::new(self, *id)?);
         }
         let there: HashSet<_> = after.iter().map(|view| view.about.mailbox.id.clone()).collect();
@@ -88,7 +89,7 @@ impl Vault {
     }
 }
 
-fn directories(vault: &Vault, root: &Tree) -> Result<HashSet<TreeId>, VaultError> {
+fn directories(vault: &Vault, root: &Tree) -> Result<Vec<TreeId>, VaultError> {
     root.nodes.iter().filter(|n| n.is_dir()).map(|node| view::subtree(vault, node)).collect()
 }
 

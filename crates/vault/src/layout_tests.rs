@@ -130,7 +130,7 @@ proptest! {
     fn any_folder_name_gives_a_name_that_every_file_system_takes(name in any::<String>()) {
         let directory = directory(&[folder("f", None, &name)], "f");
         prop_assert!(!directory.is_empty() && directory.len() <= 255);
-        prop_assert!(!directory.chars().any(|c| unfit(c)));
+        prop_assert!(!directory.chars().any(unfit));
         prop_assert!(!directory.ends_with(['.', ' ']));
         prop_assert!(parse_leaf(&directory).is_none());
         let stem = directory.split('.').next().unwrap().to_lowercase();

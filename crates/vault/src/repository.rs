@@ -1,6 +1,6 @@
 use std::{
     collections::BTreeMap,
-    fs,
+    fmt, fs,
     io::Write,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
@@ -45,13 +45,19 @@ pub(crate) type Repo = Repository<IndexedFullStatus>;
 /// Everything in here blocks and belongs on a thread of its own (`spawn_blocking`). There is no
 /// lock in the repository: whoever calls [`Vault::write_round`] must hold the tenant's writer
 /// lease, or else two writers store the same bytes twice.
-#[derive(Debug)]
 pub struct Vault {
     pub(crate) dir: PathBuf,
     pub(crate) storage: Storage,
     pub(crate) repo: Arc<Repo>,
     /// Snapshot files never change, so each is read once.
     snapshots: Mutex<BTreeMap<FileId, Snapshot>>,
+}
+
+/// The library's types print the master key.
+impl fmt::Debug for Vault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Vault").field("dir", &self.dir).finish_non_exhaustive()
+    }
 }
 
 /// Where the files lie, and what watches over writing them.

@@ -28,6 +28,7 @@ pub struct MailboxRound {
 
 /// A change of one item.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all changes are the large one")]
 pub enum ItemChange {
     /// The item is there: new, changed or moved.
     Put {

@@ -15,8 +15,11 @@ use crate::{
     records::{FoldersFile, MailboxFile, parse_index},
 };
 
-/// Reads one mailbox of a snapshot. Directories that were read once are kept, so that a round
-/// reads each of them once.
+/// Directories that are kept in memory at most.
+const KEPT: usize = 256;
+
+/// Reads one mailbox of a snapshot. Directories that were read last are kept: those along a path
+/// are needed again and again.
 #[derive(Debug)]
 pub(crate) struct MailboxView<'v> {
     vault: &'v Vault,
@@ -51,6 +54,9 @@ impl<'v> MailboxView<'v> {
             return Ok(tree.clone());
         }
         let tree = Arc::new(self.vault.tree(id)?);
+        if self.trees.len() >= KEPT {
+            self.trees.clear();
+        }
         self.trees.insert(id, tree.clone());
         Ok(tree)
     }

@@ -8,7 +8,7 @@ use rustic_core::{
 use time::{Duration, OffsetDateTime};
 
 use crate::{
-    FailedItem, Outcome, Round, RoundReport, Snapshot, Vault, VaultError,
+    FailedItem, Round, RoundReport, Snapshot, Vault, VaultError,
     error::reason,
     plan::{Directory, Excluded, Input, Plan},
     repository::{Repo, TAG, TAG_PARTIAL, snapshot_of},
@@ -237,3 +237,7 @@ fn snapshot_file(now: OffsetDateTime) -> SnapshotFile {
     file.tags.add(TAG.to_owned());
     file
 }
+
+#[cfg(test)]
+#[path = "write_tests.rs"]
+mod tests;

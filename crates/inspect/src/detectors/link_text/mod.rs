@@ -59,7 +59,7 @@ struct Found {
 fn mismatch(field: &Field, link: &Link, context: &Context<'_>) -> Option<Found> {
     let readable = field.readable();
     let text = cut(&readable[link.text.clone()], context.limits.link_text_bytes);
-    let shown = shown::addresses(text);
+    let shown = shown::addresses(text, &|host| is_own(host, context));
     if shown.is_empty() {
         return None;
     }

@@ -41,15 +41,16 @@ static FINDER: LazyLock<LinkFinder> = LazyLock::new(|| {
     finder
 });
 
-/// The addresses that a text shows.
-pub(super) fn addresses(text: &str) -> Vec<Shown> {
+/// The addresses that a text shows. `is_own` tells the organisation's own hosts, which count
+/// under whatever suffix they are (`intranet.corp`).
+pub(super) fn addresses(text: &str, is_own: &dyn Fn(&Host) -> bool) -> Vec<Shown> {
     if !text.contains(['.', '。', '．', '｡', '․']) {
         return Vec::new();
     }
     let plain = plain(text);
     let mut found = Vec::new();
     for link in FINDER.links(&plain).filter(|link| *link.kind() == LinkKind::Url).take(MOST) {
-        let Some((host, form, within)) = read(link.as_str()) else { continue };
+        let Some((host, form, within)) = read(link.as_str(), is_own) else { continue };
         let mut place = link.start() + within.start..link.start() + within.end;
         let others = count(&plain[..place.start]) + count(&plain[place.end..]);
         if let Cow::Owned(_) = plain {
@@ -85,19 +86,22 @@ fn count(text: &str) -> usize {
 }
 
 /// Host and form of an address, and which part of it that is.
-fn read(address: &str) -> Option<(Host, Form, Range<usize>)> {
+fn read(address: &str, is_own: &dyn Fn(&Host) -> bool) -> Option<(Host, Form, Range<usize>)> {
     let all = 0..address.len();
     if let Some((scheme, _)) = address.split_once("://") {
         if !["http", "https", "ftp"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
             return None;
         }
         let host = Url::parse(address).ok().and_then(|url| Host::of_url(&url));
-        let host = host.filter(is_reachable).or_else(|| Some(read_ascii(address)?.0))?;
+        // Whoever writes the scheme means an address; a name without a dot has no owner to compare.
+        let has_owner = |host: &Host| host.as_name().is_none_or(|name| name.as_str().contains('.'));
+        let host = host.filter(has_owner).or_else(|| Some(read_ascii(address)?.0))?;
         return Some((host, Form::Address, all));
     }
     let end = address.find(['/', '?', '#', ':']).unwrap_or(address.len());
     let name = &address[..end];
-    let Some(host) = Host::of_text(name).filter(is_reachable) else {
+    let stands = |host: &Host| is_reachable(host) || is_own(host);
+    let Some(host) = Host::of_text(name).filter(stands) else {
         let (host, within) = read_ascii(name)?;
         return Some((host, Form::Bare, within));
     };
@@ -143,7 +147,7 @@ mod tests {
     use super::*;
 
     fn show(text: &str) -> Vec<(String, Form, bool)> {
-        addresses(text).into_iter().map(|s| (s.host.text(), s.form, s.alone)).collect()
+        addresses(text, &|_| false).into_iter().map(|s| (s.host.text(), s.form, s.alone)).collect()
     }
 
     #[test]
@@ -158,9 +162,17 @@ mod tests {
             ("https://bücher.de/", "xn--bcher-kva.de", Form::Address, true),
             ("请访问bank.com查看", "bank.com", Form::Bare, false),
             ("http://10.0.0.1/x", "10.0.0.1", Form::Address, true),
+            ("https://wiki.corp.local/x", "wiki.corp.local", Form::Address, true),
         ] {
             assert_eq!(show(text), [(host.into(), form, alone)], "{text}");
         }
+    }
+
+    #[test]
+    fn the_own_intranet_is_an_address_under_whatever_suffix() {
+        let text = "wiki.corp.local/start";
+        assert_eq!(show(text), []);
+        assert_eq!(addresses(text, &|_| true)[0].host.text(), "wiki.corp.local");
     }
 
     #[test]
