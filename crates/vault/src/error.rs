@@ -40,7 +40,10 @@ pub enum VaultError {
         reason: String,
     },
     /// The disk is full. What earlier snapshots hold is untouched.
-    #[error("no space left on the disk of '{}' while {doing}", dir.display())]
+    #[error(
+        "no space left on the disk of '{}' while {doing}: free some and run it again; what earlier snapshots hold is safe",
+        dir.display()
+    )]
     DiskFull {
         /// The repository's directory.
         dir: PathBuf,

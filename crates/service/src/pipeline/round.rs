@@ -105,7 +105,8 @@ impl RoundWriter {
         for (_, mailbox) in waiting.mailboxes {
             prepared.push(self.prepare(mailbox, &mut traffic).await?);
         }
-        let now = OffsetDateTime::now_utc();
+        // No finer than what a person can name with --at, here and in the vault.
+        let now = OffsetDateTime::now_utc().truncate_to_millisecond();
         let (rounds, entries): (Vec<_>, Vec<_>) = prepared.into_iter().unzip();
         let rounds: Vec<MailboxRound> = rounds.into_iter().flatten().collect();
         let mut report = None;

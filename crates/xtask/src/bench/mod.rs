@@ -1,0 +1,77 @@
+//! `cargo xtask bench`: measurements, each with the figures that the design promises.
+
+mod backup;
+mod build;
+mod incremental;
+mod measure;
+mod memory;
+mod report;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+
+use crate::{
+    story::{Mailkeep, testdata},
+    workspace::{cargo, step, target},
+};
+
+#[derive(clap::Subcommand)]
+pub(crate) enum Bench {
+    /// The first backup of real mailboxes through the provider, beside restic on the same
+    /// messages as local files
+    Backup(backup::Options),
+    /// The second backup, after the same changes of a small and of a large mailbox
+    Incremental(Record),
+    /// The release build from nothing
+    Build(Record),
+    /// The service's memory with real mailboxes and one message of 150 MB
+    Memory(memory::Options),
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Record {
+    /// Append the figures to docs/benchmarks.md
+    #[arg(long)]
+    record: bool,
+}
+
+pub(crate) fn run(bench: &Bench) -> Result<()> {
+    match bench {
+        Bench::Backup(options) => backup::run(options),
+        Bench::Incremental(record) => incremental::run(record),
+        Bench::Build(record) => build::run(record),
+        Bench::Memory(options) => memory::run(options),
+    }
+}
+
+/// The program as people get it.
+fn release_build() -> Result<PathBuf> {
+    step(&mut cargo(&["build", "--release", "--package", "mailkeep"]))?;
+    Ok(target().join("release/mailkeep"))
+}
+
+/// A new directory on the disk that builds are on, gone at the end.
+fn workplace() -> Result<tempfile::TempDir> {
+    let above = target().join("bench");
+    std::fs::create_dir_all(&above).with_context(|| above.display().to_string())?;
+    tempfile::tempdir_in(&above).with_context(|| above.display().to_string())
+}
+
+/// The mail that was named, or the real mailboxes.
+fn mail(named: Option<&PathBuf>) -> Result<PathBuf> {
+    let found = match named {
+        Some(named) => Some(std::path::absolute(named)?).filter(|path| path.exists()),
+        None => testdata("mailboxes"),
+    };
+    found.context("there is no mail: name a directory PERSON/FOLDER.mbox with --mail")
+}
+
+/// One whole demo, which is one first backup.
+fn demo(mailkeep: &Mailkeep, mail: &[&PathBuf]) -> crate::story::Run {
+    let mut arguments = vec!["demo".into(), "--once".into()];
+    for path in mail {
+        arguments.extend(["--mail".into(), path.as_os_str().to_owned()]);
+    }
+    mailkeep.json(&arguments).ok()
+}

@@ -1,0 +1,69 @@
+//! Programs that the tests need besides Rust.
+
+use std::{path::PathBuf, process::Command};
+
+use anyhow::{Result, bail};
+
+use crate::workspace::{output, step};
+
+/// A program and the Debian package that has it.
+struct Tool {
+    program: &'static str,
+    package: &'static str,
+}
+
+/// Stock restic reads what we wrote, Python compares it, curl drives the lab, and two crates
+/// that speak to the system are compiled from C.
+const FOR_TESTS: &[Tool] = &[
+    Tool { program: "restic", package: "restic" },
+    Tool { program: "python3", package: "python3" },
+    Tool { program: "curl", package: "curl" },
+    Tool { program: "cc", package: "build-essential" },
+    Tool { program: "xz", package: "xz-utils" },
+];
+
+/// libFuzzer is C++.
+const FOR_FUZZING: &[Tool] = &[Tool { program: "c++", package: "build-essential" }];
+
+/// Sees to everything that `cargo xtask test` needs: installs it when that is allowed, else says
+/// with which command to do so.
+pub(crate) fn for_tests() -> Result<()> {
+    provide(FOR_TESTS)?;
+    if !is_there("cargo-nextest") {
+        step(Command::new("cargo").args(["install", "--locked", "cargo-nextest"]))?;
+    }
+    Ok(())
+}
+
+/// What `cargo xtask fuzz` needs.
+pub(crate) fn for_fuzzing() -> Result<()> {
+    provide(FOR_FUZZING)
+}
+
+fn provide(tools: &[Tool]) -> Result<()> {
+    let mut packages: Vec<_> =
+        tools.iter().filter(|tool| !is_there(tool.program)).map(|tool| tool.package).collect();
+    packages.dedup();
+    if packages.is_empty() {
+        return Ok(());
+    }
+    let install = format!("apt-get install --yes --no-install-recommends {}", packages.join(" "));
+    if !is_there("apt-get") {
+        bail!("missing: {}. Install them with your system's package manager", packages.join(", "));
+    }
+    if !output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0") {
+        bail!("missing: {}. Run:\n\n    sudo {install}\n", packages.join(", "));
+    }
+    step(Command::new("apt-get").arg("update").arg("--quiet"))?;
+    let mut words = install.split(' ');
+    let mut command = Command::new(words.next().unwrap_or_default());
+    step(command.args(words).env("DEBIAN_FRONTEND", "noninteractive")).map(drop)
+}
+
+/// Whether a program is found where the shell looks for programs.
+fn is_there(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .map(|directory: PathBuf| directory.join(program))
+        .any(|p| p.is_file())
+}

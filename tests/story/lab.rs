@@ -1,0 +1,162 @@
+//! The simulated provider, driven from outside through its administrative interface.
+
+use std::{path::PathBuf, process::Command, sync::Mutex};
+
+use serde_json::{Value, json};
+
+use super::process::{Background, Mailkeep, run};
+
+/// A running lab.
+pub(crate) struct Lab {
+    running: Mutex<Option<Background>>,
+    description: Value,
+    token: String,
+}
+
+impl Lab {
+    /// Starts a lab with files of its own in the data directory of `mailkeep`.
+    #[track_caller]
+    pub(crate) fn start(mailkeep: &Mailkeep, arguments: &[&str]) -> Self {
+        let running = mailkeep.start(&[&["lab"], arguments].concat());
+        let description: Value = serde_json::from_str(&running.first_line)
+            .unwrap_or_else(|e| panic!("the lab's first line: {e}: {}", running.first_line));
+        let file = text(&description["admin_token_file"]);
+        let token = std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{file}: {e}"));
+        Self { running: Mutex::new(Some(running)), description, token: token.trim().to_owned() }
+    }
+
+    /// Ends the lab as a failure of the whole provider would.
+    pub(crate) fn kill(&self) {
+        if let Some(running) = self.running.lock().expect("no thread has failed").take() {
+            running.kill();
+        }
+    }
+
+    pub(crate) fn authority(&self) -> String {
+        text(&self.description["authority"])
+    }
+
+    pub(crate) fn graph(&self) -> String {
+        text(&self.description["graph"])
+    }
+
+    pub(crate) fn ca(&self) -> PathBuf {
+        PathBuf::from(text(&self.description["ca"]))
+    }
+
+    /// `127.0.0.1:PORT`, to start a lab again where this one was.
+    pub(crate) fn address(&self) -> String {
+        let authority = self.authority();
+        let rest = authority.trim_start_matches("https://");
+        rest.split('/').next().unwrap_or_default().to_owned()
+    }
+
+    /// The directory (tenant) id of the first tenant.
+    pub(crate) fn tenant(&self) -> String {
+        text(&self.description["tenants"][0]["id"])
+    }
+
+    /// The addresses of the first tenant's mailboxes at the start.
+    pub(crate) fn mailboxes(&self) -> Vec<String> {
+        let listed = self.description["tenants"][0]["mailboxes"].as_array();
+        listed.into_iter().flatten().map(text).collect()
+    }
+
+    /// The address of the mailbox that the seed `person` was put into.
+    #[track_caller]
+    pub(crate) fn mailbox(&self, person: &str) -> String {
+        let begin = format!("{person}@");
+        let found = self.mailboxes().into_iter().find(|address| address.starts_with(&begin));
+        found.unwrap_or_else(|| panic!("no mailbox of {person} in {:?}", self.mailboxes()))
+    }
+
+    /// Registers an application with a certificate and rights; its client id.
+    #[track_caller]
+    pub(crate) fn register(&self, name: &str, certificate: &str, roles: &[&str]) -> String {
+        let tenant = self.tenant();
+        let application =
+            json!({"tenant": tenant, "name": name, "certificate": certificate, "roles": roles});
+        text(&self.post("register", &application)["client_id"])
+    }
+
+    /// `POST /_lab/WHAT`.
+    #[track_caller]
+    pub(crate) fn post(&self, what: &str, body: &Value) -> Value {
+        self.call("POST", what, Some(body))
+    }
+
+    /// Changes an application as its administrator would.
+    #[track_caller]
+    pub(crate) fn change_application(&self, client_id: &str, change: &Value) {
+        self.post(&format!("applications/{client_id}"), change);
+    }
+
+    /// The id of an application's only key.
+    #[track_caller]
+    pub(crate) fn key_of(&self, client_id: &str) -> String {
+        let applications = self.call("GET", "applications", None);
+        let mut listed = applications.as_array().into_iter().flatten();
+        let found = listed.find(|one| one["client_id"] == client_id);
+        text(&found.unwrap_or_else(|| panic!("no application {client_id}"))["keys"][0]["key_id"])
+    }
+
+    /// Requests since the last [`Lab::forget_counts`], all or those for one operation.
+    #[track_caller]
+    pub(crate) fn requests(&self, operation: Option<&str>) -> u64 {
+        let counters = self.call("GET", "counters", None);
+        let counted = match operation {
+            None => &counters["total"],
+            Some(operation) => &counters["operations"][operation],
+        };
+        counted["requests"].as_u64().unwrap_or_default()
+    }
+
+    /// Requests for the content of a message.
+    #[track_caller]
+    pub(crate) fn contents_read(&self) -> u64 {
+        self.requests(Some("message.value"))
+    }
+
+    /// Counts from zero again.
+    #[track_caller]
+    pub(crate) fn forget_counts(&self) {
+        self.call("DELETE", "counters", None);
+    }
+
+    /// Replaces the rules by which requests fail.
+    #[track_caller]
+    pub(crate) fn faults(&self, rules: &Value) {
+        self.post("faults", rules);
+    }
+
+    #[track_caller]
+    fn call(&self, method: &str, what: &str, body: Option<&Value>) -> Value {
+        let url = format!("{}/{what}", text(&self.description["admin"]));
+        // Through standard input: a token does not belong into an argument list.
+        let mut config = format!(
+            "request = {method}\nheader = \"authorization: Bearer {}\"\n\
+             header = \"content-type: application/json\"\nnoproxy = \"*\"\n",
+            self.token
+        );
+        if let Some(body) = body {
+            let quoted = body.to_string().replace('\\', "\\\\").replace('"', "\\\"");
+            config.push_str(&format!("data-binary = \"{quoted}\"\n"));
+        }
+        let mut command = Command::new("curl");
+        command.args(["--silent", "--show-error", "--fail-with-body", "--config", "-"]);
+        let answer = run(command.arg("--cacert").arg(self.ca()).arg(url), config.as_bytes()).ok();
+        if answer.stdout.is_empty() { Value::Null } else { answer.json_of_all() }
+    }
+}
+
+impl super::Run {
+    /// Standard output as one JSON value.
+    #[track_caller]
+    fn json_of_all(&self) -> Value {
+        serde_json::from_slice(&self.stdout).unwrap_or_else(|e| panic!("not JSON ({e}): {self}"))
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}

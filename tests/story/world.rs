@@ -1,0 +1,168 @@
+//! Everything that a story needs, running: a lab, the signer, and a place for `mailkeep`.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{Background, Lab, Mailkeep, Repository, temporary};
+
+/// What a reader has to be granted for a backup.
+pub(crate) const READER_ROLES: &[&str] = &["Mail.Read", "User.Read.All"];
+
+/// A lab, a signer and a data directory of their own, gone at the end of the story.
+pub(crate) struct World {
+    pub(crate) mailkeep: Mailkeep,
+    pub(crate) lab: Arc<Lab>,
+    signer: Option<Background>,
+    directory: Arc<TempDir>,
+}
+
+impl World {
+    /// Starts a lab with `arguments` and the signer. No tenant is known yet.
+    #[track_caller]
+    pub(crate) fn start(program: impl Into<PathBuf>, arguments: &[&str]) -> Self {
+        let directory = temporary();
+        let mailkeep = Mailkeep::new(program, directory.path().join("data"));
+        let lab = Lab::start(&mailkeep.beside(directory.path().join("lab")), arguments);
+        Self::beside(mailkeep, Arc::new(lab), Arc::new(directory))
+    }
+
+    /// Another installation of Mailkeep, with keys and a vault of its own, beside the same lab.
+    #[track_caller]
+    pub(crate) fn neighbour(&self, name: &str) -> Self {
+        let mailkeep = self.mailkeep.beside(self.path(name));
+        Self::beside(mailkeep, Arc::clone(&self.lab), Arc::clone(&self.directory))
+    }
+
+    #[track_caller]
+    fn beside(mailkeep: Mailkeep, lab: Arc<Lab>, directory: Arc<TempDir>) -> Self {
+        let mut world = Self { mailkeep, lab, signer: None, directory };
+        world.start_signer();
+        world
+    }
+
+    /// A path in the story's own directory.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    #[track_caller]
+    pub(crate) fn start_signer(&mut self) {
+        let identity = self.mailkeep.data().with_extension("identity");
+        let identity = identity.to_string_lossy();
+        self.signer = Some(self.mailkeep.start(&["signer", "--identity-file", &identity]));
+    }
+
+    /// Ends the signer as a power failure would.
+    pub(crate) fn kill_signer(&mut self) {
+        if let Some(signer) = self.signer.take() {
+            signer.kill();
+        }
+    }
+
+    /// Step one of two: the tenant gets a key. Returns its certificate (PEM).
+    #[track_caller]
+    pub(crate) fn add_tenant(&self, name: &str) -> String {
+        let (directory, authority) = (self.lab.tenant(), self.lab.authority());
+        let (graph, ca) = (self.lab.graph(), self.lab.ca());
+        let ca = ca.to_string_lossy();
+        let mut add = vec!["tenant", "add", name, "--directory", &directory, "--ca", &ca];
+        add.extend(["--authority", &authority, "--graph", &graph]);
+        let added = self.mailkeep.json(&add).ok().json();
+        let certificate = added["certificate"].as_str();
+        certificate.unwrap_or_else(|| panic!("no certificate in {added}")).to_owned()
+    }
+
+    /// Step two: the application that the administrator registered is named.
+    #[track_caller]
+    pub(crate) fn name_client(&self, tenant: &str, client_id: &str) {
+        let client = format!("reader={client_id}");
+        self.mailkeep.run(&["tenant", "add", tenant, "--client-id", &client]).ok();
+    }
+
+    /// Both steps, with all rights that a reader needs; the application's client id.
+    #[track_caller]
+    pub(crate) fn set_up(&self, tenant: &str) -> String {
+        let certificate = self.add_tenant(tenant);
+        let client_id = self.lab.register("Mailkeep reader", &certificate, READER_ROLES);
+        self.name_client(tenant, &client_id);
+        client_id
+    }
+
+    /// One pass that must succeed; what it reports.
+    #[track_caller]
+    pub(crate) fn backup(&self, tenant: &str) -> Value {
+        self.mailkeep.json(&["backup", tenant]).ok().json()
+    }
+
+    /// All messages of a mailbox by the provider's id, as `ls` prints them.
+    #[track_caller]
+    pub(crate) fn items(
+        &self,
+        tenant: &str,
+        mailbox: &str,
+        more: &[&str],
+    ) -> BTreeMap<String, Value> {
+        let list = |place: &str| {
+            let arguments = [&["ls", tenant, place], more].concat();
+            self.mailkeep.json(&arguments).ok().json_lines()
+        };
+        let mut items = BTreeMap::new();
+        for folder in list(mailbox).iter().filter(|folder| folder["items"] != 0) {
+            let path = folder["path"].as_str().unwrap_or_default();
+            for line in list(&format!("{mailbox}:{path}")) {
+                if line["kind"] == "message" {
+                    let id = line["properties"]["id"].as_str().unwrap_or_default().to_owned();
+                    let twice = items.insert(id, line);
+                    assert!(twice.is_none(), "there twice: {twice:?}");
+                }
+            }
+        }
+        items
+    }
+
+    /// A tenant's repository, opened without Mailkeep. Writes a recovery kit.
+    #[track_caller]
+    pub(crate) fn repository(&self, tenant: &str) -> Repository {
+        let kit = self.mailkeep.data().with_extension("kit");
+        if !kit.exists() {
+            self.mailkeep.run(&["recovery-kit", tenant, "--out", &kit.to_string_lossy()]).ok();
+        }
+        Repository::opened_with(kit)
+    }
+
+    /// Restores the newest snapshot with stock restic into a new directory.
+    #[track_caller]
+    pub(crate) fn restore(&self, tenant: &str, name: &str) -> PathBuf {
+        let target = self.path(name);
+        self.repository(tenant).restore(&target);
+        target
+    }
+
+    /// The signer's ledger.
+    pub(crate) fn ledger(&self) -> PathBuf {
+        self.mailkeep.data().join("signer/ledger.jsonl")
+    }
+
+    /// Where a tenant's repository lies.
+    pub(crate) fn vault(&self, tenant: &str) -> PathBuf {
+        self.mailkeep.data().join("vault").join(tenant)
+    }
+}
+
+/// Bytes of all files below a directory.
+pub(crate) fn size_of(directory: &Path) -> u64 {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    entries
+        .map(|entry| match entry.metadata() {
+            Ok(about) if about.is_dir() => size_of(&entry.path()),
+            Ok(about) => about.len(),
+            Err(_) => 0,
+        })
+        .sum()
+}
