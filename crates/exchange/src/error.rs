@@ -1,7 +1,7 @@
 use std::fmt;
 
 use mailkeep_identity::{IdentityError, ReceiptError};
-use mailkeep_model::{Function, InvalidAddress, TenantName};
+use mailkeep_model::{Function, TenantName};
 
 /// Why a provider could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -159,11 +159,5 @@ impl ExchangeError {
 
     pub(crate) fn protocol(action: impl Into<String>, reason: impl fmt::Display) -> Self {
         Self::Protocol { action: action.into(), reason: reason.to_string() }
-    }
-}
-
-impl From<InvalidAddress> for ExchangeError {
-    fn from(error: InvalidAddress) -> Self {
-        Self::protocol("listing mailboxes", error)
     }
 }

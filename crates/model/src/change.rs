@@ -30,6 +30,8 @@ pub enum Next {
 pub struct Page<T, I> {
     /// The changes, in the provider's order.
     pub changes: Vec<Change<T, I>>,
+    /// Things that changed but could not be read, and why.
+    pub unread: Vec<(I, String)>,
     /// What to ask for next.
     pub next: Next,
 }

@@ -4,10 +4,9 @@
 use std::collections::HashMap;
 
 use mailkeep_control::{
-    CatalogItem, CatchUp, Completeness, MailboxChanges, NewSnapshot, RebuiltSnapshot, RoundCommit,
-    SnapshotChanges, SnapshotOutcome,
+    CatalogItem, CatchUp, Completeness, ControlError, CursorMove, MailboxChanges, MailboxCommit,
+    NewSnapshot, RebuiltSnapshot, RoundCommit, SnapshotChanges, SnapshotOutcome,
 };
-use mailkeep_identity::JobId;
 use mailkeep_model::{Item, MailboxId, TenantName, WellKnownFolder};
 use mailkeep_vault::{
     CatalogChange, Outcome, Snapshot, SnapshotId, StoredItem, StoredMailbox, Vault,
@@ -29,7 +28,6 @@ impl Service {
         &self,
         tenant: &TenantName,
         vault: Vault,
-        job: &JobId,
     ) -> Result<Vault, ServiceError> {
         let head = self.control.catalog_head(tenant).await?;
         let (vault, snapshots) = blocking(move || {
@@ -46,14 +44,15 @@ impl Service {
             return Err(ServiceError::VaultLost { tenant: tenant.clone(), path });
         }
         let at_head = snapshots.iter().position(|one| Some(one.id.to_string()) == head);
-        let vault = match at_head {
-            Some(position) => self.follow(tenant, vault, snapshots, position).await?,
+        match at_head {
+            Some(position) => self.follow(tenant, vault, snapshots, position).await,
             None => {
-                let counted = if head.is_some() { Counted::Before } else { Counted::Never };
-                self.rebuild(tenant, vault, snapshots, counted).await?
+                // Counts that are there are of rounds that were committed.
+                let counts = self.control.traffic(tenant, i64::MIN / 2, i64::MAX / 2).await?;
+                let counted = if counts.is_empty() { Counted::Never } else { Counted::Before };
+                self.rebuild(tenant, vault, snapshots, counted).await
             }
-        };
-        self.inspect_stored(tenant, vault, job).await
+        }
     }
 
     /// Applies the snapshots behind `position`, which the catalog stands at.
@@ -82,16 +81,31 @@ impl Service {
         let domains = self.tenant(tenant).await?.domains;
         let mut traffic = Traffic::default();
         let mut changes = Vec::with_capacity(steps.len());
+        let mut forgotten = Vec::new();
         for (snapshot, mailboxes) in steps {
             for one in &mailboxes {
                 self.count_new(tenant, one, &domains, &mut traffic).await?;
             }
+            forgotten.extend(mailboxes.iter().map(Gathered::forget_cursors));
             let mailboxes = mailboxes.into_iter().map(Gathered::into_changes).collect();
             changes.push(SnapshotChanges { snapshot: new_snapshot(&snapshot), mailboxes });
         }
         let traffic = traffic.into_counts();
         let catch_up = CatchUp { from: Some(from), snapshots: changes, traffic };
+        let head = catch_up.snapshots.last().map(|step| step.snapshot.id.clone());
         self.control.catch_up(tenant, catch_up).await?;
+        // The old cursors lie before what is in the catalog now: an item that came after one and
+        // is gone by now would never be mentioned again. Reading from the beginning tells.
+        for mailbox in forgotten {
+            let forget = RoundCommit {
+                snapshot: None,
+                parent: head.clone(),
+                mailboxes: vec![mailbox],
+                traffic: Vec::new(),
+                now: OffsetDateTime::now_utc(),
+            };
+            self.control.commit_round(tenant, forget).await?;
+        }
         Ok(vault)
     }
 
@@ -104,7 +118,11 @@ impl Service {
     ) -> Result<(), ServiceError> {
         let mailbox = &gathered.mailbox.mailbox;
         let ids: Vec<_> = gathered.items.iter().map(|stored| stored.item.id.clone()).collect();
-        let known = self.control.items(tenant, &mailbox.id, &ids).await?;
+        let known = match self.control.items(tenant, &mailbox.id, &ids).await {
+            // In a rebuild nothing is known of the mailbox yet.
+            Err(ControlError::NotFound { .. }) => HashMap::new(),
+            known => known?,
+        };
         let roles: HashMap<_, WellKnownFolder> = gathered
             .folders
             .iter()
@@ -130,7 +148,7 @@ impl Service {
     ) -> Result<Vault, ServiceError> {
         tracing::warn!(%tenant, "the catalog does not fit the vault and is rebuilt from it");
         let mut rebuild = self.control.start_rebuild(tenant, OffsetDateTime::now_utc()).await?;
-        let (parts, mut inbox) = tokio::sync::mpsc::channel::<Vec<Gathered>>(2);
+        let (parts, inbox) = tokio::sync::mpsc::channel::<Vec<Gathered>>(2);
         let newest = snapshots.last().map(|snapshot| snapshot.id.clone());
         let reader = blocking(move || {
             if let Some(newest) = newest {
@@ -143,7 +161,9 @@ impl Service {
         let domains = self.tenant(tenant).await?.domains;
         let mut traffic = Traffic::default();
         let mut items = 0;
+        // Takes the inbox along: when it ends early, the reader is told by the closed channel.
         let writer = async {
+            let mut inbox = inbox;
             while let Some(part) = inbox.recv().await {
                 if counted == Counted::Never {
                     for one in &part {
@@ -157,7 +177,8 @@ impl Service {
             Ok::<_, ServiceError>(())
         };
         let (vault, written) = tokio::join!(reader, writer);
-        let (vault, ()) = (vault?, written?);
+        written?;
+        let vault = vault?;
         let newest = snapshots.len() - 1;
         let rebuilt = snapshots.iter().enumerate().map(|(position, snapshot)| RebuiltSnapshot {
             snapshot: new_snapshot(snapshot),
@@ -196,7 +217,32 @@ struct Gathered {
 }
 
 impl Gathered {
+    /// Has the mailbox's next pass read its folders, and those in which something changed, from
+    /// their beginning.
+    fn forget_cursors(&self) -> MailboxCommit {
+        let folders = self.items.iter().map(|stored| stored.path.folder.clone());
+        MailboxCommit {
+            mailbox: self.mailbox.mailbox.id.clone(),
+            completeness: self.completeness(),
+            folders: self.folders.clone(),
+            folder_cursor: CursorMove::Forget,
+            item_cursors: folders.map(|folder| (folder, CursorMove::Forget)).collect(),
+            put: Vec::new(),
+            removed: Vec::new(),
+            skipped: Vec::new(),
+            no_longer_skipped: Vec::new(),
+        }
+    }
+
+    fn completeness(&self) -> Completeness {
+        match self.mailbox.complete {
+            mailkeep_vault::Completeness::Complete => Completeness::Complete,
+            mailkeep_vault::Completeness::Incomplete => Completeness::Incomplete,
+        }
+    }
+
     fn into_changes(self) -> MailboxChanges {
+        let completeness = self.completeness();
         let put = self.items.into_iter().map(|stored| CatalogItem {
             content_key: stored.item.content_key.clone(),
             meta_key: meta_key(&stored.item),
@@ -208,10 +254,7 @@ impl Gathered {
         });
         MailboxChanges {
             mailbox: self.mailbox.mailbox,
-            completeness: match self.mailbox.complete {
-                mailkeep_vault::Completeness::Complete => Completeness::Complete,
-                mailkeep_vault::Completeness::Incomplete => Completeness::Incomplete,
-            },
+            completeness,
             folders: self.folders,
             put: put.collect(),
             removed: self.removed,

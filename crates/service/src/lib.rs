@@ -33,7 +33,7 @@ pub use check::{Check, Outcome};
 pub use data::DataDirectory;
 pub use error::{ErrorKind, ServiceError};
 pub use observe::{Event, Observer, Unobserved};
-pub use pass::{MailboxFailure, MissedItem, PassReport};
+pub use pass::{MailboxFailure, MissedItem, PassLimits, PassReport};
 pub use recover::{ExportForm, Located, View};
 pub use service::Service;
 pub use tenants::{Connection, Registration};

@@ -8,16 +8,41 @@ use tokio::sync::{Semaphore, mpsc};
 
 use crate::{
     Event, Observer, Service, ServiceError,
-    pipeline::{Fetcher, Reading, RoundWriter, read},
+    pipeline::{Fetcher, Read, Reading, RoundWriter, read},
     spool::Spool,
 };
 
 /// Mailboxes that are read at the same time. Each has at most four requests in flight.
 const MAILBOXES_AT_ONCE: usize = 16;
-/// Deliveries that wait for the writer; their content waits in the spool.
-const DELIVERIES: usize = 64;
-/// What the spool holds before reading waits for the vault.
-const SPOOL_BYTES: u64 = 1 << 30;
+/// Deliveries that wait for the writer while it writes; their content waits in the spool.
+const DELIVERIES: usize = 256;
+
+/// How much of a pass may wait where. The spool must hold more than a round and what all readers
+/// together hold back (16 mailboxes × 3 folders × a part), or reading would wait for a round that
+/// waits for reading.
+#[derive(Clone, Copy, Debug)]
+pub struct PassLimits {
+    /// Bytes that the spool holds before reading waits for the vault.
+    pub spool_bytes: u64,
+    /// A round is written once this much content waits, in bytes.
+    pub round_bytes: u64,
+    /// A round is written once this many items wait: what is known of them is held in memory,
+    /// here and once more while the vault works out where they go.
+    pub round_items: usize,
+    /// A page is handed on in parts of at most this much content, in bytes.
+    pub part_bytes: u64,
+}
+
+impl Default for PassLimits {
+    fn default() -> Self {
+        Self {
+            spool_bytes: 1 << 30,
+            round_bytes: 256 << 20,
+            round_items: 8_000,
+            part_bytes: 8 << 20,
+        }
+    }
+}
 
 /// What a pass came to.
 #[derive(Debug)]
@@ -105,7 +130,8 @@ impl Service {
             let domains = self.own_domains(&known, &provider).await?;
             let mailboxes = self.wanted_mailboxes(tenant, &provider, only).await?;
             observer.on_event(&Event::Mailboxes { count: mailboxes.len() });
-            let spool = Spool::new(&self.data.spool(), SPOOL_BYTES).map_err(ServiceError::Spool)?;
+            let spool = Spool::new(&self.data.spool(), self.limits.spool_bytes)
+                .map_err(ServiceError::Spool)?;
             let mask_key = self.mask_key(tenant, &job).await?;
             let fetcher = Fetcher::new(provider.clone(), spool.clone(), domains.clone(), mask_key);
             let (deliveries, inbox) = mpsc::channel(DELIVERIES);
@@ -117,6 +143,8 @@ impl Service {
                 spool,
                 domains,
                 observer: Arc::clone(&observer),
+                limits: self.limits,
+                _lease: lease,
             };
             let writer = tokio::spawn(writer.run(inbox));
             let reading = Arc::new(Reading {
@@ -126,6 +154,7 @@ impl Service {
                 fetcher,
                 observer: Arc::clone(&observer),
                 deliveries,
+                part_bytes: self.limits.part_bytes,
             });
             let read = read_all(reading, mailboxes).await;
             // The readers' end of the channel is closed: the writer writes what it has and ends.
@@ -137,7 +166,6 @@ impl Service {
             }
         };
         let outcome = run.await;
-        drop(lease);
         let usage = provider.usage();
         let report = outcome.map(|(read, written)| PassReport {
             tenant: tenant.clone(),
@@ -233,7 +261,7 @@ impl Service {
 }
 
 /// What the readers came to.
-struct Read {
+struct ReadAll {
     done: usize,
     failures: Vec<MailboxFailure>,
 }
@@ -241,7 +269,7 @@ struct Read {
 async fn read_all<P: Provider>(
     reading: Arc<Reading<P>>,
     mailboxes: Vec<Mailbox>,
-) -> Result<Read, ServiceError> {
+) -> Result<ReadAll, ServiceError> {
     let places = Arc::new(Semaphore::new(MAILBOXES_AT_ONCE));
     let mut tasks = tokio::task::JoinSet::new();
     for mailbox in mailboxes {
@@ -260,11 +288,14 @@ async fn read_all<P: Provider>(
         });
     }
     drop(reading);
-    let mut read = Read { done: 0, failures: Vec::new() };
+    let mut read = ReadAll { done: 0, failures: Vec::new() };
     while let Some(joined) = tasks.join_next().await {
         let (mailbox, outcome) = joined.map_err(|_| ServiceError::Stopped)?;
         match outcome {
-            Ok(()) => read.done += 1,
+            Ok(Read::Whole) => read.done += 1,
+            Ok(Read::NoMailbox) => {
+                tracing::info!(%mailbox, "the directory lists it, but it has no mailbox");
+            }
             // Dropping the set stops the other readers.
             Err(error) if error.stops_the_pass() => return Err(error),
             Err(error) => read.failures.push(MailboxFailure { mailbox, error }),

@@ -1,13 +1,16 @@
 //! Inspects what the vault holds and nobody has a verdict for: a crash fell before the verdict was
 //! recorded, or `control` was lost with its findings.
 
-use std::io::{self, Write};
+use std::{
+    collections::HashSet,
+    io::{self, Write},
+};
 
 use mailkeep_control::{CatalogItem, InspectedItem};
 use mailkeep_identity::JobId;
 use mailkeep_inspect::{Context, Report, inspect_prefix};
 use mailkeep_model::{Address, TenantName};
-use mailkeep_vault::{ItemPath, SnapshotId, Vault};
+use mailkeep_vault::{ItemPath, SnapshotId, Vault, VaultError};
 use time::OffsetDateTime;
 
 use crate::{Service, ServiceError, pipeline::INSPECTED_BYTES, service::blocking};
@@ -24,11 +27,20 @@ impl Service {
         job: &JobId,
     ) -> Result<Vault, ServiceError> {
         let Some(newest) = self.control.catalog_head(tenant).await? else { return Ok(vault) };
+        let counts = self.control.inspection_counts(tenant).await?.into_iter();
+        let waiting: HashSet<_> =
+            counts.filter(|count| count.uninspected > 0).map(|count| count.mailbox).collect();
+        if waiting.is_empty() {
+            return Ok(vault);
+        }
         let newest = SnapshotId(newest);
         let domains = self.tenant(tenant).await?.domains;
         let mask_key = self.mask_key(tenant, job).await?;
         for known in self.control.mailboxes(tenant).await? {
             let mailbox = known.mailbox;
+            if !waiting.contains(&mailbox.id) {
+                continue;
+            }
             loop {
                 let items = self.control.uninspected(tenant, &mailbox.id, PART).await?;
                 if items.is_empty() {
@@ -63,8 +75,17 @@ fn inspect_one(
 ) -> Result<InspectedItem, ServiceError> {
     let path = ItemPath { folder: item.folder, leaf: item.leaf, name: item.name };
     let mut head = Head(Vec::new());
-    let size = vault.read_item(snapshot, mailbox, &path, &mut head)?;
-    let Report { message_id, verdict } = inspect_prefix(&head.0, size, context);
+    let Report { message_id, verdict } = match vault.read_item(snapshot, mailbox, &path, &mut head)
+    {
+        Ok(size) => inspect_prefix(&head.0, size, context),
+        // One damaged copy must not keep the rest from being inspected, nor look inspected.
+        Err(error @ (VaultError::Damaged { .. } | VaultError::NoSuchItem { .. })) => {
+            let mut report = inspect_prefix(&[], 0, context);
+            report.verdict.not_inspected = vec![format!("the stored copy cannot be read: {error}")];
+            report
+        }
+        Err(error) => return Err(error.into()),
+    };
     Ok(InspectedItem { item: item.item, content_key: item.content_key, message_id, verdict })
 }
 

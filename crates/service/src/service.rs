@@ -1,5 +1,3 @@
-use std::io;
-
 use mailkeep_control::{AuditEntry, Control, Tenant};
 use mailkeep_exchange::{Access, GraphConfig, GraphProvider};
 use mailkeep_identity::{CallerLabel, JobId, ReceiptLog, SecretName, SignerClient};
@@ -11,7 +9,7 @@ use time::OffsetDateTime;
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
-use crate::{DataDirectory, ServiceError};
+use crate::{DataDirectory, PassLimits, ServiceError};
 
 /// Everything that can be asked of Mailkeep on this machine.
 pub struct Service {
@@ -20,6 +18,7 @@ pub struct Service {
     signer: OnceCell<SignerClient>,
     caller: CallerLabel,
     receipts: OnceCell<ReceiptLog>,
+    pub(crate) limits: PassLimits,
 }
 
 impl Service {
@@ -31,7 +30,20 @@ impl Service {
     pub async fn open(data: DataDirectory, caller: CallerLabel) -> Result<Self, ServiceError> {
         data.create()?;
         let control = Control::open(data.root()).await?;
-        Ok(Self { data, control, signer: OnceCell::new(), caller, receipts: OnceCell::new() })
+        Ok(Self {
+            data,
+            control,
+            signer: OnceCell::new(),
+            caller,
+            receipts: OnceCell::new(),
+            limits: PassLimits::default(),
+        })
+    }
+
+    /// The same with other limits.
+    #[must_use]
+    pub fn with_limits(self, limits: PassLimits) -> Self {
+        Self { limits, ..self }
     }
 
     /// The state.
@@ -131,7 +143,8 @@ impl Service {
             return blocking(move || Ok(Vault::create(&directory, &password)?)).await;
         }
         let vault = self.vault(tenant, job).await?;
-        self.catch_up(tenant, vault, job).await
+        let vault = self.catch_up(tenant, vault).await?;
+        self.inspect_stored(tenant, vault, job).await
     }
 
     pub(crate) async fn repository_password(
@@ -191,7 +204,5 @@ fn actor() -> String {
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ServiceError> + Send + 'static,
 ) -> Result<T, ServiceError> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| {
-        ServiceError::Spool(io::Error::other(format!("a worker thread ended: {error}")))
-    })?
+    tokio::task::spawn_blocking(work).await.map_err(|_| ServiceError::Stopped)?
 }

@@ -221,7 +221,9 @@ impl Read for SpoolReader {
         if self.position == self.clear.len() {
             let Some(piece) = self.content.pieces.get(self.next) else { return Ok(0) };
             self.next += 1;
-            self.clear.resize(piece.clear_len as usize + TAG, 0);
+            // Until it is decrypted there is nothing to give out.
+            self.position = piece.clear_len as usize + TAG;
+            self.clear.resize(self.position, 0);
             piece.segment.file.read_exact_at(&mut self.clear, piece.offset)?;
             self.content
                 .shared

@@ -213,7 +213,12 @@ impl GraphProvider {
                     let tries =
                         if error.is_connect() { MAX_REFUSED_CONNECTIONS } else { MAX_FAULTS };
                     let Some(wait) = patience.fault(tries) else {
-                        return Err(self.unreachable(&error));
+                        // An answer that never comes may be the fault of this one item.
+                        return Err(if error.is_connect() {
+                            self.unreachable(&error)
+                        } else {
+                            ExchangeError::protocol(&ask.action, root_cause(&error))
+                        });
                     };
                     drop(place);
                     self.inner.usage.add_retried();
@@ -292,7 +297,7 @@ pub(crate) fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
     cause.to_string()
 }
 
-async fn read_all(mut response: Response) -> Result<Bytes, String> {
+pub(super) async fn read_all(mut response: Response) -> Result<Bytes, String> {
     let mut body = BytesMut::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| root_cause(&error))? {
         if body.len() + chunk.len() > MAX_JSON_BYTES {

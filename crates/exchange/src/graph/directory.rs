@@ -35,9 +35,17 @@ pub(super) async fn mailboxes(graph: &GraphProvider) -> Result<Vec<Mailbox>, Exc
         for user in page.value {
             // A user without an address has no mailbox.
             let Some(mail) = user.mail.filter(|mail| !mail.is_empty()) else { continue };
+            let address = match mail.parse() {
+                Ok(address) => address,
+                Err(error) => {
+                    // One odd entry must not keep all others from being backed up.
+                    tracing::warn!(user = user.id, %error, "a user without a usable address");
+                    continue;
+                }
+            };
             mailboxes.push(Mailbox {
                 id: MailboxId(user.id),
-                address: mail.parse()?,
+                address,
                 display_name: user.display_name.unwrap_or_default(),
             });
         }

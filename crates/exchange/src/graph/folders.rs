@@ -130,7 +130,7 @@ pub fn parse_folder_page(body: &[u8]) -> Result<Page<Folder, FolderId>, Exchange
             well_known: None,
         })
     });
-    Ok(Page { changes: changes.collect(), next })
+    Ok(Page { changes: changes.collect(), unread: Vec::new(), next })
 }
 
 #[cfg(test)]

@@ -44,6 +44,7 @@ pub(super) async fn changes(
             Ok(message) => page.changes.push(Change::Upsert(item(message, folder))),
             // Gone meanwhile: a later page says so.
             Err(ExchangeError::NotFound { .. }) => {}
+            Err(error) if error.concerns_one_item() => page.unread.push((id, error.to_string())),
             Err(error) => return Err(error),
         }
     }
@@ -124,7 +125,7 @@ pub fn parse_item_page(
             partial.push(ItemId(message.id));
         }
     }
-    Ok((Page { changes, next }, partial))
+    Ok((Page { changes, unread: Vec::new(), next }, partial))
 }
 
 impl Message {
@@ -223,7 +224,8 @@ fn address(recipient: Option<&Recipient>) -> Option<&str> {
 
 fn instant(text: Option<&str>) -> Option<OffsetDateTime> {
     let instant = OffsetDateTime::parse(text?, &Rfc3339).ok()?;
-    Some(instant.to_offset(UtcOffset::UTC))
+    // A time at the very end of the calendar has no equivalent in UTC.
+    instant.checked_to_offset(UtcOffset::UTC)
 }
 
 #[cfg(test)]

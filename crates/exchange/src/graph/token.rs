@@ -14,7 +14,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::{
-    client::{Access, GraphConfig, Patience, root_cause, unreachable},
+    client::{Access, GraphConfig, Patience, read_all, unreachable},
     refusal,
 };
 use crate::{ExchangeError, usage::Counters};
@@ -22,6 +22,8 @@ use crate::{ExchangeError, usage::Counters};
 /// A token is renewed this long before it ends, so that a request sent with it arrives in time
 /// whatever the clocks say.
 const RENEW_BEFORE: Duration = Duration::from_secs(5 * 60);
+/// No provider issues longer ones; more would only overflow a clock.
+const LONGEST_LIFETIME: Duration = Duration::from_secs(48 * 3600);
 /// Tries of one token request when the network or the server fails.
 const MAX_FAULTS: u32 = 4;
 
@@ -145,10 +147,9 @@ impl Tokens {
             .get("x-ms-request-id")
             .and_then(|value| value.to_str().ok())
             .map(str::to_owned);
-        let body = response
-            .bytes()
+        let body = read_all(response)
             .await
-            .map_err(|error| ExchangeError::protocol("asking for a token", root_cause(&error)))?;
+            .map_err(|reason| ExchangeError::protocol("asking for a token", reason))?;
         if !status.is_success() {
             let (code, error) = refusal::of_token(&self.config, status.as_u16(), &body);
             record(|now| receipts.refused(now, request_id, &format!("AADSTS{code}")))?;
@@ -157,7 +158,7 @@ impl Tokens {
         let granted: Granted = serde_json::from_slice(&body)
             .map_err(|error| ExchangeError::protocol("asking for a token", error))?;
         let access_token = Secret::new(granted.access_token);
-        let lifetime = Duration::from_secs(granted.expires_in);
+        let lifetime = Duration::from_secs(granted.expires_in).min(LONGEST_LIFETIME);
         let uti = uti::peek(access_token.expose());
         record(|now| {
             let expires = now + lifetime;

@@ -21,7 +21,7 @@ const TRIES: u32 = 3;
 pub(crate) const INSPECTED_BYTES: usize = 16 << 20;
 /// Up to this size a message is inspected as it comes; larger ones take turns, because parsing
 /// one holds a multiple of its size.
-const SMALL: usize = 1 << 20;
+const SMALL: usize = 256 << 10;
 /// Larger messages in memory at the same time.
 const LARGE_AT_ONCE: usize = 2;
 /// Below this size inspection is so short that it needs no thread of its own.

@@ -28,6 +28,12 @@ const FOLDERS_AT_ONCE: usize = 3;
 /// go out.
 const CONTENTS_AT_ONCE: usize = 4;
 
+/// A page is handed on in parts of at most this much content: what is not handed on yet holds room
+/// in the spool that only the writer can free.
+const PART_ITEMS: usize = 100;
+/// How often a folder may have to be read from its beginning within one pass.
+const MOST_RESTARTS: u32 = 3;
+
 /// What every mailbox's reader needs.
 pub(crate) struct Reading<P> {
     pub(crate) provider: P,
@@ -36,6 +42,17 @@ pub(crate) struct Reading<P> {
     pub(crate) fetcher: Fetcher<P>,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) deliveries: mpsc::Sender<Delivery>,
+    /// Bytes of content that one delivery may hold.
+    pub(crate) part_bytes: u64,
+}
+
+/// What reading a mailbox came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Read {
+    /// It was read to its end.
+    Whole,
+    /// The directory lists it, but there is no mailbox: a guest, or one on another server.
+    NoMailbox,
 }
 
 /// One mailbox in one pass.
@@ -43,27 +60,42 @@ struct MailboxReader<'a, P> {
     reading: &'a Reading<P>,
     mailbox: &'a Mailbox,
     folders: Arc<Vec<Folder>>,
-    /// Content keys of what this pass has already handed on: the catalog does not know it before
-    /// its round is durable.
-    seen: Mutex<HashMap<ItemId, String>>,
+    /// Folders that are there.
+    present: HashSet<FolderId>,
+    /// What this pass has already handed on: the catalog does not know it before its round is
+    /// durable.
+    seen: Mutex<HashMap<ItemId, Seen>>,
     /// Reported gone from a folder; a move looks the same.
     missing: Mutex<Vec<(ItemId, FolderId)>>,
     /// Cursors that must not move before the missing items of their folder are settled.
     held: Mutex<Vec<(FolderId, Cursor)>>,
 }
 
+/// How an item was last named in this pass.
+#[derive(Clone)]
+struct Seen {
+    content_key: String,
+    folder: FolderId,
+}
+
 /// Reads a mailbox to its end and hands everything to the writer of rounds.
 pub(crate) async fn read<P: Provider>(
     reading: &Reading<P>,
     mailbox: &Mailbox,
-) -> Result<(), ServiceError> {
+) -> Result<Read, ServiceError> {
     let state = reading.control.sync_state(&reading.tenant, &mailbox.id).await?;
+    let is_new = state.folder_cursor.is_none() && state.folders.is_empty();
     let tree =
-        FolderTree::read(&reading.provider, mailbox, state.folders, state.folder_cursor).await?;
+        FolderTree::read(&reading.provider, mailbox, state.folders, state.folder_cursor).await;
+    let tree = match tree {
+        Err(ExchangeError::NotFound { .. }) if is_new => return Ok(Read::NoMailbox),
+        tree => tree?,
+    };
     let reader = MailboxReader {
         reading,
         mailbox,
         folders: tree.known(),
+        present: tree.present().cloned().collect(),
         seen: Mutex::default(),
         missing: Mutex::default(),
         held: Mutex::default(),
@@ -79,7 +111,8 @@ pub(crate) async fn read<P: Provider>(
     for folder in tree.gone() {
         reader.expect_items_elsewhere(folder).await?;
     }
-    reader.finish(tree).await
+    reader.finish(tree).await?;
+    Ok(Read::Whole)
 }
 
 impl<P: Provider> MailboxReader<'_, P> {
@@ -91,23 +124,30 @@ impl<P: Provider> MailboxReader<'_, P> {
             return Ok(());
         }
         let mut delivery = self.delivery();
+        let mut settled = Vec::new();
         let mut found = Vec::new();
         for missed in before {
             match provider.item(self.mailbox, &missed.item).await {
-                Ok(Some(item)) if self.folders.iter().any(|one| one.id == item.folder) => {
-                    delivery.settled.push(missed.item);
+                Ok(Some(item)) if self.present.contains(&item.folder) => {
+                    settled.push(missed.item);
                     found.push(item);
                 }
                 // Gone, or in a folder that is read from its beginning once it is listed.
-                Ok(_) => delivery.settled.push(missed.item),
+                Ok(_) => {
+                    delivery.removed.push(missed.item.clone());
+                    settled.push(missed.item);
+                }
                 Err(error) if error.concerns_one_item() => {
                     let folder = missed.folder;
+                    let error = error.to_string();
                     delivery.missed.push(self.missed(missed.item, folder, &error));
                 }
                 Err(error) => return Err(error.into()),
             }
         }
-        self.stage(&mut delivery, found, Known::Ignore).await?;
+        self.stage(&mut delivery, found, Known::Refetch).await?;
+        // Not before what was found is handed on: a crash in between would forget it.
+        delivery.settled = settled;
         self.deliver(delivery).await
     }
 
@@ -116,22 +156,28 @@ impl<P: Provider> MailboxReader<'_, P> {
         folder: &FolderId,
         mut cursor: Option<Cursor>,
     ) -> Result<(), ServiceError> {
-        let Reading { provider, control, tenant, .. } = self.reading;
+        let provider = &self.reading.provider;
         let mut holds_cursor = false;
         // Set while the folder is read from its beginning: what the catalog has and the provider
         // does not name is missing.
         let mut unnamed: Option<HashSet<ItemId>> = None;
+        if cursor.is_none() {
+            unnamed = self.cataloged(folder).await?;
+        }
+        let mut restarts = 0;
         loop {
-            let Page { changes, next } = match provider
+            let Page { changes, unread, next } = match provider
                 .item_changes(self.mailbox, folder, cursor.as_ref())
                 .await
             {
                 Ok(page) => page,
-                Err(ExchangeError::CursorExpired { .. }) if cursor.is_some() => {
+                Err(ExchangeError::CursorExpired { .. })
+                    if cursor.is_some() && restarts < MOST_RESTARTS =>
+                {
+                    restarts += 1;
                     tracing::info!(mailbox = %self.mailbox.address, "a folder is compared anew");
                     cursor = None;
-                    let items = control.items_in_folder(tenant, &self.mailbox.id, folder);
-                    unnamed = Some(items.await?.into_iter().map(|known| known.item).collect());
+                    unnamed = self.cataloged(folder).await?;
                     continue;
                 }
                 Err(ExchangeError::NotFound { .. }) => {
@@ -162,6 +208,9 @@ impl<P: Provider> MailboxReader<'_, P> {
             }
             holds_cursor |= !missing.is_empty();
             lock(&self.missing).extend(missing);
+            for (item, error) in unread {
+                delivery.missed.push(self.missed(item, Some(folder.clone()), &error));
+            }
             self.stage(&mut delivery, upserts, Known::Skip).await?;
             if holds_cursor {
                 if at_end {
@@ -176,6 +225,14 @@ impl<P: Provider> MailboxReader<'_, P> {
             }
             cursor = Some(next);
         }
+    }
+
+    /// What the catalog has in a folder, `None` when that is nothing.
+    async fn cataloged(&self, folder: &FolderId) -> Result<Option<HashSet<ItemId>>, ServiceError> {
+        let Reading { control, tenant, .. } = self.reading;
+        let items = control.items_in_folder(tenant, &self.mailbox.id, folder).await?;
+        let items: HashSet<_> = items.into_iter().map(|known| known.item).collect();
+        Ok((!items.is_empty()).then_some(items))
     }
 
     /// The folder is gone. Its items are deleted, or moved to a folder that names them.
@@ -194,15 +251,18 @@ impl<P: Provider> MailboxReader<'_, P> {
         items: Vec<Item>,
         known: Known,
     ) -> Result<(), ServiceError> {
-        let Reading { control, tenant, .. } = self.reading;
+        let Reading { provider, control, tenant, .. } = self.reading;
         let ids: Vec<_> = items.iter().map(|item| item.id.clone()).collect();
         let catalog = control.items(tenant, &self.mailbox.id, &ids).await?;
         let mut to_fetch = Vec::new();
         for item in items {
             let stored = catalog.get(&item.id);
             let seen = lock(&self.seen).get(&item.id).cloned();
-            let content_key = seen.as_ref().or(stored.map(|stored| &stored.content_key));
-            if content_key != Some(&item.content_key) {
+            let content_key = match &seen {
+                Some(seen) => Some(&seen.content_key),
+                None => stored.map(|stored| &stored.content_key),
+            };
+            if content_key != Some(&item.content_key) || known == Known::Refetch {
                 to_fetch.push(item);
                 continue;
             }
@@ -210,8 +270,8 @@ impl<P: Provider> MailboxReader<'_, P> {
                 && stored.is_some_and(|stored| {
                     stored.folder == item.folder && stored.meta_key == meta_key(&item)
                 });
-            lock(&self.seen).insert(item.id.clone(), item.content_key.clone());
-            if !(unchanged && known == Known::Skip) {
+            self.saw(&item);
+            if !unchanged {
                 delivery.staged.push(Staged { item, content: None });
             }
         }
@@ -223,6 +283,7 @@ impl<P: Provider> MailboxReader<'_, P> {
             })
             .buffer_unordered(CONTENTS_AT_ONCE);
         let mut inspected = Vec::new();
+        let mut bytes_held = 0;
         while let Some((item, outcome)) = fetched.next().await {
             match outcome {
                 Ok(fetched) => {
@@ -234,23 +295,50 @@ impl<P: Provider> MailboxReader<'_, P> {
                         message_id: fetched.message_id.or(item.internet_message_id.clone()),
                         verdict: fetched.verdict,
                     });
-                    lock(&self.seen).insert(item.id.clone(), item.content_key.clone());
+                    self.saw(&item);
                     delivery.staged.push(Staged { item, content: Some(fetched.content) });
+                    bytes_held += bytes;
+                    if bytes_held >= self.reading.part_bytes || delivery.staged.len() >= PART_ITEMS
+                    {
+                        bytes_held = 0;
+                        self.record(std::mem::take(&mut inspected)).await?;
+                        let part = std::mem::replace(delivery, self.delivery());
+                        self.deliver(part).await?;
+                    }
                 }
-                Err(ServiceError::Exchange(ExchangeError::NotFound { .. })) => {
-                    // Deleted or moved while it was on its way; another change tells which.
+                Err(ServiceError::Exchange(error @ ExchangeError::NotFound { .. })) => {
+                    // Deleted on its way: another change says so. Or it is there all the same.
+                    if provider.item(self.mailbox, &item.id).await?.is_some() {
+                        let error = error.to_string();
+                        delivery.missed.push(self.missed(item.id, Some(item.folder), &error));
+                    }
                 }
-                Err(ServiceError::Exchange(error)) if error.concerns_one_item() => {
+                // Where its folder could be read, a refusal is about this one item, too.
+                Err(ServiceError::Exchange(error))
+                    if error.concerns_one_item()
+                        || matches!(error, ExchangeError::Forbidden { .. }) =>
+                {
+                    let error = error.to_string();
                     delivery.missed.push(self.missed(item.id, Some(item.folder), &error));
                 }
                 Err(error) => return Err(error),
             }
         }
-        if !inspected.is_empty() {
-            let now = OffsetDateTime::now_utc();
-            control.record_verdicts(tenant, &self.mailbox.id, inspected, now).await?;
+        self.record(inspected).await
+    }
+
+    fn saw(&self, item: &Item) {
+        let seen = Seen { content_key: item.content_key.clone(), folder: item.folder.clone() };
+        lock(&self.seen).insert(item.id.clone(), seen);
+    }
+
+    async fn record(&self, inspected: Vec<InspectedItem>) -> Result<(), ServiceError> {
+        if inspected.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let Reading { control, tenant, .. } = self.reading;
+        let now = OffsetDateTime::now_utc();
+        Ok(control.record_verdicts(tenant, &self.mailbox.id, inspected, now).await?)
     }
 
     /// Every folder has been read: what is still missing is looked for, once more by its id.
@@ -262,33 +350,37 @@ impl<P: Provider> MailboxReader<'_, P> {
         let suspects: Vec<_> = missing
             .into_iter()
             .filter(|(id, folder)| {
-                // Named in another folder in this pass or before: it moved.
-                !lock(&self.seen).contains_key(id)
-                    && catalog.get(id).is_some_and(|stored| stored.folder == *folder)
+                // Last named in another folder, in this pass or before: it moved.
+                let seen = lock(&self.seen).get(id).map(|seen| seen.folder.clone());
+                let last = seen.or_else(|| catalog.get(id).map(|stored| stored.folder.clone()));
+                last.as_ref() == Some(folder)
             })
-            .map(|(id, _)| id)
             .collect();
-        let located: Vec<(ItemId, Option<Item>)> = stream::iter(suspects)
-            .map(|id| async move {
-                let found = provider.item(self.mailbox, &id).await?;
-                Ok::<_, ExchangeError>((id, found))
+        let mut located = stream::iter(suspects)
+            .map(|(id, folder)| async move {
+                let found = provider.item(self.mailbox, &id).await;
+                (id, folder, found)
             })
-            .buffer_unordered(CONTENTS_AT_ONCE)
-            .try_collect()
-            .await?;
+            .buffer_unordered(CONTENTS_AT_ONCE);
 
-        let present: HashSet<_> = tree.present().cloned().collect();
         let mut delivery = self.delivery();
         let mut moved = Vec::new();
-        for (id, found) in located {
+        while let Some((id, folder, found)) = located.next().await {
             match found {
                 // Moved behind our back into a folder that was read already.
-                Some(item) if present.contains(&item.folder) => moved.push(item),
+                Ok(Some(item)) if self.present.contains(&item.folder) => moved.push(item),
                 // Gone, or in a folder that the tree does not list: Recoverable Items, or one made
                 // during this pass, which the next pass reads from its beginning.
-                _ => delivery.removed.push(id),
+                Ok(_) => delivery.removed.push(id),
+                // Nobody knows: it stays, and is looked for in the next pass.
+                Err(error) if error.concerns_one_item() => {
+                    let error = error.to_string();
+                    delivery.missed.push(self.missed(id, Some(folder), &error));
+                }
+                Err(error) => return Err(error.into()),
             }
         }
+        drop(located);
         self.stage(&mut delivery, moved, Known::Skip).await?;
         delivery.cursors = std::mem::take(&mut *lock(&self.held));
         let (folders, folder_cursor) = tree.finish();
@@ -299,8 +391,8 @@ impl<P: Provider> MailboxReader<'_, P> {
         Ok(())
     }
 
-    fn missed(&self, item: ItemId, folder: Option<FolderId>, error: &ExchangeError) -> Missed {
-        let (mailbox, error) = (self.mailbox.address.clone(), error.to_string());
+    fn missed(&self, item: ItemId, folder: Option<FolderId>, error: &str) -> Missed {
+        let (mailbox, error) = (self.mailbox.address.clone(), error.to_owned());
         tracing::warn!(%mailbox, item = item.0, error, "an item could not be read");
         self.reading.observer.on_event(&Event::Missed { mailbox, error: error.clone() });
         Missed { item, folder, error }
@@ -322,8 +414,9 @@ impl<P: Provider> MailboxReader<'_, P> {
 enum Known {
     /// Nothing.
     Skip,
-    /// Store it again: its last attempt did not come to an end.
-    Ignore,
+    /// Fetch and store it again: its last attempt failed, perhaps because the vault's copy is
+    /// damaged.
+    Refetch,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -8,7 +8,7 @@ mod staged;
 mod traffic;
 
 pub(crate) use fetch::{Fetcher, INSPECTED_BYTES};
-pub(crate) use mailbox::{Reading, read};
+pub(crate) use mailbox::{Read, Reading, read};
 pub(crate) use round::RoundWriter;
 pub(crate) use staged::{Missed, meta_key};
 pub(crate) use traffic::{Traffic, direction};

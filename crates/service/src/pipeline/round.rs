@@ -24,13 +24,11 @@ use super::{
     staged::{Delivery, End, Missed, Staged, meta_key},
     traffic::{Traffic, direction},
 };
-use crate::{Event, Observer, ServiceError, spool::Spool, spool::Spooled};
-
-/// A round is written once this much content waits.
-const ROUND_BYTES: u64 = 256 << 20;
-/// A round is written once this many items wait: what is known of them is held in memory, here and
-/// once more while the vault works out where they go.
-const ROUND_ITEMS: usize = 8_000;
+use crate::{
+    Event, Observer, PassLimits, ServiceError,
+    data::Lease,
+    spool::{Spool, Spooled},
+};
 
 /// The one writer of a tenant's vault.
 pub(crate) struct RoundWriter {
@@ -42,6 +40,10 @@ pub(crate) struct RoundWriter {
     pub(crate) spool: Spool,
     pub(crate) domains: Vec<String>,
     pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) limits: PassLimits,
+    /// Held for as long as anything may be written, also when nobody waits for the outcome any
+    /// more.
+    pub(crate) _lease: Lease,
 }
 
 /// What was written in a pass.
@@ -86,7 +88,8 @@ impl RoundWriter {
         let mut written = Written::default();
         while let Some(delivery) = deliveries.recv().await {
             waiting.add(delivery);
-            let enough = waiting.bytes >= ROUND_BYTES || waiting.items >= ROUND_ITEMS;
+            let enough = waiting.bytes >= self.limits.round_bytes
+                || waiting.items >= self.limits.round_items;
             if enough || (self.spool.is_full() && deliveries.is_empty()) {
                 self = self.write(std::mem::take(&mut waiting), &mut written).await?;
             }
