@@ -1,6 +1,8 @@
 //! What the rest of Mailkeep relies on when it reads a mailbox through Graph, seen against the lab
 //! with a real signer in between.
 
+#![allow(clippy::unwrap_used)] // The helpers are tests, too.
+
 use std::sync::Arc;
 
 use mailkeep_exchange::{Access, ExchangeError, GraphConfig, GraphProvider, Provider};

@@ -1,6 +1,8 @@
 //! What a pass promises, seen against the lab with a real signer, and with limits so small that a
 //! few hundred messages reach them.
 
+#![allow(clippy::unwrap_used)] // The helpers are tests, too.
+
 use std::{
     collections::BTreeSet,
     path::Path,
