@@ -5,7 +5,7 @@ use std::{io::Cursor, str::FromStr};
 
 use mailkeep_identity::{ledger, protocol, uti};
 use mailkeep_inspect::{Context, MaskKey};
-use mailkeep_model::{FolderId, Verdict};
+use mailkeep_model::{Category, FolderId, Verdict};
 use mailkeep_vault::{FolderPath, ShortId};
 use time::OffsetDateTime;
 
@@ -174,8 +174,10 @@ fn is_sane(verdict: &Verdict) {
     assert!((0.0..=1.0).contains(&verdict.score), "score {}", verdict.score);
     for finding in &verdict.findings {
         assert!(finding.start <= finding.end, "{finding:?}");
-        // The whole number must not come out of the program that looks for it.
-        assert!(!finding.evidence.contains("4111111111111111"), "{finding:?}");
+        // A number must not come out of the program that looks for it.
+        let masked = finding.category != Category::Sensitive
+            || !finding.evidence.contains("4111111111111111");
+        assert!(masked, "{finding:?}");
     }
 }
 

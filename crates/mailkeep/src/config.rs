@@ -12,11 +12,16 @@ pub(crate) struct Config {
     pub(crate) serve: ServeConfig,
 }
 
+/// 30 days: who wants fewer passes does not want them run by a service, and a time that far ahead
+/// can always be represented.
+const LONGEST_INTERVAL_SECONDS: u64 = 30 * 24 * 60 * 60;
+
 /// `[serve]`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct ServeConfig {
-    /// Seconds between the beginnings of two passes of a tenant.
+    /// Seconds between the beginnings of two passes of a tenant; one second at least, 30 days at
+    /// most.
     interval_seconds: u64,
 }
 
@@ -28,7 +33,7 @@ impl Default for ServeConfig {
 
 impl ServeConfig {
     pub(crate) fn interval(&self) -> Duration {
-        Duration::from_secs(self.interval_seconds.max(1))
+        Duration::from_secs(self.interval_seconds.clamp(1, LONGEST_INTERVAL_SECONDS))
     }
 }
 
@@ -59,5 +64,13 @@ mod tests {
         assert!(toml::from_str::<Config>("[serve]\ninterval = 3\n").is_err());
         let config: Config = toml::from_str("[serve]\ninterval_seconds = 3\n").unwrap();
         assert_eq!(config.serve.interval(), Duration::from_secs(3));
+    }
+
+    #[test]
+    fn an_absurd_interval_does_not_end_the_service() {
+        let longest = ServeConfig { interval_seconds: u64::MAX }.interval();
+        assert_eq!(longest, Duration::from_secs(30 * 86_400));
+        assert!(std::time::Instant::now().checked_add(longest).is_some());
+        assert_eq!(ServeConfig { interval_seconds: 0 }.interval(), Duration::from_secs(1));
     }
 }

@@ -52,7 +52,7 @@ impl Output {
     /// An error or a warning, for people, beside the results.
     pub(crate) fn complain(&self, text: &str) {
         // Nobody is left to tell when standard error is gone.
-        let _ = writeln!(io::stderr(), "{text}");
+        let _ = writeln!(io::stderr(), "{}", plain_lines(text));
     }
 }
 
@@ -87,9 +87,19 @@ pub(crate) fn bytes(count: u64) -> String {
     indicatif::HumanBytes(count).to_string()
 }
 
-/// Text from outside on one line, without what could steer a terminal.
+/// Text from outside on one line, without what could steer a terminal or reorder the line.
 pub(crate) fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars().map(|c| if c.is_control() || is_bidirectional(c) { ' ' } else { c }).collect()
+}
+
+/// As [`plain`], but lines stay lines.
+fn plain_lines(text: &str) -> String {
+    text.lines().map(plain).collect::<Vec<_>>().join("\n")
+}
+
+/// Marks, overrides and isolates of Unicode's bidirectional algorithm (UAX #9).
+fn is_bidirectional(c: char) -> bool {
+    matches!(c, '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -99,6 +109,19 @@ mod tests {
     #[test]
     fn a_subject_cannot_steer_the_terminal() {
         assert_eq!(plain("a\x1b[2Jb\r\nc"), "a [2Jb  c");
+    }
+
+    #[test]
+    fn a_subject_cannot_reorder_its_line() {
+        for c in "\u{61C}\u{200E}\u{200F}\u{202A}\u{202E}\u{2066}\u{2069}".chars() {
+            assert_eq!(plain(&format!("a{c}gpj.exe")), "a gpj.exe", "U+{:04X}", u32::from(c));
+        }
+        assert_eq!(plain("שלום, Größe"), "שלום, Größe");
+    }
+
+    #[test]
+    fn an_error_of_two_lines_keeps_both_and_steers_nothing() {
+        assert_eq!(plain_lines("error: a\x1b[2J\r\n  b\u{202E}"), "error: a [2J\n  b ");
     }
 
     #[test]

@@ -4,6 +4,8 @@ use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressStyle};
 use mailkeep_model::Address;
 use mailkeep_service::{Event, Observer};
 
+use crate::output::plain;
+
 /// Shows a pass on a terminal: one line for all, one for each mailbox that is being read.
 pub(crate) struct Bars {
     bars: MultiProgress,
@@ -63,10 +65,10 @@ impl Observer for Bars {
             }
             Event::MailboxFailed { mailbox, error } => {
                 self.with(mailbox, |(bar, ..)| bar.finish_and_clear());
-                self.total.println(format!("{mailbox}: {error}"));
+                self.total.println(trouble(mailbox, error));
                 self.total.inc(1);
             }
-            Event::Missed { mailbox, error } => self.total.println(format!("{mailbox}: {error}")),
+            Event::Missed { mailbox, error } => self.total.println(trouble(mailbox, error)),
             Event::RoundStarted { items } => {
                 self.total.set_message(format!("writing {items} items"));
             }
@@ -76,8 +78,25 @@ impl Observer for Bars {
     }
 }
 
+/// A line about what went wrong; the provider may have worded it.
+fn trouble(mailbox: &Address, error: &impl ToString) -> String {
+    format!("{mailbox}: {}", plain(&error.to_string()))
+}
+
 impl Drop for Bars {
     fn drop(&mut self) {
         self.total.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_provider_cannot_steer_the_terminal_through_an_error() {
+        let mailbox: Address = "ann@example.com".parse().unwrap();
+        let line = trouble(&mailbox, &"bad\x1b[2J\nrequest");
+        assert_eq!(line, "ann@example.com: bad [2J request");
     }
 }

@@ -177,7 +177,15 @@ pub(crate) fn reason(error: &RusticError) -> (Full, String) {
         }
         next = cause.source();
     }
-    (full, text.trim_start_matches("Error: ").replace('\n', " "))
+    (full, one_line(&text))
+}
+
+/// The library prints a cause together with where in the program it arose, whenever
+/// `RUST_BACKTRACE` is set: nothing for a person, and not for a report.
+pub(crate) fn one_line(text: &str) -> String {
+    let text = text.split_once("Backtrace:").map_or(text, |(before, _)| before);
+    let words: Vec<&str> = text.trim_start_matches("Error: ").split_whitespace().collect();
+    words.join(" ")
 }
 
 /// Whether the storage has no room left.
@@ -185,4 +193,27 @@ pub(crate) fn reason(error: &RusticError) -> (Full, String) {
 pub(crate) enum Full {
     Yes,
     No,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::backtrace::Backtrace;
+
+    use rustic_core::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn an_error_is_one_line_whatever_the_environment_asks_of_the_library() {
+        let cause = RusticError::new(ErrorKind::Cryptography, "the MAC\nis wrong")
+            .overwrite_backtrace(Backtrace::force_capture());
+        assert!(cause.to_string().contains("Backtrace:"));
+        let error = RusticError::with_source(ErrorKind::Internal, "cannot read it", cause)
+            .overwrite_backtrace(Backtrace::force_capture());
+        let (full, text) = reason(&error);
+        assert_eq!(full, Full::No);
+        assert!(text.starts_with("cannot read it") && text.contains("the MAC is wrong"), "{text}");
+        assert!(!text.contains(['\n', '\r']) && !text.contains("acktrace"), "{text}");
+        assert!(!text.contains(concat!(file!(), ":")) && !text.contains("one_line"), "{text}");
+    }
 }

@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use mailkeep_model::{Address, Folder, FolderId, Item, MailboxId};
-use time::OffsetDateTime;
+use time::{OffsetDateTime, UtcOffset, macros::datetime};
 
 use crate::{ShortId, stored::short_hash};
 
@@ -34,6 +34,10 @@ const MAX_COMPONENT: usize = 255;
 /// whole paths is near.
 const MAX_SUBJECT: usize = 80;
 const EXTENSION: &str = ".eml";
+/// The first time that a name can hold.
+const EARLIEST: OffsetDateTime = datetime!(0001-01-01 00:00 UTC);
+/// The last one.
+const LATEST: OffsetDateTime = datetime!(9999-12-31 23:59:59 UTC);
 /// Names of devices on Windows, whatever extension follows.
 const RESERVED: [&str; 22] = [
     "con", "prn", "aux", "nul", "com1", "com2", "com3", "com4", "com5", "com6", "com7", "com8",
@@ -52,8 +56,15 @@ pub(crate) fn former_mailbox_directory(directory: &str, mailbox: &MailboxId) -> 
 
 /// The month directory that an item belongs in.
 pub(crate) fn month(received: OffsetDateTime) -> String {
-    let received = received.to_offset(time::UtcOffset::UTC);
+    let received = nameable(received);
     format!("{:04}-{:02}", received.year(), u8::from(received.month()))
+}
+
+/// The nearest time, in UTC, whose year has four digits and no sign: other names are no leaves'
+/// (see [`parse_leaf`]), and what lies in them would not be found again.
+fn nameable(received: OffsetDateTime) -> OffsetDateTime {
+    let received = received.clamp(EARLIEST, LATEST);
+    received.checked_to_offset(UtcOffset::UTC).unwrap_or(EARLIEST)
 }
 
 /// The name of a month's `number`th leaf, counted from 1.
@@ -79,7 +90,7 @@ pub(crate) fn parse_leaf(name: &str) -> Option<(&str, usize)> {
 
 /// The file name of an item that is new in its folder.
 pub(crate) fn item_name(item: &Item, short: &ShortId) -> String {
-    let received = item.received.to_offset(time::UtcOffset::UTC);
+    let received = nameable(item.received);
     let mut subject = String::new();
     for word in item.subject.split(|c: char| c.is_whitespace() || unfit(c)) {
         if word.is_empty() {

@@ -1,6 +1,6 @@
 use mailkeep_model::{FolderId, ItemId, MailboxId};
 use proptest::prelude::*;
-use time::macros::datetime;
+use time::{Date, Time, macros::datetime};
 
 use super::*;
 
@@ -159,5 +159,43 @@ proptest! {
         let name = item_name(&item(&subject), &short);
         prop_assert!(name.len() <= 255 && !name.chars().any(unfit));
         prop_assert_eq!(short_id_of(&name), Some(short.as_str()));
+    }
+}
+
+#[test]
+fn a_message_from_before_our_era_gets_a_name_that_is_found_again() {
+    assert_eq!(month(datetime!(-0044-03-15 12:00 UTC)), "0001-01");
+    assert_eq!(month(datetime!(0000-12-31 23:59 UTC)), "0001-01");
+    assert_eq!(month(datetime!(0001-01-01 00:30 +1)), "0001-01");
+    assert_eq!(month(datetime!(9999-12-31 23:30 -1)), "9999-12");
+}
+
+fn any_time() -> impl Strategy<Value = OffsetDateTime> {
+    let days = Date::MIN.to_julian_day()..=Date::MAX.to_julian_day();
+    let ends = prop_oneof![Just(Date::MIN.to_julian_day()), Just(Date::MAX.to_julian_day())];
+    let offsets = -UTC_OFFSET_LIMIT..=UTC_OFFSET_LIMIT;
+    (prop_oneof![4 => days, 1 => ends], 0..24u8, 0..60u8, offsets).prop_map(
+        |(day, hour, minute, offset)| {
+            let date = Date::from_julian_day(day).unwrap();
+            let time = Time::from_hms(hour, minute, 0).unwrap();
+            let offset = UtcOffset::from_whole_seconds(offset).unwrap();
+            OffsetDateTime::new_in_offset(date, time, offset)
+        },
+    )
+}
+
+/// Seconds in 23:59:59.
+const UTC_OFFSET_LIMIT: i32 = 86_399;
+
+proptest! {
+    #[test]
+    fn every_time_gives_a_month_that_is_known_as_a_leaf(received in any_time()) {
+        let month = month(received);
+        prop_assert_eq!(parse_leaf(&month), Some((month.as_str(), 1)));
+        prop_assert!(month.as_str() >= "0001-01" && month.as_str() <= "9999-12", "{}", month);
+        let short = ShortId::new(&MailboxId("m".into()), &ItemId("i".into()));
+        let name = item_name(&Item { received, ..item("x") }, &short);
+        prop_assert!(name.starts_with(&month), "{} in {}", name, month);
+        prop_assert_eq!(name.find('T'), Some(10));
     }
 }

@@ -1,7 +1,7 @@
 use std::{
     collections::BTreeMap,
     fmt, fs,
-    io::Write,
+    io::{self, Write},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -9,11 +9,13 @@ use std::{
 use bytesize::ByteSize;
 use mailkeep_model::Secret;
 use rustic_core::{
-    ConfigOptions, Credentials, IndexedFullStatus, KeyOptions, OpenStatus, Repository,
-    RepositoryBackends, RepositoryOptions, RusticError, RusticResult, TreeId, WriteBackend,
+    ConfigOptions, Credentials, FileType, Id, IndexedFullStatus, KeyOptions, OpenStatus,
+    Repository, RepositoryBackends, RepositoryOptions, RusticError, RusticResult, TreeId,
+    WriteBackend,
     repofile::{BlobType, Chunker, Node, SnapshotFile, SnapshotId as FileId, Tree},
 };
 use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
 use crate::{
@@ -94,7 +96,8 @@ impl Vault {
     /// Opens a repository.
     ///
     /// # Errors
-    /// [`VaultError::NotARepository`], [`VaultError::WrongPassword`], [`VaultError::Storage`].
+    /// [`VaultError::NotARepository`], [`VaultError::WrongPassword`], [`VaultError::Storage`],
+    /// [`VaultError::Damaged`].
     pub fn open(dir: &Path, password: &Secret) -> Result<Self, VaultError> {
         if !Self::exists(dir) {
             return Err(VaultError::NotARepository { dir: dir.to_owned() });
@@ -111,7 +114,7 @@ impl Vault {
     /// password derivation.
     ///
     /// # Errors
-    /// [`VaultError::Storage`].
+    /// [`VaultError::Storage`], [`VaultError::Damaged`].
     pub fn reopen(&self) -> Result<Self, VaultError> {
         Self::open_in(&self.dir, self.storage.clone(), &Credentials::Masterkey(self.repo.key()))
     }
@@ -177,13 +180,23 @@ impl Vault {
         storage: Storage,
         credentials: &Credentials,
     ) -> Result<Self, VaultError> {
+        let doing = "opening the repository";
+        let keys = match credentials {
+            Credentials::Masterkey(_) => Keys::Whole,
+            _ => Keys::of(&storage).map_err(|error| read_error(dir, doing, &error))?,
+        };
+        let damaged_key = || damaged(dir, format!("{doing}: a key file is damaged or missing"));
+        if keys == Keys::NoneWhole {
+            return Err(damaged_key());
+        }
         let open = |repo: Repository<()>| repo.open(credentials)?.to_indexed();
         match repository(&storage).and_then(open) {
             Ok(repo) => Ok(Self::with(dir, storage, repo)),
-            Err(error) if error.is_incorrect_password() => {
-                Err(VaultError::WrongPassword { dir: dir.to_owned() })
-            }
-            Err(error) => Err(storage_error(dir, "opening the repository", &error)),
+            Err(error) if error.is_incorrect_password() => Err(match keys {
+                Keys::Whole => VaultError::WrongPassword { dir: dir.to_owned() },
+                _ => damaged_key(),
+            }),
+            Err(error) => Err(read_error(dir, doing, &error)),
         }
     }
 
@@ -267,18 +280,11 @@ impl Vault {
     }
 
     pub(crate) fn damaged(&self, what: impl Into<String>) -> VaultError {
-        VaultError::Damaged { dir: self.dir.clone(), what: what.into() }
+        damaged(&self.dir, what)
     }
 
-    /// What a failure to read means: the storage's when the system said so, else damage.
     pub(crate) fn read_error(&self, doing: &'static str, error: &RusticError) -> VaultError {
-        let from_system = std::iter::successors(std::error::Error::source(error), |e| e.source())
-            .any(<dyn std::error::Error>::is::<std::io::Error>);
-        if from_system {
-            storage_error(&self.dir, doing, error)
-        } else {
-            self.damaged(format!("{doing}: {}", reason(error).1))
-        }
+        read_error(&self.dir, doing, error)
     }
 
     pub(crate) fn write_error(
@@ -320,6 +326,50 @@ fn repository(storage: &Storage) -> RusticResult<Repository<()>> {
     Repository::new(&RepositoryOptions::default().no_cache(true), &storage.backends)
 }
 
+/// What the key files are like, as far as that shows without a password.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keys {
+    Whole,
+    SomeWhole,
+    NoneWhole,
+}
+
+impl Keys {
+    /// A key file's name is the hash of what is in it. The library does not compare the two: it
+    /// takes a damaged key for a wrong password, and asks for as much memory as the file says.
+    fn of(storage: &Storage) -> RusticResult<Self> {
+        let backend = storage.backends.repository();
+        let (mut all, mut whole) = (0, 0);
+        for id in backend.list(FileType::Key)? {
+            let hash: [u8; 32] = Sha256::digest(backend.read_full(FileType::Key, &id)?).into();
+            all += 1;
+            whole += usize::from(Id::new(hash) == id);
+        }
+        Ok(match whole {
+            0 => Self::NoneWhole,
+            _ if whole == all => Self::Whole,
+            _ => Self::SomeWhole,
+        })
+    }
+}
+
+fn damaged(dir: &Path, what: impl Into<String>) -> VaultError {
+    VaultError::Damaged { dir: dir.to_owned(), what: what.into() }
+}
+
+/// What a failure to read means: the storage's when the system said so, else damage. That a file
+/// ends too early is no failure of the system.
+fn read_error(dir: &Path, doing: &'static str, error: &RusticError) -> VaultError {
+    let from_system = std::iter::successors(std::error::Error::source(error), |e| e.source())
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|cause| cause.kind() != io::ErrorKind::UnexpectedEof);
+    if from_system {
+        storage_error(dir, doing, error)
+    } else {
+        damaged(dir, format!("{doing}: {}", reason(error).1))
+    }
+}
+
 fn storage_error(dir: &Path, doing: &'static str, error: &RusticError) -> VaultError {
     let (full, reason) = reason(error);
     failed(dir, doing, full, reason)
@@ -330,5 +380,26 @@ fn failed(dir: &Path, doing: &'static str, full: Full, reason: String) -> VaultE
     match full {
         Full::Yes => VaultError::DiskFull { dir, doing },
         Full::No => VaultError::Storage { dir, doing, reason },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustic_core::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn a_disk_that_does_not_answer_is_not_called_damage_and_a_file_cut_short_is() {
+        let meaning = |cause: io::Error| {
+            let error = RusticError::with_source(ErrorKind::InputOutput, "cannot read", cause);
+            read_error(Path::new("v"), "reading", &error)
+        };
+        let disk = meaning(io::Error::from_raw_os_error(5));
+        assert!(matches!(disk, VaultError::Storage { .. }), "{disk:?}");
+        let full = meaning(io::ErrorKind::StorageFull.into());
+        assert!(matches!(full, VaultError::DiskFull { .. }), "{full:?}");
+        let short = meaning(io::ErrorKind::UnexpectedEof.into());
+        assert!(matches!(short, VaultError::Damaged { .. }), "{short:?}");
     }
 }

@@ -161,7 +161,7 @@ impl Vault {
         // The library gives up with a panic on data that decrypts but does not decompress.
         match catch_unwind(AssertUnwindSafe(|| self.repo.check(options))) {
             Ok(Ok(results)) => report.problems.extend(results.0.into_iter().map(|finding| {
-                let what = finding.1.to_string();
+                let what = crate::error::one_line(&finding.1.to_string());
                 // The library does not let its type for the level be named.
                 match CheckResults(vec![finding]).is_ok() {
                     Ok(()) => Problem::Untidy { what },

@@ -9,7 +9,8 @@ use std::{
 };
 
 use common::*;
-use mailkeep_vault::{Problem, ReadData, Vault};
+use mailkeep_model::Secret;
+use mailkeep_vault::{Problem, ReadData, Vault, VaultError};
 
 const ANN: &str = "ann@example.com";
 
@@ -57,7 +58,9 @@ fn one_wrong_bit_in_any_pack_is_found() {
             let mut wrong = sound.clone();
             wrong[place] ^= 0x10;
             fs::write(&pack, wrong).unwrap();
-            assert!(problems(&vault, ReadData::Yes).0, "byte {place} of {}", pack.display());
+            let (damaged, problems) = problems(&vault, ReadData::Yes);
+            assert!(damaged, "byte {place} of {}", pack.display());
+            assert!(problems.iter().all(|one| !one.to_string().contains('\n')), "{problems:?}");
         }
         fs::write(&pack, sound).unwrap();
     }
@@ -88,4 +91,33 @@ fn what_an_interrupted_round_left_is_not_called_damage() {
     let (damaged, problems) = problems(&vault, ReadData::No);
     assert!(!damaged);
     assert!(matches!(&problems[..], [Problem::Untidy { .. }]), "{problems:?}");
+}
+
+#[test]
+fn damage_to_what_opens_the_repository_is_called_damage_and_not_a_failing_disk() {
+    let (_dir, path, vault) = vault_with_mail();
+    drop(vault);
+    let verify = || Vault::open(&path, &password())?.verify(ReadData::No);
+    let mut damaged = vec![path.join("config")];
+    for kind in ["keys", "index", "snapshots"] {
+        damaged.push(files(&path.join(kind)).remove(0));
+    }
+    for file in damaged {
+        let sound = fs::read(&file).unwrap();
+        let mut flipped = sound.clone();
+        flipped[sound.len() / 2] ^= 0x01;
+        let half = sound[..sound.len() / 2].to_vec();
+        for wrong in [flipped, half, vec![]] {
+            fs::write(&file, &wrong).unwrap();
+            let failed = verify();
+            let name = file.display();
+            assert!(matches!(failed, Err(VaultError::Damaged { .. })), "{name}: {failed:?}");
+            let text = failed.unwrap_err().to_string();
+            assert!(!text.contains('\n'), "{text}");
+        }
+        fs::write(&file, sound).unwrap();
+    }
+    assert!(!verify().unwrap().is_damaged());
+    let wrong = Vault::open(&path, &Secret::new("wrong".to_owned()));
+    assert!(matches!(wrong, Err(VaultError::WrongPassword { .. })), "{wrong:?}");
 }

@@ -8,7 +8,7 @@ use super::{Outcome, open_service};
 use crate::{
     cli::{Backup, Global},
     exit::{Exit, Failure},
-    output::{Output, bytes},
+    output::{Output, bytes, plain},
     progress::Bars,
 };
 
@@ -89,12 +89,15 @@ pub(super) fn summary(report: &PassReport) -> String {
         text.push_str(&format!("\nsnapshot {}", &snapshot[..snapshot.len().min(8)]));
     }
     for failure in &report.failures {
-        text.push_str(&format!("\nnot backed up: {}: {}", failure.mailbox, failure.error));
+        let error = plain(&failure.error.to_string());
+        text.push_str(&format!("\nnot backed up: {}: {error}", failure.mailbox));
     }
     for missed in report.missed.iter().take(NAMED) {
         text.push_str(&format!(
             "\nmissed: {}: item {}: {}",
-            missed.mailbox, missed.item, missed.error
+            missed.mailbox,
+            plain(&missed.item),
+            plain(&missed.error)
         ));
     }
     if report.missed.len() > NAMED {
@@ -104,4 +107,45 @@ pub(super) fn summary(report: &PassReport) -> String {
         text.push_str("\nmissed items are tried again in every pass");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use mailkeep_service::{MailboxFailure, MissedItem, ServiceError};
+
+    use super::*;
+
+    #[test]
+    fn what_a_provider_says_cannot_steer_the_terminal_in_a_summary() {
+        let mailbox = || "ann@example.com".parse().unwrap();
+        let tenant: TenantName = "demo".parse().unwrap();
+        let reason = "no\x1b[2J\nrights".to_owned();
+        let report = PassReport {
+            tenant: tenant.clone(),
+            mailboxes: 0,
+            new: 0,
+            changed: 0,
+            removed: 0,
+            content_bytes: 0,
+            bytes_added: 0,
+            tree_blobs_added: 0,
+            data_blobs_added: 0,
+            snapshots: vec![],
+            missed: vec![MissedItem {
+                mailbox: mailbox(),
+                item: "i\x1b[1m".to_owned(),
+                error: "bad\u{202E}\nreply".to_owned(),
+            }],
+            failures: vec![MailboxFailure {
+                mailbox: mailbox(),
+                error: ServiceError::Refused { tenant, reason },
+            }],
+            requests: 0,
+            throttled: 0,
+            seconds: 0.0,
+        };
+        let text = summary(&report);
+        assert!(text.contains("missed: ann@example.com: item i [1m: bad  reply\n"), "{text}");
+        assert!(text.contains("no [2J rights\n") && !text.contains('\x1b'), "{text}");
+    }
 }

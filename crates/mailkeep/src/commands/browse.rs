@@ -1,10 +1,11 @@
 use std::io::{BufWriter, Write};
 
+use data_encoding::BASE64;
 use mailkeep_control::SnapshotOutcome;
 use mailkeep_model::{Address, FollowUp, Item};
 use mailkeep_service::View;
-use mailkeep_vault::{FolderPath, StoredFolder};
-use serde_json::json;
+use mailkeep_vault::{FolderPath, ShortId, StoredFolder};
+use serde_json::{Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339, macros::format_description};
 
 use super::{Outcome, open_service};
@@ -160,16 +161,36 @@ fn list_items(view: &View, mailbox: &Address, path: &FolderPath, output: &Output
     Ok(Exit::Done)
 }
 
-pub(super) async fn cat(global: &Global, arguments: &Cat) -> Outcome {
+pub(super) async fn cat(global: &Global, arguments: &Cat, output: &Output) -> Outcome {
     let service = open_service(global).await?;
     let view = service.view(&arguments.tenant, arguments.at.at).await?;
     let located = view.find(&arguments.item.0)?;
     let details = json!({"mailbox": located.mailbox, "item": located.item.short});
     service.audit_reading(&view, "item.read", details).await?;
+    if output.is_json() {
+        let mut content = Vec::new();
+        view.read(&located, &mut content)?;
+        output.result(
+            &content_json(&located.mailbox, &located.folder.path, &located.item.short, &content),
+            String::new,
+        );
+        return Ok(Exit::Done);
+    }
     let mut out = BufWriter::new(std::io::stdout().lock());
     view.read(&located, &mut out)?;
     out.flush().map_err(|error| Failure::failed(format!("writing the message: {error}")))?;
     Ok(Exit::Done)
+}
+
+/// A message is bytes, not text: its headers and parts may each be in another encoding.
+fn content_json(mailbox: &Address, folder: &FolderPath, item: &ShortId, content: &[u8]) -> Value {
+    json!({
+        "mailbox": mailbox,
+        "folder": folder.to_string(),
+        "item": item,
+        "bytes": content.len(),
+        "content_base64": BASE64.encode(content),
+    })
 }
 
 fn print_rows(output: &Output, rows: &[Vec<String>]) {
@@ -196,4 +217,24 @@ pub(super) fn minute(time: OffsetDateTime) -> String {
 
 pub(super) fn rfc3339(time: OffsetDateTime) -> String {
     time.format(&Rfc3339).unwrap_or_else(|_| time.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_gets_every_byte_of_a_message_that_is_no_text() {
+        let content = b"Subject: \xff\x00\r\n";
+        let (mailbox, short) =
+            ("ann@example.com".parse().unwrap(), "7f3a9c2kd0qm".parse().unwrap());
+        let folder = FolderPath(vec!["Inbox".to_owned()]);
+        let value = content_json(&mailbox, &folder, &short, content);
+        assert_eq!(value["bytes"], 13);
+        assert_eq!(value["folder"], folder.to_string());
+        assert_eq!(value["item"], "7f3a9c2kd0qm");
+        assert_eq!(value["mailbox"], "ann@example.com");
+        let text = value["content_base64"].as_str().unwrap();
+        assert_eq!(BASE64.decode(text.as_bytes()).unwrap(), content);
+    }
 }

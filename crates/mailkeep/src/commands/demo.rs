@@ -55,11 +55,16 @@ pub(super) async fn run(global: &Global, arguments: Demo, output: &Output) -> Ou
     let stage = Stage::set(global, &lab.ready, output).await?;
     let exit = tokio::select! {
         exit = stage.play(&arguments, output) => exit,
-        () = until_told_to_end(false) => Ok(Exit::Done),
+        () = until_told_to_end(false) => told_to_end(&arguments),
     };
     lab.stop().await;
     signer.stop().await;
     exit
+}
+
+/// The endless demo ends like this; one that was to do its work once did not do it.
+fn told_to_end(arguments: &Demo) -> Outcome {
+    if arguments.once { Err(Failure::failed("interrupted")) } else { Ok(Exit::Done) }
 }
 
 /// A fresh directory, or one that an earlier demo left.
@@ -157,7 +162,7 @@ impl Stage {
 
     /// New mail arrives and is backed up and inspected, until somebody ends it.
     async fn go_on(&self, output: &Output) -> Outcome {
-        output.note(&format!("\n{}\n", self.what_to_try()));
+        output.note(&format!("\ntry, in another terminal:\n  {}\n", self.what_to_try()));
         output.note("new mail arrives every few seconds; end with Ctrl-C");
         let mut seen = self.finding_total().await?;
         for seed in 1.. {
@@ -215,13 +220,16 @@ impl Stage {
 
     fn summary_text(&self, report: &PassReport, summary: &Value, kit: &Path) -> String {
         format!(
-            "{}\n{} messages in {} folders lie in {}\nstock restic opens it with {}\n{}",
+            "{}\n{} messages in {} folders lie in {}\nstock restic opens it with {}\n\
+             to look around, start the signer again and try, in another terminal:\n  \
+             mailkeep signer --identity-file {data}/signer-key.txt --data {data}\n  {}",
             backup::summary(report),
             summary["messages"],
             summary["folders"],
             self.service.data().vault(&self.tenant).display(),
             kit.display(),
             self.what_to_try(),
+            data = self.data.display(),
         )
     }
 
@@ -230,8 +238,7 @@ impl Stage {
         let mailbox = self.lab.tenants.first().and_then(|tenant| tenant.mailboxes.first());
         let mailbox = mailbox.map_or("MAILBOX", String::as_str);
         format!(
-            "try, in another terminal (while the demo or 'mailkeep signer --identity-file {data}/signer-key.txt --data {data}' runs):\n  \
-             mailkeep ls {TENANT} {mailbox} --data {data}\n  \
+            "mailkeep ls {TENANT} {mailbox} --data {data}\n  \
              mailkeep snapshots {TENANT} --data {data}\n  \
              mailkeep verify {TENANT} --read-data --data {data}\n  \
              mailkeep doctor --data {data}"
@@ -302,4 +309,26 @@ pub(super) fn peak_memory_bytes() -> Option<u64> {
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
     let kibibytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
     Some(kibibytes * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    fn ended(arguments: &[&str]) -> Outcome {
+        match Cli::try_parse_from(["mailkeep", "demo"].iter().chain(arguments)).unwrap().command {
+            Command::Demo(demo) => told_to_end(&demo),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_script_can_tell_an_interrupted_demo_from_a_finished_one() {
+        let failure = ended(&["--once"]).unwrap_err();
+        assert_eq!((failure.exit, failure.message.as_str()), (Exit::Failed, "interrupted"));
+        assert_eq!(ended(&[]).unwrap(), Exit::Done);
+    }
 }

@@ -1,4 +1,5 @@
-use mailkeep_vault::{Problem, ReadData};
+use mailkeep_service::ServiceError;
+use mailkeep_vault::{Problem, ReadData, VaultError, VerifyReport};
 use serde_json::json;
 
 use super::{Outcome, open_service};
@@ -11,7 +12,7 @@ use crate::{
 pub(super) async fn verify(global: &Global, arguments: &Verify, output: &Output) -> Outcome {
     let service = open_service(global).await?;
     let read_data = if arguments.read_data { ReadData::Yes } else { ReadData::No };
-    let report = service.verify(&arguments.tenant, read_data).await?;
+    let report = report_of(service.verify(&arguments.tenant, read_data).await)?;
     let (untidy, damage): (Vec<&Problem>, Vec<&Problem>) =
         report.problems.iter().partition(|problem| matches!(problem, Problem::Untidy { .. }));
     let texts = |problems: &[&Problem]| -> Vec<String> {
@@ -50,6 +51,17 @@ pub(super) async fn verify(global: &Global, arguments: &Verify, output: &Output)
     Ok(if report.is_damaged() { Exit::Damage } else { Exit::Done })
 }
 
+/// Damage that does not even let the repository be opened is a finding, too, not a failure to look.
+fn report_of(outcome: Result<VerifyReport, ServiceError>) -> Result<VerifyReport, ServiceError> {
+    match outcome {
+        Err(ServiceError::Vault(error @ VaultError::Damaged { .. })) => {
+            let problems = vec![Problem::Repository { what: error.to_string() }];
+            Ok(VerifyReport { problems, ..VerifyReport::default() })
+        }
+        outcome => outcome,
+    }
+}
+
 pub(super) async fn recovery_kit(
     global: &Global,
     arguments: &RecoveryKit,
@@ -64,4 +76,19 @@ pub(super) async fn recovery_kit(
         )
     });
     Ok(Exit::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repository_too_damaged_to_open_is_reported_as_damage() {
+        let damaged = VaultError::Damaged { dir: "v".into(), what: "no key".into() };
+        let report = report_of(Err(damaged.into())).unwrap();
+        assert!(report.is_damaged());
+        assert!(report.problems[0].to_string().contains("no key"));
+        let disk = VaultError::DiskFull { dir: "v".into(), doing: "reading" };
+        assert!(report_of(Err(disk.into())).is_err());
+    }
 }

@@ -67,7 +67,7 @@ async fn dispatch(cli: Cli, output: &Output) -> Outcome {
         Command::Backup(arguments) => Box::pin(backup::run(global, &arguments, output)).await,
         Command::Snapshots(arguments) => browse::snapshots(global, &arguments, output).await,
         Command::Ls(arguments) => Box::pin(browse::ls(global, &arguments, output)).await,
-        Command::Cat(arguments) => Box::pin(browse::cat(global, &arguments)).await,
+        Command::Cat(arguments) => Box::pin(browse::cat(global, &arguments, output)).await,
         Command::Export(arguments) => Box::pin(export::run(global, &arguments, output)).await,
         Command::Verify(arguments) => Box::pin(keep::verify(global, &arguments, output)).await,
         Command::RecoveryKit(arguments) => {
