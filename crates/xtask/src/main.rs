@@ -6,6 +6,7 @@
 mod bench;
 mod counts;
 mod fuzz;
+mod postgres;
 mod soak;
 #[path = "../../../tests/story/mod.rs"]
 mod story;

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::{
     counts::{self, Counts},
+    postgres::Postgres,
     story, tools,
     workspace::{cargo, root, step, target},
 };
@@ -62,7 +63,9 @@ fn tests(options: &Options) -> Result<(Counts, Result<()>)> {
     if junit.exists() {
         fs::remove_file(&junit).with_context(|| junit.display().to_string())?;
     }
+    let postgres = Postgres::start()?;
     let mut nextest = cargo(&["nextest", "run", "--workspace", "--no-fail-fast"]);
+    nextest.env("MAILKEEP_TEST_POSTGRES", postgres.url());
     if options.quick {
         nextest.args(["--filterset", LONG]);
     }

@@ -12,12 +12,13 @@ struct Tool {
     package: &'static str,
 }
 
-/// Stock restic reads what we wrote, Python compares it, curl drives the lab, and two crates
-/// that speak to the system are compiled from C.
+/// Stock restic reads what we wrote, Python compares it, curl drives the lab, a PostgreSQL of our
+/// own is the second database of `control`, and cryptography and SQLite are compiled from C.
 const FOR_TESTS: &[Tool] = &[
     Tool { program: "restic", package: "restic" },
     Tool { program: "python3", package: "python3" },
     Tool { program: "curl", package: "curl" },
+    Tool { program: "initdb", package: "postgresql" },
     Tool { program: "cc", package: "build-essential" },
     Tool { program: "xz", package: "xz-utils" },
 ];
@@ -51,7 +52,7 @@ fn provide(tools: &[Tool]) -> Result<()> {
     if !is_there("apt-get") {
         bail!("missing: {}. Install them with your system's package manager", packages.join(", "));
     }
-    if !output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0") {
+    if !is_root() {
         bail!("missing: {}. Run:\n\n    sudo {install}\n", packages.join(", "));
     }
     step(Command::new("apt-get").arg("update").arg("--quiet"))?;
@@ -60,10 +61,20 @@ fn provide(tools: &[Tool]) -> Result<()> {
     step(command.args(words).env("DEBIAN_FRONTEND", "noninteractive")).map(drop)
 }
 
-/// Whether a program is found where the shell looks for programs.
+/// Whether we may install packages.
+pub(crate) fn is_root() -> bool {
+    output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
+}
+
 fn is_there(program: &str) -> bool {
+    find(program).is_some()
+}
+
+/// A program where the shell looks for programs, or where Debian puts PostgreSQL's.
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .map(|directory: PathBuf| directory.join(program))
-        .any(|p| p.is_file())
+    let mut directories: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    directories.extend(versions.map(|version| version.path().join("bin")));
+    directories.iter().map(|directory| directory.join(program)).find(|path| path.is_file())
 }

@@ -188,11 +188,14 @@ impl Stage {
     }
 
     async fn summary(&self, report: &PassReport, kit: &Path) -> Result<Value, Failure> {
-        let view = self.service.view(&self.tenant, None).await?;
-        let folders: usize = view.mailboxes()?.iter().map(|mailbox| mailbox.folders).sum();
-        let known = self.service.control().mailboxes(&self.tenant).await;
-        let known = known.map_err(ServiceError::from)?;
+        let control = self.service.control();
+        let known = control.mailboxes(&self.tenant).await.map_err(ServiceError::from)?;
         let messages: u64 = known.iter().map(|mailbox| mailbox.items).sum();
+        let mut folders = 0;
+        for known in &known {
+            let state = control.sync_state(&self.tenant, &known.mailbox.id).await;
+            folders += state.map_err(ServiceError::from)?.folders.len();
+        }
         let repository = std::path::absolute(self.service.data().vault(&self.tenant));
         let repository = repository.map_err(|error| Failure::failed(error.to_string()))?;
         let kit = std::path::absolute(kit).map_err(|error| Failure::failed(error.to_string()))?;
