@@ -76,7 +76,10 @@ impl Service {
             let left = ends - OffsetDateTime::now_utc();
             let detail = format!("certificate valid until {}", ends.date());
             if left <= Duration::ZERO {
-                let reason = format!("the certificate ended on {}", ends.date());
+                let reason = format!(
+                    "the certificate ended on {}; 'mailkeep tenant add {name} --client-id reader=ID', with the id as it is, makes a new one to be uploaded ('mailkeep tenant show {name} --json' prints it)",
+                    ends.date()
+                );
                 checks.0.push(Check {
                     what,
                     outcome: Outcome::Bad { kind: ErrorKind::Refused, reason },

@@ -74,7 +74,23 @@ impl Service {
         Ok(certificate)
     }
 
-    /// The certificate of a tenant's function, made when there is none.
+    /// The certificate of a tenant's function as it is, `None` when there is none yet. Looking
+    /// changes nothing.
+    ///
+    /// # Errors
+    /// When the signer does not answer.
+    pub async fn known_certificate(
+        &self,
+        tenant: &TenantName,
+        function: Function,
+    ) -> Result<Option<CertificateInfo>, ServiceError> {
+        let credentials = self.signer().await?.credentials(Some(tenant)).await?;
+        let found = credentials.into_iter().find(|one| one.key_use.function == function);
+        Ok(found.and_then(|one| one.certificate))
+    }
+
+    /// The certificate of a tenant's function, made when there is none or the present one has
+    /// ended.
     ///
     /// # Errors
     /// What the signer refuses.

@@ -108,10 +108,10 @@ async fn list(service: &Service, output: &Output) -> Outcome {
 async fn show(service: &Service, name: &TenantName, output: &Output) -> Outcome {
     let tenant = service.tenant(name).await?;
     // Without the signer the rest is still worth showing.
-    let certificate = service.certificate(name, Function::Reader).await;
+    let certificate = service.known_certificate(name, Function::Reader).await;
     let mailboxes = service.control().mailboxes(name).await;
     let mailboxes = mailboxes.map_err(mailkeep_service::ServiceError::from)?;
-    let mut value = json_of(&tenant, certificate.as_ref().ok());
+    let mut value = json_of(&tenant, certificate.as_ref().ok().and_then(Option::as_ref));
     value["mailboxes"] = mailboxes
         .iter()
         .map(|known| {
@@ -139,15 +139,16 @@ async fn show(service: &Service, name: &TenantName, output: &Output) -> Outcome 
             text.push_str(&format!("\n{:<10} application {}", function.function, function.client_id));
         }
         match &certificate {
-            Ok(certificate) if tenant.functions.is_empty() => {
+            Ok(Some(certificate)) if tenant.functions.is_empty() => {
                 text.push_str(&format!("\n\n{}", to_register(&tenant, certificate)));
             }
-            Ok(certificate) => text.push_str(&format!(
+            Ok(Some(certificate)) => text.push_str(&format!(
                 "\n{:<10} certificate {} until {} (--json prints it)",
                 "",
                 certificate.thumbprint_sha256,
                 certificate.not_after.date()
             )),
+            Ok(None) => text.push_str("\n\nkeys: none"),
             Err(error) => text.push_str(&format!("\n\nkeys: {error}")),
         }
         let rows: Vec<_> = mailboxes
