@@ -57,6 +57,26 @@ impl Running {
     }
 }
 
+/// Runs `mailkeep` with `arguments` and a path to its end, as a person would from another terminal:
+/// what it needs for a moment (opening a repository takes 128 MB) is not this process's.
+pub(super) async fn run_once(data: &Path, arguments: &[&str], path: &Path) -> Result<(), Failure> {
+    let what = arguments.first().copied().unwrap_or_default();
+    let failed = |reason: String| Failure::failed(format!("{what}: {reason}"));
+    let program = std::env::current_exe().map_err(|error| failed(error.to_string()))?;
+    let status = Command::new(program)
+        .args(arguments)
+        .arg(path)
+        .arg("--data")
+        .arg(data)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .kill_on_drop(true)
+        .status()
+        .await
+        .map_err(|error| failed(error.to_string()))?;
+    if status.success() { Ok(()) } else { Err(failed("it failed; its message is above".into())) }
+}
+
 /// Returns at Ctrl-C, at SIGTERM and, when asked for, at the end of standard input.
 pub(super) async fn until_told_to_end(when_stdin_closes: bool) {
     let stdin_closes = async {

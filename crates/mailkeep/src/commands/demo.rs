@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::{
     Outcome, backup,
-    children::{Running, until_told_to_end},
+    children::{self, Running, until_told_to_end},
     make_service,
 };
 use crate::{
@@ -148,7 +148,7 @@ impl Stage {
     async fn play(&self, arguments: &Demo, output: &Output) -> Outcome {
         let report = self.service.backup(&self.tenant, &[], backup::observer(output)).await?;
         let kit = self.data.join("recovery-kit");
-        self.service.recovery_kit(&self.tenant, &kit).await?;
+        children::run_once(&self.data, &["recovery-kit", TENANT, "--out"], &kit).await?;
         if !arguments.once {
             output.note(&backup::summary(&report));
             self.show_findings(output).await?;

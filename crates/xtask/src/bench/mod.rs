@@ -7,7 +7,7 @@ mod measure;
 mod memory;
 mod report;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
@@ -68,10 +68,6 @@ fn mail(named: Option<&PathBuf>) -> Result<PathBuf> {
 }
 
 /// One whole demo, which is one first backup.
-fn demo(mailkeep: &Mailkeep, mail: &[&PathBuf]) -> crate::story::Run {
-    let mut arguments = vec!["demo".into(), "--once".into()];
-    for path in mail {
-        arguments.extend(["--mail".into(), path.as_os_str().to_owned()]);
-    }
-    mailkeep.json(&arguments).ok()
+fn demo(mailkeep: &Mailkeep, mail: &Path) -> crate::story::Run {
+    mailkeep.json(&["demo", "--once", "--mail", &mail.to_string_lossy()]).ok()
 }
