@@ -19,7 +19,7 @@ use crate::{ShortId, stored::short_hash};
 
 /// Items in a leaf directory at most. A touched leaf is rewritten as a whole, so this bounds what
 /// one change costs; see docs/decisions/0001-vault-layout.md for the measurement.
-pub(crate) const LEAF_CAPACITY: usize = 64;
+pub(crate) const LEAF_CAPACITY: usize = 16;
 /// Below a mailbox's directory: its folders and items.
 pub(crate) const MAIL: &str = "mail";
 /// Below a mailbox's directory: who it is.
