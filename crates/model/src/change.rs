@@ -23,6 +23,9 @@ pub enum Next {
     More(Cursor),
     /// All changes were given; this cursor asks for what comes later.
     Done(Cursor),
+    /// Everything there is was given, and there is no cursor: to find out what changed, all of it
+    /// is asked for again and compared.
+    Complete,
 }
 
 /// One page of changes.

@@ -1,7 +1,48 @@
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::FolderId;
+use crate::{Contact, Event, FolderId};
+
+/// What an item is.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum ItemKind {
+    /// A message; its content is MIME.
+    #[default]
+    Message,
+    /// An appointment, a meeting or a series of these; its content is iCalendar.
+    Event,
+    /// A contact; its content is a vCard.
+    Contact,
+}
+
+impl ItemKind {
+    /// The name used in the command line, the database and the repository.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Message => "message",
+            Self::Event => "event",
+            Self::Contact => "contact",
+        }
+    }
+
+    fn is_message(&self) -> bool {
+        *self == Self::Message
+    }
+}
+
+/// Everything that the provider told of an item that is no message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Detail {
+    /// Of an [`ItemKind::Event`].
+    Event(Box<Event>),
+    /// Of an [`ItemKind::Contact`].
+    Contact(Box<Contact>),
+}
 
 /// The provider's immutable identifier of an item: it stays when the item moves to another folder
 /// of the mailbox (Graph: `Prefer: IdType="ImmutableId"`). Opaque, compared byte by byte.
@@ -35,26 +76,32 @@ pub enum Importance {
     High,
 }
 
-/// A message, as the provider describes it beside its content.
+/// A message, event or contact, as the provider describes it beside its content.
 ///
-/// What can change without the content changing (folder, flags, categories) is here and is read
-/// again with every change; the content (MIME) is read only when [`Item::content_key`] changes.
+/// Of a message, what can change without the content changing (folder, flags, categories) is here
+/// and is read again with every change; the content (MIME) is read only when
+/// [`Item::content_key`] changes. Of an event or contact everything is here, in [`Item::detail`],
+/// once it was read in full; its content (iCalendar, vCard) is made from that, and its content key
+/// changes with anything.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Item {
     /// Immutable identifier.
     pub id: ItemId,
+    /// What it is.
+    #[serde(default, skip_serializing_if = "ItemKind::is_message")]
+    pub kind: ItemKind,
     /// The folder that it lies in.
     pub folder: FolderId,
-    /// Subject; empty when there is none.
+    /// Subject, or a contact's name; empty when there is none.
     #[serde(default)]
     pub subject: String,
-    /// Sender's address (`From`) as the provider gives it; not validated.
+    /// Sender's address (`From`; an event's organizer) as the provider gives it; not validated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
     /// Recipients' addresses (`To`, `Cc`, `Bcc`), as the provider gives them; not validated.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recipients: Vec<String>,
-    /// When it arrived (for a draft: when it was created). UTC.
+    /// When it arrived (a draft, a contact: was created; an event: begins). UTC.
     #[serde(with = "time::serde::rfc3339")]
     pub received: OffsetDateTime,
     /// When it was sent, where the provider tells. UTC.
@@ -85,6 +132,9 @@ pub struct Item {
     /// Changes whenever the content may have changed, and does not change when only flags,
     /// categories or the folder do. Made by the provider's client; opaque.
     pub content_key: String,
+    /// All of an event or a contact; `None` for messages, and before it was read in full.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<Detail>,
     /// What else the provider told, unchanged, for a restore to the same provider.
     #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
     pub provider: serde_json::Map<String, serde_json::Value>,

@@ -4,8 +4,9 @@
 //!
 //! - A [`TenantName`] names an organisation; everything that belongs to it carries that name.
 //! - A [`Mailbox`] is one mailbox of a tenant at a provider; a [`Folder`] is a folder in it.
-//! - An [`Item`] is what a folder holds; this version knows messages. Its *content* (MIME) is
-//!   not in here, only what the provider tells beside it: flags, categories, times.
+//! - An [`Item`] is what a folder holds: a message, an [`Event`] or a [`Contact`]. A message's
+//!   *content* (MIME) is not in here, only what the provider tells beside it: flags, categories,
+//!   times.
 //! - A [`Change`] is what a provider reports since a [`Cursor`], the place where a
 //!   synchronisation stands (Graph's `deltaLink`, EWS's `SyncState`).
 //! - A [`Finding`] is one detector's evidence on one message, a [`Verdict`] what all findings of
@@ -16,6 +17,8 @@
 //! Nothing in here reads a clock, a file or the network.
 
 mod change;
+mod contact;
+mod event;
 mod finding;
 mod item;
 mod mailbox;
@@ -24,9 +27,16 @@ mod tenant;
 mod traffic;
 
 pub use change::{Change, Cursor, Next, Page};
+pub use contact::{Contact, PostalAddress};
+pub use event::{
+    Attachment, AttachmentInfo, Attendee, Body, Event, Exception, Pattern, Person, Recurrence,
+    Response, Role, Sensitivity, ShowAs, Until, WeekIndex, Weekday, ZonedTime,
+};
 pub use finding::{Category, Finding, Severity, Verdict, VerdictKind};
-pub use item::{FollowUp, Importance, Item, ItemId};
-pub use mailbox::{Address, Folder, FolderId, InvalidAddress, Mailbox, MailboxId, WellKnownFolder};
+pub use item::{Detail, FollowUp, Importance, Item, ItemId, ItemKind};
+pub use mailbox::{
+    Address, Folder, FolderId, FolderKind, InvalidAddress, Mailbox, MailboxId, WellKnownFolder,
+};
 pub use secret::Secret;
 pub use tenant::{
     Function, InvalidFunction, InvalidTenantName, ProviderKind, TenantName, UnknownProvider,

@@ -2,6 +2,8 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::ItemKind;
+
 /// A mailbox's primary SMTP address, in lower case: how people and the command line name it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -94,6 +96,39 @@ pub enum WellKnownFolder {
     DeletedItems,
     /// Mail held to be spam.
     JunkEmail,
+    /// The calendar that every mailbox has.
+    Calendar,
+    /// The contacts that every mailbox has.
+    Contacts,
+}
+
+/// What a folder holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum FolderKind {
+    /// Messages.
+    #[default]
+    Mail,
+    /// Events.
+    Calendar,
+    /// Contacts.
+    Contacts,
+}
+
+impl FolderKind {
+    /// What the items in it are.
+    pub const fn items(self) -> ItemKind {
+        match self {
+            Self::Mail => ItemKind::Message,
+            Self::Calendar => ItemKind::Event,
+            Self::Contacts => ItemKind::Contact,
+        }
+    }
+
+    fn is_mail(&self) -> bool {
+        *self == Self::Mail
+    }
 }
 
 /// A folder of a mailbox.
@@ -105,6 +140,9 @@ pub struct Folder {
     pub parent: Option<FolderId>,
     /// Name shown to people, one component, unescaped: it may contain `/` and any other character.
     pub name: String,
+    /// What it holds.
+    #[serde(default, skip_serializing_if = "FolderKind::is_mail")]
+    pub kind: FolderKind,
     /// Its role, when it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub well_known: Option<WellKnownFolder>,
