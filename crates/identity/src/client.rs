@@ -180,14 +180,19 @@ impl SignerClient {
         }
     }
 
-    /// Destroys all keys of a tenant with their bindings, and tells how many there were. Secrets
-    /// stay. At the provider the certificates must be removed as well.
+    /// Destroys the key of one function, or all keys of a tenant, with their bindings, and tells how
+    /// many there were. Secrets stay. At the provider the certificates must be removed as well.
     ///
     /// # Errors
     /// What every request may meet.
-    pub async fn retire(&self, job: &JobId, tenant: &TenantName) -> Result<u64, IdentityError> {
+    pub async fn retire(
+        &self,
+        job: &JobId,
+        tenant: &TenantName,
+        function: Option<Function>,
+    ) -> Result<u64, IdentityError> {
         let subject = Subject::general("retirement of keys");
-        let request = Request::Retire { job: job.clone(), tenant: tenant.clone() };
+        let request = Request::Retire { job: job.clone(), tenant: tenant.clone(), function };
         match self.call(&subject, request).await? {
             Response::Retired { keys } => Ok(keys),
             other => Err(subject.unexpected(&other)),

@@ -125,8 +125,8 @@ impl Core {
             Request::ReleaseSecret { tenant, name, .. } => self
                 .release_secret(tenant, name, by)
                 .map(|secret| Response::Secret { secret: WireSecret(secret) }),
-            Request::Retire { tenant, .. } => {
-                self.retire(&tenant, by).map(|keys| Response::Retired { keys })
+            Request::Retire { tenant, function, .. } => {
+                self.retire(&tenant, function, by).map(|keys| Response::Retired { keys })
             }
             Request::Status => Ok(Response::Status(self.status())),
             Request::Checkpoint => self.checkpoint(),
@@ -268,10 +268,16 @@ impl Core {
         Ok(secret)
     }
 
-    fn retire(&self, tenant: &TenantName, by: &Requester) -> Result<u64, Failure> {
+    fn retire(
+        &self,
+        tenant: &TenantName,
+        only: Option<Function>,
+        by: &Requester,
+    ) -> Result<u64, Failure> {
         let mut registry = self.registry.write().unwrap_or_else(PoisonError::into_inner);
         let mut retired = 0;
-        for key_use in registry.of_tenant(tenant) {
+        let wanted = |key_use: &KeyUse| only.is_none_or(|only| only == key_use.function);
+        for key_use in registry.of_tenant(tenant).into_iter().filter(wanted) {
             let key_id = match registry.get(&key_use) {
                 Some(Entry::Usable(credential)) => Some(credential.key_id.clone()),
                 _ => None,

@@ -7,6 +7,7 @@ use aws_lc_rs::{
     signature::{KeyPair as _, RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaEncoding, RsaKeyPair},
 };
 use mailkeep_identity::{CertificateInfo, KeyUse, assertion::Thumbprint};
+use mailkeep_model::Function;
 use rcgen::{
     CertificateParams, DistinguishedName, DnType, KeyUsagePurpose, PublicKeyData, SerialNumber,
     SigningKey,
@@ -19,7 +20,13 @@ use zeroize::Zeroizing;
 use crate::SignerError;
 
 /// How long a certificate is good for.
-pub(crate) const VALIDITY: Duration = Duration::days(30);
+fn validity(function: Function) -> Duration {
+    match function {
+        // It exists while a restore runs; should it be forgotten, it ends by itself.
+        Function::Restorer => Duration::days(2),
+        _ => Duration::days(30),
+    }
+}
 
 /// The provider's clock may be behind ours.
 const BACKDATING: Duration = Duration::minutes(5);
@@ -88,7 +95,7 @@ impl Certificate {
         let now = now.replace_nanosecond(0).unwrap_or(now);
         let mut params = CertificateParams::default();
         params.not_before = now - BACKDATING;
-        params.not_after = now + VALIDITY;
+        params.not_after = now + validity(key_use.function);
         params.serial_number = Some(SerialNumber::from_slice(Uuid::new_v4().as_bytes()));
         params.distinguished_name = subject(key_use);
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];

@@ -149,7 +149,7 @@ async fn a_damaged_or_exchanged_file_fails_its_tenant_and_function_only() {
     assert!(matches!(states[0].state, CredentialState::Damaged { .. }));
     assert_eq!(states[3].state, CredentialState::Active);
 
-    assert_eq!(client.retire(&job(), &tenant("acme")).await.unwrap(), 1);
+    assert_eq!(client.retire(&job(), &tenant("acme"), None).await.unwrap(), 1);
     client.create_key(&job(), &tenant("acme"), Function::Reader).await.unwrap();
     running.stop().await;
 }
@@ -202,8 +202,10 @@ async fn a_retired_key_is_gone_its_application_is_free_and_the_backup_s_password
     let name = SecretName::repository();
     client.create_secret(&job(), &acme, &name).await.unwrap();
 
-    assert_eq!(client.retire(&job(), &acme).await.unwrap(), 1);
-    assert_eq!(client.retire(&job(), &acme).await.unwrap(), 0);
+    let other = Some(Function::Restorer);
+    assert_eq!(client.retire(&job(), &acme, other).await.unwrap(), 0);
+    assert_eq!(client.retire(&job(), &acme, None).await.unwrap(), 1);
+    assert_eq!(client.retire(&job(), &acme, None).await.unwrap(), 0);
     let error = client.sign_assertion(&job(), &acme, Function::Reader).await.unwrap_err();
     assert!(matches!(error, IdentityError::NoKey { .. }), "{error}");
     client.bind(&job(), &globex, Function::Reader, CLIENT_ID, ENDPOINT).await.unwrap();

@@ -79,13 +79,16 @@ pub enum Request {
         /// Its name.
         name: SecretName,
     },
-    /// Destroy the keys of a tenant, with their bindings. Its secrets stay: mail is read with
-    /// them. Answer: [`Response::Retired`].
+    /// Destroy the keys of a tenant, or the one of a function, with their bindings. Its secrets
+    /// stay: mail is read with them. Answer: [`Response::Retired`].
     Retire {
         /// The job that asks.
         job: JobId,
         /// Whose keys.
         tenant: TenantName,
+        /// Which key; all when absent.
+        #[serde(default)]
+        function: Option<Function>,
     },
     /// How the signer is. Answer: [`Response::Status`].
     Status,
