@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use mailkeep_model::{FolderId, ItemId, MailboxId, TenantName};
+use mailkeep_model::{FolderId, ItemId, ItemKind, MailboxId, TenantName};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
     sea_query::Expr,
@@ -8,7 +8,7 @@ use sea_orm::{
 
 use crate::{
     Control, ControlError,
-    convert::{signed, unsigned},
+    convert::{signed, unsigned, variant, variant_name},
     entity::{folder, item, mailbox, tenant},
     keys::{digest, pieces},
     mailboxes::{mailbox_key, mailbox_names},
@@ -20,6 +20,8 @@ use crate::{
 pub struct CatalogItem {
     /// The provider's identifier.
     pub item: ItemId,
+    /// What it is.
+    pub kind: ItemKind,
     /// The folder that it lies in.
     pub folder: FolderId,
     /// The leaf directory in that folder (`2026-11`).
@@ -121,6 +123,30 @@ impl Control {
             .all(&transaction)
             .await?;
         rows.into_iter().map(|row| from_row(row, &folders)).collect()
+    }
+
+    /// How many items of each kind a tenant's catalog holds.
+    ///
+    /// # Errors
+    ///
+    /// [`ControlError::NotFound`] when the tenant is unknown.
+    pub async fn item_counts(
+        &self,
+        tenant: &TenantName,
+    ) -> Result<HashMap<ItemKind, u64>, ControlError> {
+        let transaction = self.read().await?;
+        let tenant_id = tenant_key(&transaction, tenant).await?;
+        let names = mailbox_names(&transaction, tenant_id).await?;
+        let counts: Vec<(String, i64)> = item::Entity::find()
+            .select_only()
+            .column(item::Column::Kind)
+            .column_as(item::Column::Id.count(), "items")
+            .filter(item::Column::MailboxId.is_in(names.keys().copied()))
+            .group_by(item::Column::Kind)
+            .into_tuple()
+            .all(&transaction)
+            .await?;
+        counts.into_iter().map(|(kind, count)| Ok((variant(kind)?, unsigned(count)))).collect()
     }
 
     /// Items whose present content nobody inspected: a crash came between the snapshot that holds
@@ -233,12 +259,14 @@ pub(crate) fn to_row(
         digest: Set(digest),
         folder_id: Set(folder_id),
         item: Set(item.item.0.clone()),
+        kind: Set(variant_name(&item.kind)),
         leaf: Set(item.leaf.clone()),
         name: Set(item.name.clone()),
         content_key: Set(item.content_key.clone()),
         meta_key: Set(item.meta_key.clone()),
         bytes: Set(signed(item.bytes)),
-        inspected: Set(inspected),
+        // Only messages are inspected.
+        inspected: Set(inspected || item.kind != ItemKind::Message),
     }
 }
 
@@ -251,6 +279,7 @@ fn from_row(
     })?;
     Ok(CatalogItem {
         item: ItemId(row.item),
+        kind: variant(row.kind)?,
         folder,
         leaf: row.leaf,
         name: row.name,

@@ -98,6 +98,7 @@ impl Applied<'_> {
                 provider_id: Set(folder.id.0.clone()),
                 parent: Set(folder.parent.as_ref().map(|parent| parent.0.clone())),
                 name: Set(text(&folder.name)),
+                kind: Set(variant_name(&folder.kind)),
                 well_known: Set(folder.well_known.as_ref().map(variant_name)),
                 present: Set(true),
                 cursor: NotSet,
@@ -197,6 +198,7 @@ fn same_folder(before: &folder::Model, now: &folder::ActiveModel) -> bool {
     before.present
         && now.parent.try_as_ref() == Some(&before.parent)
         && now.name.try_as_ref() == Some(&before.name)
+        && now.kind.try_as_ref() == Some(&before.kind)
         && now.well_known.try_as_ref() == Some(&before.well_known)
 }
 
@@ -207,6 +209,7 @@ fn replace_item() -> OnConflict {
     let old = |column| Expr::col((item::Entity, column));
     OnConflict::columns([item::Column::MailboxId, item::Column::Digest])
         .update_columns([
+            item::Column::Kind,
             item::Column::FolderId,
             item::Column::Leaf,
             item::Column::Name,

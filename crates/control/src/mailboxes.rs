@@ -187,6 +187,7 @@ impl Control {
                 id,
                 parent: row.parent.map(FolderId),
                 name: row.name,
+                kind: variant(row.kind)?,
                 well_known: row.well_known.map(variant).transpose()?,
             });
         }

@@ -1,4 +1,4 @@
-use mailkeep_model::{FolderId, ItemId, MailboxId, TenantName};
+use mailkeep_model::{FolderId, ItemId, ItemKind, MailboxId, TenantName};
 use sea_orm::{
     ActiveValue::{NotSet, Set},
     ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder,
@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use crate::{
     Control, ControlError,
-    convert::{instant, micros, short_text, unsigned},
+    convert::{instant, micros, short_text, unsigned, variant, variant_name},
     entity::skipped,
     keys::{digest, pieces},
     mailboxes::{find_mailbox, mailbox_names},
@@ -23,6 +23,8 @@ const ERROR_BYTES: usize = 1_000;
 pub struct Skip {
     /// The item.
     pub item: ItemId,
+    /// What it is.
+    pub kind: ItemKind,
     /// The folder that it lies in, where known.
     pub folder: Option<FolderId>,
     /// Why, for a person. Cut after 1,000 bytes. It must not hold content or secrets.
@@ -36,6 +38,8 @@ pub struct SkippedItem {
     pub mailbox: MailboxId,
     /// The item.
     pub item: ItemId,
+    /// What it is.
+    pub kind: ItemKind,
     /// The folder that it lies in, where known.
     pub folder: Option<FolderId>,
     /// Why it failed the last time.
@@ -99,6 +103,7 @@ pub(crate) async fn put_skipped(
             mailbox_id: Set(mailbox_id),
             digest: Set(digest),
             item: Set(skip.item.0.clone()),
+            kind: Set(variant_name(&skip.kind)),
             folder: Set(skip.folder.as_ref().map(|folder| folder.0.clone())),
             error: Set(short_text(&skip.error, ERROR_BYTES)),
             attempts: Set(1),
@@ -147,6 +152,7 @@ fn from_row(row: skipped::Model, mailbox: MailboxId) -> Result<SkippedItem, Cont
     Ok(SkippedItem {
         mailbox,
         item: ItemId(row.item),
+        kind: variant(row.kind)?,
         folder: row.folder.map(FolderId),
         error: row.error,
         attempts: unsigned(row.attempts),

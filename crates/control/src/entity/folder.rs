@@ -11,6 +11,7 @@ pub struct Model {
     pub provider_id: String,
     pub parent: Option<String>,
     pub name: String,
+    pub kind: String,
     pub well_known: Option<String>,
     pub present: bool,
     pub cursor: Option<String>,

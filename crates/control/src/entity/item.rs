@@ -12,6 +12,7 @@ pub struct Model {
     pub digest: Vec<u8>,
     pub folder_id: i64,
     pub item: String,
+    pub kind: String,
     pub leaf: String,
     pub name: String,
     pub content_key: String,

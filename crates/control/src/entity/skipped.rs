@@ -11,6 +11,7 @@ pub struct Model {
     #[sea_orm(column_type = "Blob")]
     pub digest: Vec<u8>,
     pub item: String,
+    pub kind: String,
     pub folder: Option<String>,
     pub error: String,
     pub attempts: i64,

@@ -1,6 +1,7 @@
 //! The schema, as a list of changes that are never edited once released.
 
 mod m0001_first;
+mod m0002_kinds;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
@@ -8,6 +9,6 @@ pub(crate) struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m0001_first::First)]
+        vec![Box::new(m0001_first::First), Box::new(m0002_kinds::Kinds)]
     }
 }

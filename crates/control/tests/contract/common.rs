@@ -99,6 +99,7 @@ pub(crate) fn folder(name: &str) -> Folder {
         id: folder_id(name),
         parent: None,
         name: name.to_owned(),
+        kind: mailkeep_model::FolderKind::Mail,
         well_known: (name == "Inbox").then_some(WellKnownFolder::Inbox),
     }
 }
@@ -110,6 +111,7 @@ pub(crate) fn item_id(number: usize) -> ItemId {
 
 pub(crate) fn item(number: usize, folder: &str) -> CatalogItem {
     CatalogItem {
+        kind: mailkeep_model::ItemKind::Message,
         item: item_id(number),
         folder: folder_id(folder),
         leaf: "2026-11".into(),

@@ -10,7 +10,7 @@ use mailkeep_control::{
     CatalogItem, Completeness, Control, ControlError, CursorMove, MailboxCommit, RoundCommit, Skip,
     SnapshotOutcome,
 };
-use mailkeep_model::{Cursor, Direction, ItemId, TenantName, TrafficCount};
+use mailkeep_model::{Cursor, Direction, ItemId, ItemKind, TenantName, TrafficCount};
 
 async fn in_folder(control: &Control, tenant: &TenantName, folder: &str) -> Vec<CatalogItem> {
     control.items_in_folder(tenant, &mailbox_id("ann"), &folder_id(folder)).await.unwrap()
@@ -65,8 +65,12 @@ async fn a_failure_inside_a_round_changes_nothing() {
         bad.mailboxes[0].removed = vec![item_id(0), item_id(701)];
         bad.mailboxes[0].folders = vec![folder("Inbox"), folder("New")];
         bad.traffic = vec![TrafficCount { minute: 5, direction: Direction::Inbound, count: 9 }];
-        bad.mailboxes[0].skipped =
-            vec![Skip { item: item_id(900), folder: None, error: "unreadable".into() }];
+        bad.mailboxes[0].skipped = vec![Skip {
+            kind: ItemKind::Message,
+            item: item_id(900),
+            folder: None,
+            error: "unreadable".into(),
+        }];
         // The second mailbox fails after the first one was written.
         bad.mailboxes.push(MailboxCommit {
             put: vec![item(1, "a folder that is not listed")],
@@ -108,8 +112,12 @@ async fn committing_the_same_round_again_counts_nothing_twice() {
         let count = TrafficCount { minute: 100, direction: Direction::Inbound, count: 3 };
         // The same minute twice: sources count on their own.
         commit.traffic = vec![count, count];
-        commit.mailboxes[0].skipped =
-            vec![Skip { item: item_id(9), folder: None, error: "unreadable".into() }];
+        commit.mailboxes[0].skipped = vec![Skip {
+            kind: ItemKind::Message,
+            item: item_id(9),
+            folder: None,
+            error: "unreadable".into(),
+        }];
         control.commit_round(&tenant, commit.clone()).await.unwrap();
         control.commit_round(&tenant, commit).await.unwrap();
 
@@ -215,6 +223,7 @@ async fn a_skipped_item_is_remembered_until_it_is_stored() {
     on_each_database(async |control| {
         let tenant = with_two_mailboxes(&control).await;
         let fails = |item: usize, error: &str| Skip {
+            kind: ItemKind::Message,
             item: item_id(item),
             folder: Some(folder_id("Inbox")),
             error: error.to_owned(),
