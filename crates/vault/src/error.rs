@@ -100,6 +100,12 @@ pub enum VaultError {
         /// What is wrong.
         reason: String,
     },
+    /// What is stored of an event or contact is not what was written.
+    #[error("the stored content is damaged: {what}")]
+    Content {
+        /// What is wrong.
+        what: String,
+    },
     /// The place where an export or a recovery kit goes failed.
     #[error("cannot write '{}': {source}", path.display())]
     Output {

@@ -4,11 +4,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use mailkeep_model::Address;
+use mailkeep_model::{Address, ItemKind};
 use rustic_core::repofile::Node;
 
 use crate::{
     FailedItem, FolderPath, SnapshotId, StoredFolder, StoredItem, Vault, VaultError, browse,
+    combined::{Calendar, Cards},
     mbox::MessageWriter,
     view::{self, MailboxView},
 };
@@ -25,7 +26,7 @@ pub struct Selection {
 /// How far an export is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExportProgress {
-    /// Items written or skipped.
+    /// Items written or passed over.
     pub items: u64,
     /// Items selected.
     pub of: u64,
@@ -42,6 +43,8 @@ pub struct ExportReport {
     pub bytes: u64,
     /// Files written.
     pub files: u64,
+    /// Selected items of another kind than the format holds: they were passed over.
+    pub not_of_format: u64,
     /// Items that could not be read.
     pub failed: Vec<FailedItem>,
 }
@@ -50,8 +53,8 @@ pub struct ExportReport {
 type Progress<'p> = &'p mut dyn FnMut(ExportProgress);
 
 impl Vault {
-    /// Writes each item, byte for byte as it was stored, to a file of its own below the directory
-    /// `out`, in directories like those of the repository (also for empty folders).
+    /// Writes each message, byte for byte as it was stored, to a file of its own below the directory
+    /// `out`, in directories like those of the repository (also for empty folders of mail).
     ///
     /// # Errors
     /// [`VaultError::NoSuchSnapshot`], [`VaultError::NoSuchMailbox`],
@@ -65,32 +68,81 @@ impl Vault {
         out: &Path,
         progress: &mut dyn FnMut(ExportProgress),
     ) -> Result<ExportReport, VaultError> {
-        let mut export = Export::new(self, snapshot, selection, progress)?;
-        create_directory(out)?;
+        Export::new(self, snapshot, selection, ItemKind::Message, progress)?.one_file_each(out)
+    }
+
+    /// Writes each event to a file of its own, as [`Vault::export_eml`] does with messages.
+    ///
+    /// # Errors
+    /// As [`Vault::export_eml`].
+    pub fn export_ics(
+        &self,
+        snapshot: &SnapshotId,
+        selection: &Selection,
+        out: &Path,
+        progress: &mut dyn FnMut(ExportProgress),
+    ) -> Result<ExportReport, VaultError> {
+        Export::new(self, snapshot, selection, ItemKind::Event, progress)?.one_file_each(out)
+    }
+
+    /// Writes each contact to a file of its own, as [`Vault::export_eml`] does with messages.
+    ///
+    /// # Errors
+    /// As [`Vault::export_eml`].
+    pub fn export_vcf(
+        &self,
+        snapshot: &SnapshotId,
+        selection: &Selection,
+        out: &Path,
+        progress: &mut dyn FnMut(ExportProgress),
+    ) -> Result<ExportReport, VaultError> {
+        Export::new(self, snapshot, selection, ItemKind::Contact, progress)?.one_file_each(out)
+    }
+
+    /// Writes all events to the file `out`, one calendar that says of each zone once what it is.
+    /// While it is written, a file `OUT.part` lies beside it.
+    ///
+    /// # Errors
+    /// As [`Vault::export_eml`].
+    pub fn export_ics_file(
+        &self,
+        snapshot: &SnapshotId,
+        selection: &Selection,
+        out: &Path,
+        progress: &mut dyn FnMut(ExportProgress),
+    ) -> Result<ExportReport, VaultError> {
+        let mut export = Export::new(self, snapshot, selection, ItemKind::Event, progress)?;
+        let mut calendar = Calendar::create(out)?;
         for folder in std::mem::take(&mut export.folders) {
-            let directory = out.join(&folder.directory);
-            create_directory(&directory)?;
-            export.items(&folder, |vault, item, node| {
-                let leaf = directory.join(&item.path.leaf);
-                create_directory(&leaf)?;
-                let path = leaf.join(&item.path.name);
-                let mut file = create(&path)?;
-                let written = vault.stream(node, &mut file).map_err(|e| at(&path, e));
-                match written {
-                    Ok(written) => Ok(written),
-                    Err(error) => {
-                        drop(file);
-                        fs::remove_file(&path).map_err(|e| output(&path, e))?;
-                        Err(error)
-                    }
-                }
-            })?;
-            export.report.files = export.report.items;
+            export.items(&folder, |vault, _, node| calendar.append(vault, node))?;
         }
+        calendar.close()?;
+        export.report.files = 1;
         Ok(export.report)
     }
 
-    /// Writes all items, one behind the other, to the file `out` (mboxrd, line ends LF).
+    /// Writes all contacts, one vCard behind the other, to the file `out`.
+    ///
+    /// # Errors
+    /// As [`Vault::export_eml`].
+    pub fn export_vcf_file(
+        &self,
+        snapshot: &SnapshotId,
+        selection: &Selection,
+        out: &Path,
+        progress: &mut dyn FnMut(ExportProgress),
+    ) -> Result<ExportReport, VaultError> {
+        let mut export = Export::new(self, snapshot, selection, ItemKind::Contact, progress)?;
+        let mut cards = Cards::create(out)?;
+        for folder in std::mem::take(&mut export.folders) {
+            export.items(&folder, |vault, _, node| cards.append(vault, node))?;
+        }
+        cards.close()?;
+        export.report.files = 1;
+        Ok(export.report)
+    }
+
+    /// Writes all messages, one behind the other, to the file `out` (mboxrd, line ends LF).
     ///
     /// # Errors
     /// As [`Vault::export_eml`].
@@ -101,7 +153,7 @@ impl Vault {
         out: &Path,
         progress: &mut dyn FnMut(ExportProgress),
     ) -> Result<ExportReport, VaultError> {
-        let mut export = Export::new(self, snapshot, selection, progress)?;
+        let mut export = Export::new(self, snapshot, selection, ItemKind::Message, progress)?;
         let mut mbox = Mbox::create(out)?;
         for folder in std::mem::take(&mut export.folders) {
             export.items(&folder, |vault, item, node| mbox.append(vault, item, node))?;
@@ -111,7 +163,7 @@ impl Vault {
         Ok(export.report)
     }
 
-    /// Writes the items of each folder to an mbox of its own below the directory `out`:
+    /// Writes the messages of each folder of mail to an mbox of its own below the directory `out`:
     /// `Inbox.mbox`, `Inbox/Projects.mbox` (mboxrd, line ends LF).
     ///
     /// # Errors
@@ -123,8 +175,12 @@ impl Vault {
         out: &Path,
         progress: &mut dyn FnMut(ExportProgress),
     ) -> Result<ExportReport, VaultError> {
-        let mut export = Export::new(self, snapshot, selection, progress)?;
+        let mut export = Export::new(self, snapshot, selection, ItemKind::Message, progress)?;
         for folder in std::mem::take(&mut export.folders) {
+            if !export.belongs(&folder) {
+                export.pass_over(&folder);
+                continue;
+            }
             let path = out.join(format!("{}.mbox", folder.directory));
             create_directory(path.parent().unwrap_or(out))?;
             let mut mbox = Mbox::create(&path)?;
@@ -141,6 +197,7 @@ struct Export<'v, 'p> {
     vault: &'v Vault,
     view: MailboxView<'v>,
     folders: Vec<StoredFolder>,
+    kind: ItemKind,
     done: ExportProgress,
     report: ExportReport,
     progress: Progress<'p>,
@@ -151,6 +208,7 @@ impl<'v, 'p> Export<'v, 'p> {
         vault: &'v Vault,
         snapshot: &SnapshotId,
         selection: &Selection,
+        kind: ItemKind,
         progress: Progress<'p>,
     ) -> Result<Self, VaultError> {
         let mut view = vault.view(snapshot, &selection.mailbox)?;
@@ -167,21 +225,71 @@ impl<'v, 'p> Export<'v, 'p> {
         }
         let of = folders.iter().map(|folder| folder.items).sum();
         let done = ExportProgress { items: 0, of, bytes: 0 };
-        Ok(Self { vault, view, folders, done, report: ExportReport::default(), progress })
+        Ok(Self { vault, view, folders, kind, done, report: ExportReport::default(), progress })
     }
 
-    /// Calls `write` with each item of a folder, a leaf at a time, and counts.
+    /// Whether a folder holds what the format does.
+    fn belongs(&self, folder: &StoredFolder) -> bool {
+        folder.folder.kind.items() == self.kind
+    }
+
+    /// Counts a folder of something else: nothing in it is of the format's kind.
+    fn pass_over(&mut self, folder: &StoredFolder) {
+        self.report.not_of_format += folder.items;
+        self.done.items += folder.items;
+        (self.progress)(self.done);
+    }
+
+    fn one_file_each(mut self, out: &Path) -> Result<ExportReport, VaultError> {
+        create_directory(out)?;
+        for folder in std::mem::take(&mut self.folders) {
+            let directory = out.join(&folder.directory);
+            if self.belongs(&folder) {
+                create_directory(&directory)?;
+            }
+            self.items(&folder, |vault, item, node| {
+                let leaf = directory.join(&item.path.leaf);
+                create_directory(&leaf)?;
+                let path = leaf.join(&item.path.name);
+                let mut file = create(&path)?;
+                let written = vault.stream(node, &mut file).map_err(|e| at(&path, e));
+                match written {
+                    Ok(written) => Ok(written),
+                    Err(error) => {
+                        drop(file);
+                        fs::remove_file(&path).map_err(|e| output(&path, e))?;
+                        Err(error)
+                    }
+                }
+            })?;
+        }
+        self.report.files = self.report.items;
+        Ok(self.report)
+    }
+
+    /// Calls `write` with each item of a folder that is of the format's kind, a leaf at a time, and
+    /// counts.
     fn items(
         &mut self,
         folder: &StoredFolder,
         mut write: impl FnMut(&Vault, &StoredItem, &Node) -> Result<u64, VaultError>,
     ) -> Result<(), VaultError> {
+        if !self.belongs(folder) {
+            self.pass_over(folder);
+            return Ok(());
+        }
         let id = &folder.folder.id;
         for (leaf, tree) in self.view.leaves(id)? {
             let mut items = self.view.index(id, &leaf, tree)?;
             let tree = self.view.tree(tree)?;
             items.sort_by(|a, b| (a.item.received, &a.short).cmp(&(b.item.received, &b.short)));
             for item in items {
+                if item.item.kind != self.kind {
+                    self.report.not_of_format += 1;
+                    self.done.items += 1;
+                    (self.progress)(self.done);
+                    continue;
+                }
                 let written = match view::node(&tree, &item.path.name) {
                     Some(node) => write(self.vault, &item, node),
                     None => Err(self.vault.damaged("it has no content")),

@@ -5,6 +5,8 @@
 //! ann@example.com/folders.json
 //! ann@example.com/mail/Projects/2026/2026-11/2026-11-23T0914 Plan for spring 7f3a9c2kd0qm.eml
 //! ann@example.com/mail/Projects/2026/2026-11/items.jsonl
+//! ann@example.com/mail/Calendar/2026-12/2026-12-01T0900 Weekly 4h6w0d2e8rzt.ics
+//! ann@example.com/mail/Contacts/2025-03/Ben Moor 9qk2m5c1x7aa.vcf
 //! ```
 //!
 //! Names are such that a restore to any common file system gives the same tree: no component is
@@ -12,7 +14,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use mailkeep_model::{Address, Folder, FolderId, Item, MailboxId};
+use mailkeep_model::{Address, Folder, FolderId, Item, ItemKind, MailboxId};
 use time::{OffsetDateTime, UtcOffset, macros::datetime};
 
 use crate::{ShortId, stored::short_hash};
@@ -26,14 +28,15 @@ pub(crate) const MAIL: &str = "mail";
 pub(crate) const MAILBOX_FILE: &str = "mailbox.json";
 /// Below a mailbox's directory: true names of its folders.
 pub(crate) const FOLDERS_FILE: &str = "folders.json";
-/// In every leaf directory: what the provider told of each item. Sorts behind the items.
+/// In every leaf directory: what the provider told of each item.
 pub(crate) const INDEX_FILE: &str = "items.jsonl";
 /// Longest component that common file systems take.
 const MAX_COMPONENT: usize = 255;
 /// Longest subject in a file name, in bytes: enough to recognise a message, and Windows' limit for
 /// whole paths is near.
 const MAX_SUBJECT: usize = 80;
-const EXTENSION: &str = ".eml";
+/// Ends of items' file names.
+const EXTENSIONS: [&str; 3] = [".eml", ".ics", ".vcf"];
 /// The first time that a name can hold.
 const EARLIEST: OffsetDateTime = datetime!(0001-01-01 00:00 UTC);
 /// The last one.
@@ -88,11 +91,37 @@ pub(crate) fn parse_leaf(name: &str) -> Option<(&str, usize)> {
     number.parse().ok().filter(|n| canonical && *n > 1).map(|number| (month, number))
 }
 
-/// The file name of an item that is new in its folder.
+/// The file name of an item that is new in its folder: `2026-11-23T0914 Subject ‹short›.eml`, `.ics`
+/// with the time of an event's start, or `Name ‹short›.vcf`.
 pub(crate) fn item_name(item: &Item, short: &ShortId) -> String {
+    let subject = subject_in_name(&item.subject);
+    let space = if subject.is_empty() { "" } else { " " };
+    let name = format!("{subject}{space}{short}");
+    let extension = match item.kind {
+        ItemKind::Event => ".ics",
+        ItemKind::Contact => {
+            // Nothing stands before it that would keep it from being a device or hidden.
+            let name = name.trim_start_matches(['.', ' ']);
+            let mark = if is_reserved(name) { "_" } else { "" };
+            return format!("{mark}{name}.vcf");
+        }
+        _ => ".eml",
+    };
     let received = nameable(item.received);
+    format!(
+        "{:04}-{:02}-{:02}T{:02}{:02} {name}{extension}",
+        received.year(),
+        u8::from(received.month()),
+        received.day(),
+        received.hour(),
+        received.minute(),
+    )
+}
+
+/// A subject as it stands in a file name: what is unfit there is a space.
+fn subject_in_name(text: &str) -> String {
     let mut subject = String::new();
-    for word in item.subject.split(|c: char| c.is_whitespace() || unfit(c)) {
+    for word in text.split(|c: char| c.is_whitespace() || unfit(c)) {
         if word.is_empty() {
             continue;
         }
@@ -104,21 +133,13 @@ pub(crate) fn item_name(item: &Item, short: &ShortId) -> String {
             break;
         }
     }
-    let subject = cut(&subject, MAX_SUBJECT).trim_end();
-    format!(
-        "{:04}-{:02}-{:02}T{:02}{:02} {subject}{}{short}{EXTENSION}",
-        received.year(),
-        u8::from(received.month()),
-        received.day(),
-        received.hour(),
-        received.minute(),
-        if subject.is_empty() { "" } else { " " },
-    )
+    cut(&subject, MAX_SUBJECT).trim_end().to_owned()
 }
 
 /// The short id in an item's file name.
 pub(crate) fn short_id_of(name: &str) -> Option<&str> {
-    let (_, short) = name.strip_suffix(EXTENSION)?.rsplit_once(' ')?;
+    let stem = EXTENSIONS.iter().find_map(|extension| name.strip_suffix(extension))?;
+    let short = stem.rsplit_once(' ').map_or(stem, |(_, short)| short);
     (short.len() == ShortId::LENGTH).then_some(short)
 }
 
@@ -252,11 +273,16 @@ fn escape(text: &str) -> String {
             name.push(last);
         }
     }
-    let stem = name.split('.').next().unwrap_or_default();
-    if RESERVED.iter().any(|reserved| stem.eq_ignore_ascii_case(reserved)) {
+    if is_reserved(&name) {
         name = escape_first(&name);
     }
     name
+}
+
+/// Whether Windows takes a name for that of a device.
+fn is_reserved(name: &str) -> bool {
+    let stem = name.split('.').next().unwrap_or_default();
+    RESERVED.iter().any(|reserved| stem.eq_ignore_ascii_case(reserved))
 }
 
 fn push_escaped(name: &mut String, c: char) {

@@ -9,6 +9,7 @@ fn folder(id: &str, parent: Option<&str>, name: &str) -> Folder {
         id: FolderId(id.into()),
         parent: parent.map(|id| FolderId(id.into())),
         name: name.into(),
+        kind: mailkeep_model::FolderKind::Mail,
         well_known: None,
     }
 }

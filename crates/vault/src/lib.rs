@@ -10,6 +10,7 @@
 //! - In a snapshot, a mailbox is a directory named by its address; folders are directories; the
 //!   items of a month lie in a *leaf* directory, `2026-11`, and when a month has many, `2026-11
 //!   (2)` and so on. An [`ItemPath`] says where an item lies.
+//! - Content is a message's MIME, an event's [`icalendar`] or a contact's [`vcard`].
 //! - Beside the content a leaf has an *index*, `items.jsonl`: what the provider told of each item.
 //! - A [`ShortId`] is how a person names an item. It survives moves.
 //! - A round whose items could not all be read is [`Outcome::Partial`]; the others are safe.
@@ -18,9 +19,11 @@
 
 mod browse;
 mod catalog;
+mod combined;
 mod error;
 mod export;
 mod folder_path;
+mod formats;
 mod layout;
 mod mbox;
 mod plan;
@@ -39,6 +42,7 @@ pub use catalog::CatalogChange;
 pub use error::{InvalidShortId, Retry, VaultError};
 pub use export::{ExportProgress, ExportReport, Selection};
 pub use folder_path::FolderPath;
+pub use formats::{attachments_in_icalendar, icalendar, photo_in_vcard, vcard};
 pub use recovery_kit::{RecoveryKit, write_recovery_kit};
 pub use repository::Vault;
 pub use round::{

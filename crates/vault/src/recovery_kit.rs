@@ -75,8 +75,8 @@ fn readme(kit: &RecoveryKit<'_>, repository: &Path) -> String {
          \n\
          What you get: a directory for each mailbox; in it mailbox.json (whose it is), folders.json\n\
          (the folders' true names) and mail/, the folders. The messages of a month are .eml files in\n\
-         a directory like 2026-11; items.jsonl beside them has one line for each, with what an .eml\n\
-         file cannot hold: read or unread, flags, categories, identifiers.\n\
+         a directory like 2026-11, events .ics and contacts .vcf files; items.jsonl beside them has\n\
+         one line for each, with what such a file cannot hold: read or unread, flags, identifiers.\n\
          \n\
          Do not run 'restic prune' or 'restic forget' while Mailkeep writes to the repository: it\n\
          takes no locks. Mailkeep's own retention may be used at any time.\n",

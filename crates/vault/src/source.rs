@@ -8,6 +8,7 @@ use std::{
     collections::{VecDeque, btree_map},
     ffi::OsStr,
     io::{self, Read},
+    iter::Peekable,
     path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -121,7 +122,8 @@ pub(crate) struct Entries {
 
 enum Frame {
     Directory(PathBuf, btree_map::IntoIter<String, Entry>),
-    Leaf(PathBuf, btree_map::IntoIter<String, LeafItem>, Vec<u8>),
+    /// Items, and the index until its turn comes: a contact's name may sort behind it.
+    Leaf(PathBuf, Peekable<btree_map::IntoIter<String, LeafItem>>, Option<Vec<u8>>),
 }
 
 impl Iterator for Entries {
@@ -177,23 +179,28 @@ impl Entries {
                             Frame::Directory(below, entries.into_iter()),
                         ),
                         Entry::Leaf(leaf) => {
-                            let index = leaf_index(&leaf);
+                            let index = Some(leaf_index(&leaf));
                             self.enter(
                                 &name,
                                 below.clone(),
-                                Frame::Leaf(below, leaf.into_iter(), index),
+                                Frame::Leaf(below, leaf.into_iter().peekable(), index),
                             )
                         }
                     });
                 }
                 Frame::Leaf(path, items, index) => {
-                    if let Some((name, item)) = items.next() {
-                        let path = path.join(&name);
-                        return Some(self.item(path, &name, item));
+                    let turn =
+                        items.peek().is_none_or(|(name, _)| *name.as_str() > *layout::INDEX_FILE);
+                    if let Some(index) = index.take_if(|_| turn) {
+                        let path = path.join(layout::INDEX_FILE);
+                        return Some(file(path, layout::INDEX_FILE, index));
                     }
-                    let (path, index) = (path.join(layout::INDEX_FILE), std::mem::take(index));
-                    self.stack.pop();
-                    return Some(file(path, layout::INDEX_FILE, index));
+                    let Some((name, item)) = items.next() else {
+                        self.stack.pop();
+                        continue;
+                    };
+                    let path = path.join(&name);
+                    return Some(self.item(path, &name, item));
                 }
             }
         }

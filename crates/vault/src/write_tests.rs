@@ -57,6 +57,7 @@ fn round(numbers: std::ops::Range<u64>, more: Vec<ItemChange>) -> Round {
         id: FolderId(id.to_owned()),
         parent: parent.map(|id| FolderId(id.to_owned())),
         name: id.to_owned(),
+        kind: mailkeep_model::FolderKind::Mail,
         well_known: None,
     };
     let new = |n| Content::New { bytes: 40_000, open: Arc::new(Random(n)) };

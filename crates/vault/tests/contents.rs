@@ -191,7 +191,7 @@ fn many_items_at_once_are_stored_like_the_same_items_one_by_one() {
         put_kept(item, &stored.path)
     });
     let moved = vault.write_round(round(vec![of(ANN, &renamed, flags.collect())]), NOW).unwrap();
-    let leaves = 1200_u16.div_ceil(64);
+    let leaves = 1200_u64.div_ceil(16);
     assert_eq!(moved.data_blobs_added, leaves + 1, "the indexes and folders.json");
     let after = contents(&vault, &moved.snapshot.id, ANN);
     assert!(before.values().map(|(_, bytes)| bytes).eq(after.values().map(|(_, bytes)| bytes)));

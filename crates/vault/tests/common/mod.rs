@@ -43,6 +43,7 @@ pub(crate) fn folder(id: &str, parent: Option<&str>, name: &str) -> Folder {
         id: FolderId(id.to_owned()),
         parent: parent.map(|id| FolderId(id.to_owned())),
         name: name.to_owned(),
+        kind: mailkeep_model::FolderKind::Mail,
         well_known: None,
     }
 }
@@ -52,6 +53,7 @@ pub(crate) fn item(n: usize, folder: &str) -> Item {
     let received = datetime!(2026-11-03 08:00 UTC) + Duration::minutes(i64::try_from(n).unwrap());
     Item {
         id: ItemId(format!("item {n}")),
+        kind: mailkeep_model::ItemKind::Message,
         folder: FolderId(folder.to_owned()),
         subject: format!("Subject of {n}: what/else?"),
         from: Some("ben@example.com".to_owned()),
@@ -65,6 +67,7 @@ pub(crate) fn item(n: usize, folder: &str) -> Item {
         importance: Default::default(),
         categories: vec![],
         content_key: format!("key of {n}"),
+        detail: None,
         provider: serde_json::Map::new(),
     }
 }

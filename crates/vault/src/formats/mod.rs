@@ -1,0 +1,21 @@
+//! What the content of an event and of a contact is: iCalendar (RFC 5545, with RFC 7986) and vCard
+//! (RFC 2426, the version that phones and libraries take), made from what the provider told.
+//!
+//! The same event or contact always gives the same bytes, so that nothing is stored twice. What
+//! these formats cannot hold is in the leaf's index, in the provider's terms.
+
+mod attached;
+mod html;
+mod ics;
+mod rule;
+mod text;
+mod vcf;
+mod windows;
+mod zones;
+
+pub use attached::{attachments_in_icalendar, photo_in_vcard};
+pub use ics::icalendar;
+pub use vcf::vcard;
+
+pub(crate) use attached::CalendarParts;
+pub(crate) use ics::{BEGIN_CALENDAR, END_CALENDAR};
