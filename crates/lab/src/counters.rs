@@ -1,6 +1,7 @@
 //! Counts of what was asked, for tests and measurements.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
@@ -12,6 +13,7 @@ use crate::operation::Operation;
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     counts: Mutex<HashMap<Key, Count>>,
+    invitations: AtomicU64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -64,6 +66,8 @@ pub(crate) struct Report {
     operations: BTreeMap<&'static str, Count>,
     applications: BTreeMap<Uuid, BTreeMap<&'static str, Count>>,
     mailboxes: BTreeMap<Arc<str>, BTreeMap<&'static str, Count>>,
+    /// Mails that the lab sent by itself to invite, to tell of a change, or to call off.
+    invitations_sent: u64,
     /// Most requests that were open at once.
     peak_concurrency: Vec<Peak>,
 }
@@ -90,7 +94,12 @@ impl Counters {
         counts.entry(Key { operation, application, mailbox }).or_default().add(count);
     }
 
+    pub(crate) fn invitation(&self) {
+        self.invitations.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(crate) fn reset(&self) {
+        self.invitations.store(0, Ordering::Relaxed);
         self.counts.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
@@ -101,6 +110,7 @@ impl Counters {
             operations: BTreeMap::new(),
             applications: BTreeMap::new(),
             mailboxes: BTreeMap::new(),
+            invitations_sent: self.invitations.load(Ordering::Relaxed),
             peak_concurrency,
         };
         let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone();

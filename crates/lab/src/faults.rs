@@ -1,80 +1,79 @@
-//! Faults on demand: rules that make some requests slow, refused or cut off.
+#![doc = include_str!("../docs/faults.md")]
 
+mod rule;
+
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::ids;
 use crate::operation::Operation;
 use crate::seed::Rng;
+pub(crate) use rule::Rule;
 
-/// Longest delay that a rule may ask for.
-const LONGEST_DELAY_MS: u64 = 600_000;
-
-/// One rule. A request that fits all of `operation`, `mailbox` and `item` that are given is hit
-/// with `probability`, at most `times` times.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Rule {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    operation: Option<Operation>,
-    /// Address or object id.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    mailbox: Option<String>,
-    /// A message's id, of either kind.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    item: Option<String>,
-    /// Answer with this status. 410 fits only requests that carry a delta token.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    status: Option<u16>,
-    /// Error code in the answer; for `token` the number of an AADSTS error.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    code: Option<String>,
-    /// Seconds for `Retry-After`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    retry_after: Option<u32>,
-    /// Cut the connection in the middle of the answer.
-    #[serde(default)]
-    reset: bool,
-    /// Wait before answering.
-    #[serde(default)]
-    delay_ms: u64,
-    #[serde(default = "always")]
-    probability: f64,
-    /// How often the rule may hit; always when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    times: Option<u64>,
-    /// Makes the hits of `probability` the same in every run.
-    #[serde(default)]
-    seed: u64,
-    /// How often it has hit.
-    #[serde(default)]
-    hits: u64,
+/// Whether what was asked for happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum When {
+    Before,
+    After,
 }
 
-fn always() -> f64 {
-    1.0
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum PageKind {
+    Repeat,
+    Skip,
+    Lose,
+    Stale,
 }
 
 /// What is asked, for a rule to be compared with.
+#[derive(Clone, Copy)]
 pub(crate) struct Subject<'a> {
     pub(crate) operation: Operation,
     pub(crate) mailbox: Option<&'a str>,
     pub(crate) mailbox_id: Option<Uuid>,
-    /// The id in the request, and the item that it names.
+    /// The folder in the request, or that of the item: its number and role.
+    pub(crate) folder_number: Option<u64>,
+    pub(crate) folder_role: Option<&'a str>,
+    /// The folder and item as the request names them.
+    pub(crate) folder: Option<&'a str>,
     pub(crate) item: Option<&'a str>,
     pub(crate) item_number: Option<u64>,
     pub(crate) has_token: bool,
+}
+
+impl Subject<'_> {
+    /// A request that is into no mailbox.
+    pub(crate) fn outside(operation: Operation) -> Self {
+        Self {
+            operation,
+            mailbox: None,
+            mailbox_id: None,
+            folder_number: None,
+            folder_role: None,
+            folder: None,
+            item: None,
+            item_number: None,
+            has_token: false,
+        }
+    }
 }
 
 /// What the rules do to one request.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Effect {
     pub(crate) delay_ms: u64,
-    pub(crate) reset: bool,
+    pub(crate) bytes_per_second: Option<u64>,
+    pub(crate) reset: Option<When>,
     pub(crate) refusal: Option<Refused>,
+    pub(crate) pages: Vec<PageFault>,
+    pub(crate) revokes_tokens: bool,
+    /// Whose cursors are to expire.
+    pub(crate) expires: Vec<Scope>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -82,13 +81,61 @@ pub(crate) struct Refused {
     pub(crate) status: u16,
     pub(crate) code: Option<String>,
     pub(crate) retry_after: Option<u32>,
+    pub(crate) when: When,
+}
+
+/// Cursors of one folder, one mailbox, or all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Scope {
+    pub(crate) mailbox: Option<Uuid>,
+    pub(crate) folder: Option<u64>,
+}
+
+/// What is to be done to a page.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct PageFault {
+    pub(crate) kind: PageKind,
+    share: f64,
+    seed: u64,
+}
+
+impl PageFault {
+    /// Which of `count` items are touched: at least one if there is any, each with the same chance.
+    pub(crate) fn choose(self, count: usize) -> Vec<bool> {
+        let mut rng = Rng::new(self.seed);
+        let mut chosen: Vec<bool> = (0..count).map(|_| rng.fraction() < self.share).collect();
+        let any = rng.below(count);
+        if let Some(one) = chosen.get_mut(any) {
+            *one = true;
+        }
+        chosen
+    }
+
+    /// How many of the last of `count` items are touched.
+    pub(crate) fn tail(self, count: usize) -> usize {
+        ((count as f64 * self.share) as usize).max(1).min(count)
+    }
+
+    /// A choice between two ways.
+    pub(crate) fn coin(self) -> bool {
+        self.seed & 1 == 1
+    }
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     /// So that a lab without rules takes no lock.
     any: AtomicBool,
-    rules: Mutex<Vec<(Rule, Rng)>>,
+    rules: Mutex<Vec<State>>,
+    /// Pages of lists that have been told and are to be told once more.
+    repeating: Mutex<HashSet<String>>,
+}
+
+#[derive(Debug)]
+struct State {
+    rule: Rule,
+    rng: Rng,
+    passed: u64,
 }
 
 impl Faults {
@@ -98,27 +145,32 @@ impl Faults {
             rule.check()?;
         }
         self.any.store(!rules.is_empty(), Ordering::Release);
-        let rules = rules.into_iter().map(|rule| {
-            let rng = Rng::new(rule.seed);
-            (rule, rng)
-        });
-        *self.rules.lock().unwrap_or_else(PoisonError::into_inner) = rules.collect();
+        let rules = rules
+            .into_iter()
+            .map(|rule| State { rng: Rng::new(rule.seed), rule: rule.fresh(), passed: 0 })
+            .collect();
+        *self.rules.lock().unwrap_or_else(PoisonError::into_inner) = rules;
+        self.repeating.lock().unwrap_or_else(PoisonError::into_inner).clear();
         Ok(())
     }
 
     pub(crate) fn rules(&self) -> Vec<Rule> {
         let rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
-        rules.iter().map(|(rule, _)| rule.clone()).collect()
+        rules.iter().map(|state| state.rule.clone()).collect()
     }
 
-    /// Applies the rules in their order: delays add up, the first refusal counts.
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.any.load(Ordering::Acquire)
+    }
+
+    /// Applies the rules in their order.
     pub(crate) fn effect(&self, subject: &Subject<'_>) -> Effect {
         let mut effect = Effect::default();
-        if !self.any.load(Ordering::Acquire) {
+        if self.is_empty() {
             return effect;
         }
         let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
-        for (rule, rng) in rules.iter_mut() {
+        for State { rule, rng, passed } in rules.iter_mut() {
             if !rule.fits(subject) || rule.times.is_some_and(|times| rule.hits >= times) {
                 continue;
             }
@@ -126,61 +178,24 @@ impl Faults {
             if refusal.is_some() && effect.refusal.is_some() {
                 continue;
             }
+            if *passed < rule.pass {
+                *passed += 1;
+                continue;
+            }
             if rng.fraction() >= rule.probability {
                 continue;
             }
             rule.hits += 1;
-            effect.delay_ms += rule.delay_ms;
-            effect.reset |= rule.reset;
+            rule.add_to(&mut effect, subject, rng);
             effect.refusal = effect.refusal.take().or(refusal);
         }
         effect
     }
-}
 
-impl Rule {
-    fn check(&self) -> Result<(), String> {
-        if !(0.0..=1.0).contains(&self.probability) {
-            return Err("probability must be between 0 and 1".to_owned());
-        }
-        if self.delay_ms > LONGEST_DELAY_MS {
-            return Err(format!("delay_ms may be {LONGEST_DELAY_MS} at most"));
-        }
-        if self.status.is_some_and(|status| !(400..=599).contains(&status)) {
-            return Err("status must be between 400 and 599".to_owned());
-        }
-        if self.refusal().is_none() && !self.reset && self.delay_ms == 0 {
-            return Err("the rule does nothing: give status, code, reset or delay_ms".to_owned());
-        }
-        Ok(())
-    }
-
-    fn refusal(&self) -> Option<Refused> {
-        if self.status.is_none() && self.code.is_none() {
-            return None;
-        }
-        Some(Refused {
-            status: self.status.unwrap_or(500),
-            code: self.code.clone(),
-            retry_after: self.retry_after,
-        })
-    }
-
-    fn fits(&self, subject: &Subject<'_>) -> bool {
-        let mailbox = self.mailbox.as_deref().is_none_or(|wanted| {
-            subject.mailbox.is_some_and(|address| address.eq_ignore_ascii_case(wanted))
-                || subject.mailbox_id.is_some_and(|id| Uuid::try_parse(wanted) == Ok(id))
-        });
-        // Either kind of id names the item, in the rule and in the request.
-        let item = self.item.as_deref().is_none_or(|wanted| {
-            let number = |id| Some(ids::parse_item_id(subject.mailbox_id?, id)?.item());
-            subject.item == Some(wanted)
-                || (subject.item_number.is_some() && subject.item_number == number(wanted))
-        });
-        self.operation.is_none_or(|operation| operation == subject.operation)
-            && mailbox
-            && item
-            && (self.status != Some(410) || subject.has_token)
+    /// Whether the page of a list that `key` names is to be told once more; true every other time.
+    pub(crate) fn repeats(&self, key: String) -> bool {
+        let mut repeating = self.repeating.lock().unwrap_or_else(PoisonError::into_inner);
+        !repeating.remove(&key) && repeating.insert(key)
     }
 }
 
@@ -190,12 +205,9 @@ mod tests {
 
     fn subject(operation: Operation) -> Subject<'static> {
         Subject {
-            operation,
             mailbox: Some("a@b.example"),
             mailbox_id: Some(Uuid::nil()),
-            item: None,
-            item_number: None,
-            has_token: false,
+            ..Subject::outside(operation)
         }
     }
 
@@ -234,10 +246,50 @@ mod tests {
 
     #[test]
     fn a_rule_that_cannot_work_is_refused() {
-        for bad in [r#"{}"#, r#"{"status":200}"#, r#"{"status":500,"probability":2}"#] {
+        for bad in [
+            r#"{}"#,
+            r#"{"status":200}"#,
+            r#"{"status":500,"probability":2}"#,
+            r#"{"delay_ms":5,"when":"after"}"#,
+            r#"{"bytes_per_second":0}"#,
+            r#"{"operation":"message.value","page":"skip"}"#,
+            r#"{"page":"skip","share":1.5}"#,
+        ] {
             let rule: Rule = serde_json::from_str(bad).unwrap();
             assert!(Faults::default().set(vec![rule]).is_err(), "{bad}");
         }
         assert!(serde_json::from_str::<Rule>(r#"{"operation":"nonsense"}"#).is_err());
+    }
+
+    #[test]
+    fn rules_that_hit_one_request_all_take_effect() {
+        let faults = rules(
+            r#"[{"delay_ms":5},{"delay_ms":7,"bytes_per_second":10},{"bytes_per_second":3},
+                {"reset":true,"when":"before"},{"reset":true},{"status":503},{"status":500},
+                {"operation":"messages.list","page":"lose"}]"#,
+        );
+        let effect = faults.effect(&subject(Operation::MessagesList));
+        assert_eq!((effect.delay_ms, effect.bytes_per_second), (12, Some(3)));
+        assert_eq!(effect.reset, Some(When::Before));
+        assert_eq!(effect.refusal.unwrap().status, 503);
+        assert_eq!(effect.pages[0].kind, PageKind::Lose);
+        let hits: Vec<u64> = faults.rules().iter().map(|rule| rule.hits).collect();
+        assert_eq!(hits, [1, 1, 1, 1, 1, 1, 0, 1], "a refusal that did not count did not hit");
+    }
+
+    #[test]
+    fn a_rule_can_wait_for_the_middle_of_a_pass() {
+        let faults = rules(r#"[{"status":500,"pass":2,"times":1}]"#);
+        let hit = || faults.effect(&subject(Operation::MessageShow)).refusal.is_some();
+        assert_eq!([hit(), hit(), hit(), hit()], [false, false, true, false]);
+    }
+
+    #[test]
+    fn a_page_fault_touches_at_least_one_item_and_never_one_that_is_not_there() {
+        for seed in 0..50 {
+            let fault = PageFault { kind: PageKind::Skip, share: 0.0, seed };
+            assert_eq!(fault.choose(7).into_iter().filter(|chosen| *chosen).count(), 1);
+            assert_eq!((fault.choose(0).len(), fault.tail(0), fault.tail(9)), (0, 0, 1));
+        }
     }
 }

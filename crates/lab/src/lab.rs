@@ -23,12 +23,12 @@ use crate::clock::Clock;
 use crate::counters::Counters;
 use crate::entra::{Grants, Replays};
 use crate::faults::Faults;
-use crate::graph::Sealer;
+use crate::graph::{Sealer, Uploads};
 use crate::options::AssertionAlgorithms;
 use crate::seed::builtin::{self, Person};
 use crate::seed::{self, SeedMailbox};
 use crate::state::{Mailbox, Source, Tenant, Tenants};
-use crate::throttle::Throttle;
+use crate::throttle::{Limits, Throttle};
 use crate::{
     Description, LabError, LabOptions, Registered, Registration, TenantDescription, admin, entra,
     graph, ids, tls,
@@ -60,6 +60,7 @@ pub(crate) struct Shared {
     pub(crate) sign_in_log_delay: Duration,
     pub(crate) sealer: Sealer,
     pub(crate) throttle: Arc<Throttle>,
+    pub(crate) uploads: Uploads,
     pub(crate) faults: Faults,
     pub(crate) counters: Counters,
     pub(crate) activity: ActivityLog,
@@ -107,10 +108,12 @@ impl Lab {
             assertions: options.assertions,
             sign_in_log_delay: options.sign_in_log_delay,
             sealer: Sealer::new(&random::<32>(), session),
-            throttle: Arc::new(Throttle::new(
-                options.concurrency,
-                options.requests_per_ten_minutes,
-            )),
+            throttle: Arc::new(Throttle::new(Limits {
+                concurrency: options.concurrency,
+                requests_per_ten_minutes: options.requests_per_ten_minutes,
+                upload_bytes_per_five_minutes: options.upload_bytes_per_five_minutes,
+            })),
+            uploads: Uploads::default(),
             faults: Faults::default(),
             counters: Counters::default(),
             activity: ActivityLog::default(),
@@ -209,6 +212,8 @@ async fn serve(
     let path = request.uri().path();
     if path.starts_with("/v1.0/") || path.starts_with("/beta/") {
         graph::serve(&shared, request, peer).await
+    } else if path.starts_with(graph::UPLOADS) {
+        graph::serve_upload(&shared, request, peer).await
     } else if path.starts_with("/_lab/") {
         admin::serve(&shared, request).await
     } else {

@@ -13,11 +13,23 @@
 //!   client assertions with the key of that certificate and gets an access token for them.
 //! - The *administrative interface* below `/_lab` changes mailboxes in bulk, orders faults, moves
 //!   the clock and shows counters and logs. It wants the token that lies in the lab's directory.
+//! - A *fault* is something that goes wrong on demand, by rule and seed: `docs/faults.md` beside this
+//!   crate describes the rules.
 //!
 //! # Where it differs from the real services
 //!
 //! - The limit of 10,000 requests in ten minutes is off unless
-//!   [`LabOptions::requests_per_ten_minutes`] turns it on; that of four requests at once is on.
+//!   [`LabOptions::requests_per_ten_minutes`] turns it on, that of 150 MB uploaded in five minutes
+//!   unless [`LabOptions::upload_bytes_per_five_minutes`] does; that of four requests at once is on.
+//! - Content of a message that is no draft can be changed only with `Mail-Advanced.ReadWrite`,
+//!   whatever the lab's clock says; Exchange Online does so from 2026-12-31.
+//! - Pieces of an upload are multiples of 320 KiB but for the last one. Exchange Online documents
+//!   no such rule, but Microsoft's own libraries keep to it.
+//! - Of an event, what a client cannot set (`organizer`, `iCalUId`, `responseStatus` …) is refused,
+//!   not ignored. `uid` and `occurrenceId`, which v1.0 does not have, are unknown.
+//! - `/events` lists the default calendar's; every mail to attendees counts, whoever they are
+//!   (`invitations_sent` of the counters). A meeting request puts nothing into their calendars.
+//! - All whole days are shown without a zone: midnight is midnight in every zone that is asked for.
 //! - A client assertion must have a `jti`, and one `jti` is taken once.
 //! - Query options that an operation does not know are refused, not ignored.
 //! - Sign-ins appear at once unless [`LabOptions::sign_in_log_delay`] says otherwise.

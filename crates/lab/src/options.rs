@@ -25,6 +25,9 @@ pub struct LabOptions {
     /// 10,000. `None`, the default here, does not count, so that a bulk test can read a large
     /// mailbox without waiting for hours.
     pub requests_per_ten_minutes: Option<u32>,
+    /// Bytes that one application may send to one mailbox in five minutes. Exchange Online: 150 MB.
+    /// `None`, the default here, does not count. `POST /_lab/limits` changes it in a running lab.
+    pub upload_bytes_per_five_minutes: Option<u64>,
     /// Which signatures of a client assertion are taken.
     pub assertions: AssertionAlgorithms,
     /// How long a sign-in takes to appear in `/auditLogs/signIns`. Zero here; minutes in Entra.
@@ -42,6 +45,7 @@ impl LabOptions {
             mailboxes: None,
             concurrency: 4,
             requests_per_ten_minutes: None,
+            upload_bytes_per_five_minutes: None,
             assertions: AssertionAlgorithms::default(),
             sign_in_log_delay: Duration::ZERO,
         }
@@ -98,7 +102,7 @@ pub struct TenantDescription {
 pub struct Registration {
     /// Display name.
     pub name: String,
-    /// PEM of the certificate whose key signs its assertions.
+    /// PEM of the certificate whose key signs its assertions; empty: it gets one later.
     pub certificate: String,
     /// Application permissions of Microsoft Graph, such as `Mail.Read`.
     pub roles: Vec<String>,
@@ -114,5 +118,6 @@ pub struct Registered {
     /// Object id of its service principal.
     pub service_principal_id: Uuid,
     /// Id of the key credential.
-    pub key_id: Uuid,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_id: Option<Uuid>,
 }

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Refused, refused};
+use super::{Refused, personal, refused};
 use crate::lab::{self, Shared};
 use crate::seed::Rng;
 use crate::seed::generate::{self, Direction, Setting};
@@ -26,6 +26,7 @@ pub(super) struct Generate {
     tenant: Option<String>,
     /// Address or local part; made when there is none.
     mailbox: String,
+    #[serde(default)]
     messages: usize,
     /// Beside the inbox; 0 puts everything there.
     #[serde(default)]
@@ -35,6 +36,10 @@ pub(super) struct Generate {
     /// Average size of a message.
     #[serde(default = "four_kilobytes")]
     bytes: usize,
+    #[serde(default)]
+    events: usize,
+    #[serde(default)]
+    contacts: usize,
 }
 
 fn four_kilobytes() -> usize {
@@ -101,6 +106,8 @@ pub(super) fn run(shared: &Shared, wanted: &Generate) -> Result<Value, Refused> 
         let folder = folders[number % folders.len()];
         state.add(folder, message, received).map_err(|_| no_inbox())?;
     }
+    let counts = (wanted.events, wanted.contacts);
+    personal::generate(&mut state, &mut rng, &setting, counts, FIRST)?;
     Ok(json!({
         "tenant": tenant.id,
         "mailbox": mailbox.address,
@@ -108,5 +115,7 @@ pub(super) fn run(shared: &Shared, wanted: &Generate) -> Result<Value, Refused> 
         "folders": folders.len(),
         "messages": wanted.messages,
         "bytes": bytes,
+        "events": wanted.events,
+        "contacts": wanted.contacts,
     }))
 }

@@ -3,7 +3,9 @@
 
 mod applications;
 mod generate;
+mod mailbox;
 mod mutate;
+mod personal;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
@@ -17,6 +19,7 @@ use crate::faults::Rule;
 use crate::lab::Shared;
 use crate::options::Registration;
 use crate::state::Tenant;
+use crate::throttle::Limits;
 
 /// Largest body of a request.
 const LARGEST_BODY: usize = 4 * 1024 * 1024;
@@ -64,6 +67,10 @@ fn route(
             };
             Ok(json!(tenant.register(registration).map_err(|error| refused(&error))?))
         }
+        ("GET", path) if path.starts_with("mailbox/") => {
+            let name = crate::graph::percent_decode(&path["mailbox/".len()..]).unwrap_or_default();
+            mailbox::run(shared, &name)
+        }
         ("GET", "applications") => applications::list(shared),
         ("POST", path) if path.starts_with("applications/") => {
             applications::change(shared, &path["applications/".len()..], read(body)?)
@@ -77,6 +84,16 @@ fn route(
         ("DELETE", "faults") => {
             shared.faults.set(Vec::new()).map_err(|text| (StatusCode::BAD_REQUEST, text))?;
             Ok(json!([]))
+        }
+        ("GET", "limits") => Ok(json!(shared.throttle.limits())),
+        ("POST", "limits") => {
+            let limits: Limits = read(body)?;
+            if limits.concurrency == 0 {
+                let text = "a lab lets at least one request in".to_owned();
+                return Err((StatusCode::BAD_REQUEST, text));
+            }
+            shared.throttle.set_limits(limits);
+            Ok(json!(limits))
         }
         ("GET", "clock") => Ok(clock(shared)),
         ("POST", "clock") => {
@@ -100,6 +117,7 @@ fn route(
 struct Register {
     tenant: Option<String>,
     name: String,
+    #[serde(default)]
     certificate: String,
     roles: Vec<String>,
 }

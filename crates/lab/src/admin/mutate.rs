@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::generate::LARGEST;
+use super::personal::{self, ContactChanges, EventChanges};
 use super::{Refused, refused, unknown_mailbox};
 use crate::clock;
 use crate::ids;
@@ -38,6 +39,8 @@ pub(super) struct Mutate {
     relocate: usize,
     #[serde(default)]
     delete: usize,
+    events: Option<EventChanges>,
+    contacts: Option<ContactChanges>,
     /// Change, move and delete only among that many newest messages of each mailbox.
     newest: Option<usize>,
     /// Size of created messages.
@@ -86,7 +89,15 @@ pub(super) fn run(shared: &Shared, wanted: &Mutate) -> Result<Value, Refused> {
     let changed = work.change(&mut candidates, wanted.change)?;
     let moved = work.relocate(&mut candidates, wanted.relocate)?;
     let deleted = work.delete(&mut candidates, wanted.delete)?;
-    Ok(json!({ "created": created, "changed": changed, "moved": moved, "deleted": deleted }))
+    let mut done =
+        json!({ "created": created, "changed": changed, "moved": moved, "deleted": deleted });
+    if let Some(wanted) = &wanted.events {
+        done["events"] = personal::change_events(&mut work.rng, &mailboxes, wanted, now)?;
+    }
+    if let Some(wanted) = &wanted.contacts {
+        done["contacts"] = personal::change_contacts(&mut work.rng, &mailboxes, wanted, now)?;
+    }
+    Ok(done)
 }
 
 /// A message that may be chosen; each is chosen once.

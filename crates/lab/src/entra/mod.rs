@@ -66,21 +66,14 @@ async fn serve_token(
     let Ok(body) = to_bytes(body, LARGEST_BODY).await else {
         return bare(StatusCode::PAYLOAD_TOO_LARGE);
     };
-    let effect = shared.faults.effect(&Subject {
-        operation: Operation::Token,
-        mailbox: None,
-        mailbox_id: None,
-        item: None,
-        item_number: None,
-        has_token: false,
-    });
+    let effect = shared.faults.effect(&Subject::outside(Operation::Token));
     if effect.delay_ms > 0 {
         tokio::time::sleep(Duration::from_millis(effect.delay_ms)).await;
     }
     let (mut response, client) =
         token::serve(shared, tenant, &parts.headers, &body, peer, effect.refusal.as_ref());
     count(shared, Operation::Token, client, &response, body.len() as u64);
-    if effect.reset {
+    if effect.reset.is_some() {
         let broken = std::io::Error::new(std::io::ErrorKind::ConnectionReset, "ordered by a rule");
         *response.body_mut() = Body::from_stream(futures::stream::iter([
             Ok(axum::body::Bytes::from_static(b"{\"token_type\":")),

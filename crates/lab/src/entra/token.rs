@@ -54,6 +54,11 @@ impl Grants {
         self.tokens.read().unwrap_or_else(PoisonError::into_inner).get(token).cloned()
     }
 
+    /// Makes every token that was given out so far worthless.
+    pub(crate) fn revoke_all(&self) {
+        self.tokens.write().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     fn issue(&self, grant: Grant, claims: &Value) -> String {
         let part = |value: &Value| BASE64URL_NOPAD.encode(value.to_string().as_bytes());
         let signed = format!("{}.{}", part(&json!({ "typ": "JWT", "alg": "HS256" })), part(claims));

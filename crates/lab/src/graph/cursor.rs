@@ -1,19 +1,22 @@
 //! Skip and delta tokens: opaque to clients, bound to a mailbox and a folder, and refused when
 //! anything about them is changed.
 
+use std::sync::{PoisonError, RwLock};
+
 use aws_lc_rs::hmac;
 use data_encoding::BASE64URL_NOPAD;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::errors::GraphError;
+use crate::faults::Scope;
 
 /// Seconds after which a token has expired. Exchange tells no number; what matters is that it happens.
 const LIFETIME: i64 = 30 * 86_400;
 const TAG: usize = 16;
 
 /// Where a round of a delta query stands, and what was asked at its beginning.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Cursor {
     #[serde(rename = "m")]
     pub(crate) mailbox: Uuid,
@@ -30,7 +33,7 @@ pub(crate) struct Cursor {
     pub(crate) floor: u64,
     /// Selected properties.
     #[serde(rename = "v")]
-    pub(crate) selection: u32,
+    pub(crate) selection: u64,
     /// Ids of the extended properties to be expanded.
     #[serde(rename = "x", default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) extended: Vec<String>,
@@ -40,6 +43,17 @@ pub(crate) struct Cursor {
     /// `$top` of the first request.
     #[serde(rename = "z", default, skip_serializing_if = "Option::is_none")]
     pub(crate) top: Option<usize>,
+    /// Changes that a fault rule held back: to be told on the next page, or in the next round.
+    #[serde(rename = "h", default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) held: Vec<u64>,
+    #[serde(rename = "n", default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) held_for_next_round: Vec<u64>,
+    /// A fault rule had its page told twice; this is the second time.
+    #[serde(rename = "a", default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) again: bool,
+    /// How often cursors had been made to expire when it was given out; [`Sealer::seal`] sets it.
+    #[serde(rename = "g", default)]
+    pub(crate) generation: u64,
     /// When it was given out, Unix time.
     #[serde(rename = "i")]
     pub(crate) issued: i64,
@@ -50,14 +64,27 @@ pub(crate) struct Cursor {
 pub(crate) struct Sealer {
     key: hmac::Key,
     session: [u8; 4],
+    /// Whose cursors were made to expire; the place in the list is the generation that ended.
+    expired: RwLock<Vec<Scope>>,
 }
 
 impl Sealer {
     pub(crate) fn new(secret: &[u8], session: u32) -> Self {
-        Self { key: hmac::Key::new(hmac::HMAC_SHA256, secret), session: session.to_be_bytes() }
+        Self {
+            key: hmac::Key::new(hmac::HMAC_SHA256, secret),
+            session: session.to_be_bytes(),
+            expired: RwLock::default(),
+        }
+    }
+
+    /// Makes all cursors expire that were given out so far and lie in the scope.
+    pub(crate) fn expire(&self, scope: Scope) {
+        self.expired.write().unwrap_or_else(PoisonError::into_inner).push(scope);
     }
 
     pub(crate) fn seal(&self, cursor: &Cursor) -> String {
+        let generation = self.expired.read().unwrap_or_else(PoisonError::into_inner).len() as u64;
+        let cursor = &Cursor { generation, ..cursor.clone() };
         let mut raw = self.session.to_vec();
         // A struct of numbers and strings always serialises.
         raw.extend(serde_json::to_vec(cursor).unwrap_or_default());
@@ -92,7 +119,13 @@ impl Sealer {
         if cursor.mailbox != mailbox || cursor.folder != folder || cursor.skip != skip {
             return Err(invalid());
         }
-        if now - cursor.issued > LIFETIME {
+        let ended = self.expired.read().unwrap_or_else(PoisonError::into_inner);
+        let since = usize::try_from(cursor.generation).unwrap_or(usize::MAX);
+        let expires = ended.iter().skip(since).any(|scope| {
+            scope.mailbox.is_none_or(|id| id == mailbox)
+                && scope.folder.is_none_or(|number| number == folder)
+        });
+        if expires || now - cursor.issued > LIFETIME {
             return Err(expired());
         }
         Ok(cursor)
@@ -122,9 +155,8 @@ mod tests {
             floor: 0,
             selection: 3,
             extended: vec!["Long 0xe08".into()],
-            received_from: None,
-            top: None,
             issued: 1000,
+            ..Cursor::default()
         };
         let token = sealer.seal(&cursor);
         let open = |sealer: &Sealer, token: &str, mailbox, folder, skip, now| {
@@ -143,5 +175,24 @@ mod tests {
         forged[20] ^= 1;
         let forged = String::from_utf8(forged).unwrap();
         assert!(open(&sealer, &forged, 1, 5, false, 1000).is_err());
+    }
+
+    #[test]
+    fn cursors_that_were_made_to_expire_are_dead_and_later_ones_are_not() {
+        let sealer = Sealer::new(b"secret", 1);
+        let (one, two) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let token = |mailbox, folder| sealer.seal(&Cursor { mailbox, folder, ..Cursor::default() });
+        let open = |token: &str, mailbox, folder| {
+            sealer.open(token, mailbox, folder, false, 0).map(|_| ()).map_err(|e| e.status)
+        };
+        let (a, b, c) = (token(one, 5), token(one, 6), token(two, 5));
+        sealer.expire(Scope { mailbox: Some(one), folder: Some(5) });
+        assert_eq!((open(&a, one, 5), open(&b, one, 6)), (Err(410), Ok(())));
+        let renewed = token(one, 5);
+        assert_eq!(open(&renewed, one, 5), Ok(()));
+        sealer.expire(Scope { mailbox: Some(one), folder: None });
+        assert_eq!((open(&b, one, 6), open(&c, two, 5)), (Err(410), Ok(())));
+        sealer.expire(Scope { mailbox: None, folder: None });
+        assert_eq!((open(&renewed, one, 5), open(&c, two, 5)), (Err(410), Err(410)));
     }
 }

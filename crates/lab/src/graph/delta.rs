@@ -5,11 +5,12 @@ use super::answer::Answer;
 use super::cursor::Cursor;
 use super::errors::GraphError;
 use super::json::Json;
+use super::paging::DeltaPage;
 use super::query::{self, Query};
 use super::render::{self, View};
 use super::select::{Expand, Selection};
 use super::{Desk, folders as folder};
-use crate::state::{FolderChange, MessageChange};
+use crate::state::{Entry, FolderChange, MailboxState, MessageChange};
 use crate::{clock, ids};
 
 /// Changes on a page when nobody asks for more, and at most.
@@ -50,28 +51,20 @@ pub(super) fn messages(desk: &Desk<'_>, folder_name: &str) -> Result<Answer, Gra
         prefer: desk.prefer,
         typed: true,
     };
-    let (changes, position, more) = state.message_changes(
-        number,
-        start.position,
-        start.floor,
-        page_size(desk, &start),
-        desk.prefer.ids,
-    );
+    let page = message_page(desk, &state, number, &start);
     let path = format!(
         "users/{}/mailFolders('{}')/messages/delta",
         desk.mailbox.id,
         ids::folder_id(state.mailbox, number)
     );
-    let mut json = Json::with_capacity(256 + changes.len() * 700);
+    let mut json = Json::with_capacity(256 + page.lines.len() * 700);
     json.object(|json| {
         let of = format!("Collection(message){}", view.selection.context());
         json.member("@odata.context", &desk.base.context(&of));
-        links(json, desk, &path, &start, position, more);
+        links(json, desk, &path, &start, &page);
         json.key("value").array(|json| {
-            for change in &changes {
+            for (_, change) in &page.lines {
                 match change {
-                    MessageChange::Present { message, .. }
-                        if start.received_from.is_some_and(|from| message.received < from) => {}
                     MessageChange::Present { item, message } => {
                         json.object(|json| render::message(json, &view, *item, message));
                     }
@@ -100,16 +93,15 @@ pub(super) fn folders(desk: &Desk<'_>) -> Result<Answer, GraphError> {
         }
     };
     let selection = Selection::folder_bits(start.selection);
-    let (changes, position, more) =
-        state.folder_changes(start.position, start.floor, page_size(desk, &start));
+    let page = folder_page(desk, &state, &start);
     let path = format!("users/{}/mailFolders/delta", desk.mailbox.id);
-    let mut json = Json::with_capacity(256 + changes.len() * 400);
+    let mut json = Json::with_capacity(256 + page.lines.len() * 400);
     json.object(|json| {
         let of = format!("Collection(mailFolder){}", selection.context());
         json.member("@odata.context", &desk.base.context(&of));
-        links(json, desk, &path, &start, position, more);
+        links(json, desk, &path, &start, &page);
         json.key("value").array(|json| {
-            for change in &changes {
+            for (_, change) in &page.lines {
                 json.object(|json| {
                     json.member("@odata.type", "#microsoft.graph.mailFolder");
                     match change {
@@ -129,7 +121,7 @@ pub(super) fn folders(desk: &Desk<'_>) -> Result<Answer, GraphError> {
 }
 
 /// The cursor of a nextLink or deltaLink; nothing else may stand beside its token.
-fn resumed(desk: &Desk<'_>, folder: u64) -> Result<Option<Cursor>, GraphError> {
+pub(super) fn resumed(desk: &Desk<'_>, folder: u64) -> Result<Option<Cursor>, GraphError> {
     for (name, skip) in [("$skiptoken", true), ("$deltatoken", false)] {
         if let Some(token) = desk.query.get(name) {
             desk.query.allow(&[name])?;
@@ -141,37 +133,137 @@ fn resumed(desk: &Desk<'_>, folder: u64) -> Result<Option<Cursor>, GraphError> {
 }
 
 /// A round that begins now.
-fn first(desk: &Desk<'_>, folder: u64, sequence: u64) -> Cursor {
+pub(super) fn first(desk: &Desk<'_>, folder: u64, sequence: u64) -> Cursor {
     Cursor {
         mailbox: desk.mailbox.id,
         folder,
-        skip: false,
-        position: 0,
         floor: sequence,
-        selection: 0,
-        extended: Vec::new(),
-        received_from: None,
-        top: None,
         issued: desk.now,
+        ..Cursor::default()
     }
 }
 
-fn links(json: &mut Json, desk: &Desk<'_>, path: &str, start: &Cursor, position: u64, more: bool) {
-    let next = Cursor {
-        skip: more,
-        position,
-        // Once a round has ended, everything that is gone and was there has been passed.
-        floor: if more { start.floor } else { 0 },
-        issued: desk.now,
-        ..start.clone()
+fn message_page<'s>(
+    desk: &Desk<'_>,
+    state: &'s MailboxState,
+    folder: u64,
+    start: &Cursor,
+) -> DeltaPage<MessageChange<'s>> {
+    let size = page_size(desk, start);
+    // What was held back and has changed since is told as that change.
+    let held = |change: &u64| match state.folders.get(&folder)?.by_change.get(change)? {
+        Entry::Here { item } => {
+            let message = state.messages.get(item)?;
+            Some((Some(*change), MessageChange::Present { item: *item, message }))
+        }
+        Entry::Gone { .. } => None,
     };
-    let token = desk.shared.sealer.seal(&next);
-    let (name, option) =
-        if more { ("@odata.nextLink", "$skiptoken") } else { ("@odata.deltaLink", "$deltatoken") };
-    json.member(name, &desk.base.url(&format!("{path}?{option}={token}")));
+    let mut lines: Vec<_> = start.held.iter().take(size).filter_map(held).collect();
+    let due = lines.len();
+    let (changes, position, more) =
+        state.message_changes(folder, start.position, start.floor, size - due, desk.prefer.ids);
+    let wanted = |change: &MessageChange<'_>| match change {
+        MessageChange::Present { message, .. } => {
+            start.received_from.is_none_or(|from| message.received >= from)
+        }
+        MessageChange::Gone { .. } => true,
+    };
+    lines.extend(changes.into_iter().filter(wanted).map(|change| match &change {
+        MessageChange::Present { message, .. } => (Some(message.changed), change),
+        MessageChange::Gone { .. } => (None, change),
+    }));
+    finished(desk, start, DeltaPage { lines, ..unfinished(start, size, position, more) }, due)
 }
 
-fn page_size(desk: &Desk<'_>, start: &Cursor) -> usize {
+fn folder_page<'s>(
+    desk: &Desk<'_>,
+    state: &'s MailboxState,
+    start: &Cursor,
+) -> DeltaPage<FolderChange<'s>> {
+    let size = page_size(desk, start);
+    let held = |change: &u64| {
+        let (number, folder) = state.folders.iter().find(|(_, f)| f.changed == *change)?;
+        Some((Some(*change), FolderChange::Present { number: *number, folder }))
+    };
+    let mut lines: Vec<_> = start.held.iter().take(size).filter_map(held).collect();
+    let due = lines.len();
+    let (changes, position, more) = state.folder_changes(start.position, start.floor, size - due);
+    lines.extend(changes.into_iter().map(|change| match &change {
+        FolderChange::Present { folder, .. } => (Some(folder.changed), change),
+        FolderChange::Gone { .. } => (None, change),
+    }));
+    finished(desk, start, DeltaPage { lines, ..unfinished(start, size, position, more) }, due)
+}
+
+/// A page without lines. What was held back beyond its size waits for the next one.
+pub(super) fn unfinished<T>(
+    start: &Cursor,
+    size: usize,
+    position: u64,
+    more: bool,
+) -> DeltaPage<T> {
+    DeltaPage {
+        lines: Vec::new(),
+        position,
+        more: more || start.held.len() > size,
+        held: start.held.iter().skip(size).copied().collect(),
+        held_for_next_round: start.held_for_next_round.clone(),
+        again: false,
+    }
+}
+
+pub(super) fn finished<T>(
+    desk: &Desk<'_>,
+    start: &Cursor,
+    mut page: DeltaPage<T>,
+    due: usize,
+) -> DeltaPage<T> {
+    page.falsify(desk, due, start.again);
+    page
+}
+
+fn links<T>(json: &mut Json, desk: &Desk<'_>, path: &str, start: &Cursor, page: &DeltaPage<T>) {
+    let (name, link) = link(desk, path, start, page);
+    json.member(name, &link);
+}
+
+/// The name of the link at the end of a page, and the link.
+pub(super) fn link<T>(
+    desk: &Desk<'_>,
+    path: &str,
+    start: &Cursor,
+    page: &DeltaPage<T>,
+) -> (&'static str, String) {
+    let next = if page.again {
+        Cursor { skip: true, again: true, issued: desk.now, ..start.clone() }
+    } else {
+        let mut held = page.held.clone();
+        let mut held_for_next_round = page.held_for_next_round.clone();
+        if !page.more {
+            held.append(&mut held_for_next_round);
+        }
+        Cursor {
+            skip: page.more,
+            again: false,
+            position: page.position,
+            // Once a round has ended, everything that is gone and was there has been passed.
+            floor: if page.more { start.floor } else { 0 },
+            held,
+            held_for_next_round,
+            issued: desk.now,
+            ..start.clone()
+        }
+    };
+    let token = desk.shared.sealer.seal(&next);
+    let (name, option) = if next.skip {
+        ("@odata.nextLink", "$skiptoken")
+    } else {
+        ("@odata.deltaLink", "$deltatoken")
+    };
+    (name, desk.base.url(&format!("{path}?{option}={token}")))
+}
+
+pub(super) fn page_size(desk: &Desk<'_>, start: &Cursor) -> usize {
     desk.prefer.page.or(start.top).unwrap_or(PAGE).min(LARGEST_PAGE)
 }
 

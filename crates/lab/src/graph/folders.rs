@@ -129,7 +129,7 @@ pub(super) fn delete(desk: &Desk<'_>, folder: &str) -> Result<Answer, GraphError
     desk.query.allow(&[])?;
     let mut state = desk.mailbox.write();
     let number = find(&state, folder)?;
-    state.delete_folder(number)?;
+    state.delete_folder(number, desk.now)?;
     Ok(Answer::no_content())
 }
 
@@ -194,7 +194,7 @@ pub(super) fn destination(body: &[u8]) -> Result<String, GraphError> {
         .ok_or_else(|| GraphError::bad_request("The parameter 'destinationId' is required."))
 }
 
-fn display_name(body: &serde_json::Map<String, Value>) -> Result<String, GraphError> {
+pub(super) fn display_name(body: &serde_json::Map<String, Value>) -> Result<String, GraphError> {
     body.get("displayName")
         .and_then(Value::as_str)
         .filter(|name| !name.is_empty() && name.chars().count() <= LONGEST_NAME)

@@ -4,12 +4,25 @@ use data_encoding::BASE64;
 use serde_json::{Map, Value};
 
 use super::errors::GraphError;
-use super::select::extended_id;
+use super::extended;
 use crate::clock;
-use crate::compose::{Attachment, Letter};
+use crate::compose::{Attachment, Letter, MESSAGE};
 use crate::state::{Flag, Importance, Message, Party};
 
 type Object = Map<String, Value>;
+
+/// PidTagTransportMessageHeaders.
+pub(super) const TRANSPORT_HEADERS: &str = "String 0x7d";
+
+/// Most header fields that one message may be given.
+const MOST_HEADERS: usize = 5;
+
+/// What a client writes for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Occasion {
+    Creation,
+    Change,
+}
 
 /// Properties that may be changed on any message.
 const ALWAYS: &[&str] = &[
@@ -18,12 +31,15 @@ const ALWAYS: &[&str] = &[
     "categories",
     "importance",
     "inferenceClassification",
+    "isDeliveryReceiptRequested",
+    "isReadReceiptRequested",
     "singleValueExtendedProperties",
     "@odata.type",
     "@odata.etag",
 ];
 
-/// Properties that are a message's content: for drafts only.
+/// Properties that are a message's content: for drafts only
+/// (<https://learn.microsoft.com/graph/api/message-update>).
 const CONTENT: &[&str] = &[
     "subject",
     "body",
@@ -34,14 +50,13 @@ const CONTENT: &[&str] = &[
     "bccRecipients",
     "replyTo",
     "internetMessageId",
-    "isDeliveryReceiptRequested",
-    "isReadReceiptRequested",
 ];
 
 /// Only when a message is made.
 const CREATION: &[&str] = &["internetMessageHeaders", "attachments"];
 
-/// Properties that a client may read and not write.
+/// Properties that a client may read and not write: refused in a change, ignored when a message is
+/// made, so that what was read may be sent back.
 const READ_ONLY: &[&str] = &[
     "id",
     "createdDateTime",
@@ -61,16 +76,17 @@ const READ_ONLY: &[&str] = &[
 
 /// Whether a change touches content, after everything in it was found to be known.
 pub(super) fn touches_content(body: &Object) -> Result<bool, GraphError> {
-    check_names(body, false)?;
+    check_names(body, Occasion::Change)?;
     Ok(body.keys().any(|key| CONTENT.contains(&key.as_str())))
 }
 
 /// Refuses properties that do not exist or cannot be set.
-pub(super) fn check_names(body: &Object, creation: bool) -> Result<(), GraphError> {
+pub(super) fn check_names(body: &Object, occasion: Occasion) -> Result<(), GraphError> {
+    let creation = occasion == Occasion::Creation;
     for key in body.keys().map(String::as_str) {
         let known = ALWAYS.contains(&key)
             || CONTENT.contains(&key)
-            || (creation && CREATION.contains(&key));
+            || (creation && (CREATION.contains(&key) || READ_ONLY.contains(&key)));
         if known {
             continue;
         }
@@ -91,13 +107,28 @@ pub(super) fn check_names(body: &Object, creation: bool) -> Result<(), GraphErro
 }
 
 /// Applies what is not content to a message.
-pub(super) fn apply_state(body: &Object, message: &mut Message) -> Result<(), GraphError> {
-    if let Some(read) = body.get("isRead") {
-        message.read = read.as_bool().ok_or_else(|| wrong("isRead"))?;
+pub(super) fn apply_state(
+    body: &Object,
+    message: &mut Message,
+    occasion: Occasion,
+) -> Result<(), GraphError> {
+    let truth = |name: &'static str| match body.get(name) {
+        None => Ok(None),
+        Some(value) => value.as_bool().map(Some).ok_or_else(|| wrong(name)),
+    };
+    if let Some(wanted) = truth("isReadReceiptRequested")? {
+        message.read_receipt = wanted;
+    }
+    if let Some(wanted) = truth("isDeliveryReceiptRequested")? {
+        message.delivery_receipt = wanted;
+    }
+    if let Some(read) = truth("isRead")? {
+        message.read = read;
     }
     if let Some(flag) = body.get("flag") {
         let status = flag.get("flagStatus").and_then(Value::as_str);
         message.flag = status.and_then(Flag::parse).ok_or_else(|| wrong("flag"))?;
+        message.flag_times = flag_times(flag)?;
     }
     if let Some(categories) = body.get("categories") {
         let names = categories.as_array().ok_or_else(|| wrong("categories"))?;
@@ -108,44 +139,61 @@ pub(super) fn apply_state(body: &Object, message: &mut Message) -> Result<(), Gr
         let name = importance.as_str().and_then(Importance::parse);
         message.importance = name.ok_or_else(|| wrong("importance"))?;
     }
-    for (id, value) in extended(body)? {
-        apply_extended(message, id, value)?;
+    for (id, value) in extended::given(body)? {
+        apply_extended(message, &id, &value, occasion)?;
     }
     Ok(())
 }
 
-fn apply_extended(message: &mut Message, id: String, value: String) -> Result<(), GraphError> {
-    match id.as_str() {
-        // PidTagMessageFlags: the one way to make a message that is not a draft.
+fn apply_extended(
+    message: &mut Message,
+    id: &str,
+    value: &str,
+    occasion: Occasion,
+) -> Result<(), GraphError> {
+    match id {
+        // PidTagMessageFlags: the one way to make a message that is not a draft, and only before
+        // it is saved for the first time (MS-OXCMSG 2.2.1.6, mfUnsent).
         "Integer 0xe07" | "Long 0xe07" => {
             let flags: u32 = value.parse().map_err(|_| wrong("Integer 0x0E07"))?;
-            message.draft = flags & 8 != 0;
             message.read = flags & 1 != 0;
+            if occasion == Occasion::Creation {
+                message.draft = flags & 8 != 0;
+            }
         }
-        "SystemTime 0xe06" => {
-            let at = clock::parse_rfc3339(&value).ok_or_else(|| wrong("SystemTime 0x0E06"))?;
-            message.received = at.unix_timestamp();
-        }
-        _ => {
-            message.properties.retain(|(name, _)| **name != *id);
-            message.properties.push((id.into(), value.into()));
-        }
+        "SystemTime 0xe06" => message.received = time(id, value)?,
+        "SystemTime 0x39" => message.sent = time(id, value)?,
+        // It has become the header of the message.
+        TRANSPORT_HEADERS if occasion == Occasion::Creation => {}
+        _ => message.properties.set(id, value)?,
     }
     Ok(())
 }
 
-/// Normalised ids and values of `singleValueExtendedProperties`.
-pub(super) fn extended(body: &Object) -> Result<Vec<(String, String)>, GraphError> {
-    let name = "singleValueExtendedProperties";
-    let Some(list) = body.get(name) else { return Ok(Vec::new()) };
-    let list = list.as_array().ok_or_else(|| wrong(name))?;
-    list.iter()
-        .map(|entry| {
-            let id = entry.get("id").and_then(Value::as_str).ok_or_else(|| wrong(name))?;
-            let value = entry.get("value").and_then(Value::as_str).ok_or_else(|| wrong(name))?;
-            Ok((extended_id(id)?, value.to_owned()))
-        })
-        .collect()
+fn time(id: &str, value: &str) -> Result<i64, GraphError> {
+    clock::parse_rfc3339(value).map(time::OffsetDateTime::unix_timestamp).ok_or_else(|| wrong(id))
+}
+
+/// The times of a follow-up flag, as they were given.
+fn flag_times(flag: &Value) -> Result<Option<Box<Object>>, GraphError> {
+    let mut times = flag.as_object().cloned().unwrap_or_default();
+    times.retain(|name, value| name != "flagStatus" && !value.is_null());
+    let known = |(name, value): (&String, &Value)| {
+        ["startDateTime", "dueDateTime", "completedDateTime"].contains(&name.as_str())
+            && value.get("dateTime").is_some_and(Value::is_string)
+            && value.get("timeZone").is_some_and(Value::is_string)
+    };
+    if !times.iter().all(known) {
+        return Err(wrong("flag"));
+    }
+    if times.contains_key("dueDateTime") && !times.contains_key("startDateTime") {
+        return Err(GraphError::new(
+            400,
+            "ErrorInvalidArgument",
+            "A flag with a dueDateTime needs a startDateTime.",
+        ));
+    }
+    Ok((!times.is_empty()).then(|| Box::new(times)))
 }
 
 /// Writes the content properties over a letter.
@@ -188,24 +236,37 @@ pub(super) fn apply_content(body: &Object, letter: &mut Letter) -> Result<(), Gr
         letter.body = text.ok_or_else(|| wrong("body"))?.to_owned();
     }
     if let Some(headers) = body.get("internetMessageHeaders") {
-        letter.headers = headers
-            .as_array()
-            .and_then(|list| list.iter().map(header).collect::<Option<_>>())
-            .ok_or_else(|| wrong("internetMessageHeaders"))?;
+        let list = headers.as_array().ok_or_else(|| wrong("internetMessageHeaders"))?;
+        if list.len() > MOST_HEADERS {
+            return Err(GraphError::new(
+                400,
+                "InvalidInternetMessageHeaderCollection",
+                "Maximum number of headers in one message should be less than or equal to 5.",
+            ));
+        }
+        letter.headers = list.iter().map(header).collect::<Result<_, _>>()?;
     }
     if let Some(attachments) = body.get("attachments") {
-        letter.attachments = attachments
-            .as_array()
-            .and_then(|list| list.iter().map(attachment).collect::<Option<_>>())
-            .ok_or_else(|| wrong("attachments"))?;
+        let list = attachments.as_array().ok_or_else(|| wrong("attachments"))?;
+        let list = list.iter().map(|value| attachment(value, letter.date));
+        letter.attachments = list.collect::<Result<_, _>>()?;
     }
     if let Some(importance) = body.get("importance").and_then(Value::as_str) {
         letter.importance = Importance::parse(importance).ok_or_else(|| wrong("importance"))?;
     }
-    for (id, value) in extended(body)? {
-        if id == "SystemTime 0x39" {
-            let at = clock::parse_rfc3339(&value).ok_or_else(|| wrong("SystemTime 0x0039"))?;
-            letter.date = at.unix_timestamp();
+    for (name, place) in [
+        ("isReadReceiptRequested", &mut letter.read_receipt),
+        ("isDeliveryReceiptRequested", &mut letter.delivery_receipt),
+    ] {
+        if let Some(value) = body.get(name) {
+            *place = value.as_bool().ok_or_else(|| wrong(name))?;
+        }
+    }
+    for (id, value) in extended::given(body)? {
+        match id.as_str() {
+            "SystemTime 0x39" => letter.date = time(&id, &value)?,
+            TRANSPORT_HEADERS => letter.transport = fields(&value),
+            _ => {}
         }
     }
     Ok(())
@@ -224,24 +285,99 @@ fn party(value: &Value) -> Option<Party> {
 }
 
 /// Only fields whose name begins with `x-` may be given.
-fn header(value: &Value) -> Option<(String, String)> {
-    let name = value.get("name")?.as_str()?;
-    let text = value.get("value")?.as_str()?;
-    name.get(..2)?.eq_ignore_ascii_case("x-").then(|| (name.to_owned(), text.to_owned()))
+fn header(value: &Value) -> Result<(String, String), GraphError> {
+    let text = |name: &str| {
+        value.get(name).and_then(Value::as_str).ok_or_else(|| wrong("internetMessageHeaders"))
+    };
+    let (name, text) = (text("name")?, text("value")?);
+    let extension = name.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("x-"));
+    if !extension || !name.bytes().all(|b| b.is_ascii_graphic() && b != b':') {
+        return Err(GraphError::new(
+            400,
+            "InvalidInternetMessageHeader",
+            format!("The internet message header name '{name}' should start with 'x-' or 'X-'."),
+        ));
+    }
+    Ok((name.to_owned(), text.to_owned()))
 }
 
-fn attachment(value: &Value) -> Option<Attachment> {
-    if value.get("@odata.type")?.as_str()? != "#microsoft.graph.fileAttachment" {
-        return None;
+/// The unfolded fields of a header.
+fn fields(header: &str) -> Vec<(String, String)> {
+    let mut fields: Vec<(String, String)> = Vec::new();
+    for line in header.lines().take_while(|line| !line.is_empty()) {
+        match (line.starts_with([' ', '\t']), fields.last_mut(), line.split_once(':')) {
+            (true, Some((_, value)), _) => {
+                value.push(' ');
+                value.push_str(line.trim());
+            }
+            (false, _, Some((name, value))) => {
+                fields.push((name.trim().to_owned(), value.trim().to_owned()));
+            }
+            _ => {}
+        }
     }
-    let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
-    Some(Attachment {
-        name: text("name")?,
-        content_type: text("contentType").unwrap_or_else(|| "application/octet-stream".to_owned()),
+    fields
+}
+
+/// A file, or a message of its own.
+pub(super) fn attachment(value: &Value, now: i64) -> Result<Attachment, GraphError> {
+    let refused = || wrong("attachments");
+    let given = value.as_object().ok_or_else(refused)?;
+    let text = |name: &str| given.get(name).and_then(Value::as_str).map(str::to_owned);
+    let kind = text("@odata.type").ok_or_else(refused)?;
+    let message = match kind.trim_start_matches('#') {
+        "microsoft.graph.fileAttachment" => false,
+        "microsoft.graph.itemAttachment" => true,
+        _ => return Err(refused()),
+    };
+    let known = |name: &str| match name {
+        "@odata.type"
+        | "id"
+        | "name"
+        | "contentType"
+        | "isInline"
+        | "size"
+        | "lastModifiedDateTime" => true,
+        "contentBytes" | "contentId" | "contentLocation" => !message,
+        "item" => message,
+        _ => false,
+    };
+    if let Some(unknown) = given.keys().find(|name| !known(name)) {
+        return Err(GraphError::bad_request(format!(
+            "The property '{unknown}' does not exist on type '{kind}'."
+        )));
+    }
+    let (content_type, bytes) = if message {
+        (MESSAGE.to_owned(), nested(given.get("item").ok_or_else(refused)?, now)?)
+    } else {
+        let encoded = text("contentBytes").ok_or_else(refused)?;
+        let bytes = BASE64.decode(encoded.as_bytes()).map_err(|_| refused())?;
+        (text("contentType").unwrap_or_else(|| "application/octet-stream".to_owned()), bytes)
+    };
+    Ok(Attachment {
+        name: text("name").filter(|name| !name.is_empty()).ok_or_else(refused)?,
+        content_type,
         content_id: text("contentId"),
-        inline: value.get("isInline").and_then(Value::as_bool).unwrap_or(false),
-        bytes: BASE64.decode(text("contentBytes")?.as_bytes()).ok()?,
+        inline: given.get("isInline").and_then(Value::as_bool).unwrap_or(false),
+        bytes: bytes.into(),
     })
+}
+
+/// The MIME of an attached message.
+fn nested(item: &Value, now: i64) -> Result<Vec<u8>, GraphError> {
+    let item = item.as_object().ok_or_else(|| wrong("item"))?;
+    let kind = item.get("@odata.type").and_then(Value::as_str).unwrap_or_default();
+    if kind.trim_start_matches('#') != "microsoft.graph.message" {
+        return Err(GraphError::new(
+            400,
+            "ErrorInvalidRequest",
+            "The lab takes attached items of the type microsoft.graph.message only.",
+        ));
+    }
+    check_names(item, Occasion::Creation)?;
+    let mut letter = Letter { date: now, ..Letter::default() };
+    apply_content(item, &mut letter)?;
+    Ok(letter.mime())
 }
 
 fn wrong(name: &str) -> GraphError {

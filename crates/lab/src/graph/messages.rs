@@ -4,11 +4,12 @@ use super::answer::{Answer, Content};
 use super::errors::GraphError;
 use super::folders;
 use super::json::Json;
+use super::paging;
 use super::query::{Comparison, comparisons};
 use super::render::{self, View};
-use super::select::{Expand, Selection, extended_id};
+use super::select::{Expand, Selection};
 use super::users::encode;
-use super::{Desk, Prefer};
+use super::{Desk, Prefer, extended};
 use crate::clock;
 use crate::ids::{self, ItemRef};
 use crate::state::{MailboxState, Message};
@@ -60,7 +61,7 @@ pub(super) fn value(desk: &Desk<'_>, folder: Option<&str>, id: &str) -> Result<A
         let state = desk.mailbox.read();
         std::sync::Arc::clone(&find(&state, folder, id)?.1.core)
     };
-    Ok(Answer::status(200, Content::Mime(core.content.bytes())))
+    Ok(Answer::status(200, Content::Mime(core)))
 }
 
 /// One message as an answer of its own.
@@ -135,26 +136,28 @@ pub(super) fn list(desk: &Desk<'_>, folder: Option<&str>) -> Result<Answer, Grap
         }
         None => "messages".to_owned(),
     };
-    let mut json = Json::with_capacity(256 + top.min(found.len()) * 1024);
+    let count = found.len();
+    let page = paging::list(desk, &path, found, skip, top);
+    let mut json = Json::with_capacity(256 + page.items.len() * 1024);
     json.object(|json| {
         let of = format!("users('{}')/{path}{}", desk.mailbox.id, selection.context());
         json.member("@odata.context", &desk.base.context(&of));
         if desk.query.get("$count") == Some("true") {
-            json.member("@odata.count", &found.len());
+            json.member("@odata.count", &count);
         }
-        if found.len() > skip.saturating_add(top) {
+        if let Some(next) = page.next {
             let mut link = desk.base.url(&format!("users/{}/{path}?", desk.mailbox.id));
             for name in ["$select", "$orderby", "$filter", "$expand", "$top", "$count"] {
                 if let Some(value) = desk.query.get(name) {
                     link.push_str(&format!("%24{}={}&", &name[1..], encode(value)));
                 }
             }
-            link.push_str(&format!("%24skip={}", skip + top));
+            link.push_str(&format!("%24skip={next}"));
             json.member("@odata.nextLink", &link);
         }
         json.key("value").array(|json| {
-            for (item, message) in found.iter().skip(skip).take(top) {
-                json.object(|json| render::message(json, &view, *item, message));
+            for (item, message) in page.items {
+                json.object(|json| render::message(json, &view, item, message));
             }
         });
     });
@@ -179,8 +182,7 @@ enum Test {
     Attachments(bool),
     Subject(String),
     MessageId(String),
-    /// An extended property that a client has set.
-    Extended(String, String),
+    Extended(extended::Filter),
 }
 
 impl Test {
@@ -192,8 +194,8 @@ impl Test {
             Self::Attachments(has) => message.core.has_attachments == *has,
             Self::Subject(subject) => *message.core.subject == **subject,
             Self::MessageId(id) => message.core.message_id.as_deref() == Some(id),
-            Self::Extended(id, value) => {
-                message.properties.iter().any(|(n, v)| **n == **id && **v == **value)
+            Self::Extended(filter) => {
+                filter.holds(render::extended_value(message, &filter.id).as_deref())
             }
         }
     }
@@ -203,8 +205,8 @@ fn tests(filter: &str) -> Result<Vec<Test>, GraphError> {
     if filter.is_empty() {
         return Ok(Vec::new());
     }
-    if let Some(test) = extended_test(filter)? {
-        return Ok(vec![test]);
+    if let Some(filter) = extended::Filter::parse(filter)? {
+        return Ok(vec![Test::Extended(filter)]);
     }
     comparisons(filter)?.iter().map(test).collect()
 }
@@ -232,29 +234,6 @@ fn test(comparison: &Comparison) -> Result<Test, GraphError> {
         ("hasAttachments", "eq") => Ok(Test::Attachments(truth()?)),
         ("subject", "eq") => Ok(Test::Subject(value.to_owned())),
         ("internetMessageId", "eq") => Ok(Test::MessageId(value.to_owned())),
-        _ => Err(refuse()),
-    }
-}
-
-/// `singleValueExtendedProperties/Any(ep: ep/id eq '…' and ep/value eq '…')`
-fn extended_test(filter: &str) -> Result<Option<Test>, GraphError> {
-    const PREFIX: &str = "singlevalueextendedproperties/any(";
-    let filter = filter.trim();
-    if !filter.get(..PREFIX.len()).is_some_and(|p| p.eq_ignore_ascii_case(PREFIX)) {
-        return Ok(None);
-    }
-    let refuse = || GraphError::bad_request(format!("Invalid filter clause: '{filter}'."));
-    let inner = filter[PREFIX.len()..].strip_suffix(')').ok_or_else(refuse)?;
-    let (_, inner) = inner.split_once(':').ok_or_else(refuse)?;
-    match comparisons(inner.trim())?.as_slice() {
-        [id, value]
-            if id.property.ends_with("/id")
-                && value.property.ends_with("/value")
-                && id.operator == "eq"
-                && value.operator == "eq" =>
-        {
-            Ok(Some(Test::Extended(extended_id(&id.value)?, value.value.clone())))
-        }
         _ => Err(refuse()),
     }
 }

@@ -4,19 +4,27 @@
 //! mailbox, the faults that were ordered; then it is answered from memory in one go.
 
 mod answer;
+mod attachments;
 
+mod calendars;
+mod contacts;
 mod cursor;
 mod delta;
 mod errors;
+mod extended;
 mod folders;
 mod input;
 mod json;
 mod messages;
+mod page;
+mod paging;
+mod personal;
 mod query;
 mod render;
 mod route;
 mod select;
 mod signins;
+mod uploads;
 mod users;
 mod write;
 
@@ -32,17 +40,21 @@ use uuid::Uuid;
 use crate::activity::Activity;
 use crate::counters::Outcome;
 use crate::entra::Grant;
-use crate::faults::{Effect, Subject};
+use crate::faults::{Effect, PageFault, Refused, Subject, When};
 use crate::ids;
 use crate::lab::Shared;
 use crate::operation::Operation;
-use crate::state::Mailbox;
+use crate::state::{Mailbox, Tenant};
 use crate::throttle::{Limit, Permit};
 use answer::{Answer, Content};
+pub(crate) use calendars::everything as event_as_graph_shows;
+pub(crate) use contacts::everything as contact_as_graph_shows;
 pub(crate) use cursor::Sealer;
 use errors::GraphError;
 use query::{Prefer, Query};
+pub(crate) use route::percent_decode;
 use route::{Resource, Route, Target};
+pub(crate) use uploads::{PATH as UPLOADS, Uploads, serve as serve_upload};
 
 /// Largest body of a request (Graph: 4 MB).
 const LARGEST_BODY: usize = 4 * 1024 * 1024;
@@ -68,22 +80,28 @@ pub(crate) async fn serve(shared: &Shared, request: Request, peer: SocketAddr) -
     let (parts, body) = request.into_parts();
     let beta = parts.uri.path().starts_with("/beta");
     let version = if beta { "beta" } else { "v1.0" };
-    let mut call = Call {
-        shared,
-        parts: &parts,
-        version,
-        request_id: Uuid::new_v4(),
-        client_request_id: header(&parts.headers, "client-request-id").map(str::to_owned),
-        operation: Operation::Unknown,
-        grant: None,
-        mailbox: None,
-        received: 0,
-        effect: Effect::default(),
-        permit: None,
-    };
+    let mut call = Call::new(shared, &parts, version);
     let answer = call.answer(body).await.unwrap_or_else(|error| call.refuse(&error));
     call.record(&answer, peer);
     call.respond(answer)
+}
+
+impl<'a> Call<'a> {
+    fn new(shared: &'a Shared, parts: &'a Parts, version: &'static str) -> Self {
+        Self {
+            shared,
+            parts,
+            version,
+            request_id: Uuid::new_v4(),
+            client_request_id: header(&parts.headers, "client-request-id").map(str::to_owned),
+            operation: Operation::Unknown,
+            grant: None,
+            mailbox: None,
+            received: 0,
+            effect: Effect::default(),
+            permit: None,
+        }
+    }
 }
 
 impl Call<'_> {
@@ -99,28 +117,51 @@ impl Call<'_> {
         if let Target::Mail { user, .. } = &route.target {
             let mailbox =
                 grant.tenant.mailbox(user).ok_or_else(|| GraphError::user_not_found(user))?;
-            let mailbox = self.mailbox.insert(mailbox);
-            let entered = self.shared.throttle.enter(
-                grant.client_id,
-                mailbox.id,
-                &mailbox.address,
-                self.shared.clock.unix(),
-            );
-            self.permit = Some(entered.map_err(throttled)?);
+            let mailbox = Arc::clone(self.mailbox.insert(mailbox));
+            self.enter(&grant, &mailbox)?;
         }
-        self.effect = self.shared.faults.effect(&self.subject(&route));
+        self.strike(route.folder(), route.message()).await?;
+        let body = self.body(body).await?;
+        let answer = self.perform(&route, &grant, &body)?;
+        self.aftermath(answer)
+    }
+
+    /// Takes one of the places that the application has at the mailbox.
+    fn enter(&mut self, grant: &Grant, mailbox: &Mailbox) -> Result<(), GraphError> {
+        let now = self.shared.clock.unix();
+        let entered =
+            self.shared.throttle.enter(grant.client_id, mailbox.id, &mailbox.address, now);
+        self.permit = Some(entered.map_err(throttled)?);
+        Ok(())
+    }
+
+    /// Finds out what the fault rules do to this request, and lets happen what comes before it.
+    async fn strike(&mut self, folder: Option<&str>, item: Option<&str>) -> Result<(), GraphError> {
+        if self.shared.faults.is_empty() {
+            return Ok(());
+        }
+        self.effect = self.shared.faults.effect(&self.subject(folder, item));
+        if self.effect.revokes_tokens {
+            self.shared.grants.revoke_all();
+        }
+        for scope in &self.effect.expires {
+            self.shared.sealer.expire(*scope);
+        }
         if self.effect.delay_ms > 0 {
             tokio::time::sleep(Duration::from_millis(self.effect.delay_ms)).await;
         }
-        if let Some(refused) = self.effect.refusal.take() {
-            let code = refused.code.unwrap_or_else(|| default_code(refused.status).to_owned());
-            let mut error =
-                GraphError::new(refused.status, code, "The lab was told to refuse this.");
-            error.retry_after = refused.retry_after;
-            return Err(error);
+        if let Some(refused) = self.effect.refusal.take_if(|refused| refused.when == When::Before) {
+            return Err(ordered(refused));
         }
-        let body = self.body(body).await?;
-        self.perform(&route, &grant, &body)
+        if self.effect.reset == Some(When::Before) {
+            return Err(GraphError::new(502, "BadGateway", "The lab was told to cut this off."));
+        }
+        Ok(())
+    }
+
+    /// Lets happen what comes after the request was carried out.
+    fn aftermath(&mut self, answer: Answer) -> Result<Answer, GraphError> {
+        self.effect.refusal.take().map_or(Ok(answer), |refused| Err(ordered(refused)))
     }
 
     /// The token of the request, if it is one that this lab gave out and still holds good.
@@ -169,17 +210,27 @@ impl Call<'_> {
         })
     }
 
-    fn subject<'s>(&'s self, route: &'s Route) -> Subject<'s> {
+    fn subject<'s>(&'s self, folder: Option<&'s str>, item: Option<&'s str>) -> Subject<'s> {
+        let mailbox = self.mailbox.as_deref();
+        let item_number =
+            item.zip(mailbox).and_then(|(id, m)| Some(ids::parse_item_id(m.id, id)?.item()));
+        let place = mailbox.and_then(|mailbox| {
+            let state = mailbox.read();
+            let of_item =
+                item_number.and_then(|item| Some(state.messages.get(&item)?.place.folder));
+            let number = of_item.or_else(|| folders::find(&state, folder?).ok())?;
+            Some((number, state.folders.get(&number)?.well_known))
+        });
         Subject {
-            operation: route.operation,
-            mailbox: self.mailbox.as_ref().map(|m| &*m.address),
-            mailbox_id: self.mailbox.as_ref().map(|m| m.id),
-            item: route.message(),
-            item_number: route
-                .message()
-                .zip(self.mailbox.as_ref())
-                .and_then(|(id, mailbox)| Some(ids::parse_item_id(mailbox.id, id)?.item())),
+            mailbox: mailbox.map(|m| &*m.address),
+            mailbox_id: mailbox.map(|m| m.id),
+            folder_number: place.map(|(number, _)| number),
+            folder_role: place.and_then(|(_, role)| Some(role?.as_str())),
+            folder,
+            item,
+            item_number,
             has_token: self.parts.uri.query().is_some_and(|query| query.contains("token=")),
+            ..Subject::outside(self.operation)
         }
     }
 
@@ -191,10 +242,19 @@ impl Call<'_> {
             GraphError::new(413, "RequestEntityTooLarge", "The request body is too large.")
         })?;
         self.received = body.len() as u64;
+        if let Some(permit) = &self.permit {
+            let now = self.shared.clock.unix();
+            self.shared.throttle.upload(permit, self.received, now).map_err(throttled)?;
+        }
         Ok(body)
     }
 
-    fn perform(&self, route: &Route, grant: &Grant, body: &[u8]) -> Result<Answer, GraphError> {
+    fn perform(
+        &self,
+        route: &Route,
+        grant: &Arc<Grant>,
+        body: &[u8],
+    ) -> Result<Answer, GraphError> {
         let query = Query::parse(self.parts.uri.query())?;
         let base = Base { graph: &self.shared.authority, version: self.version };
         let resource = match &route.target {
@@ -205,7 +265,7 @@ impl Call<'_> {
             Target::Mail { resource, .. } => resource,
         };
         // The route is one into a mailbox, and that was found before.
-        let Some(mailbox) = self.mailbox.as_deref() else {
+        let Some(owner) = &self.mailbox else {
             return Err(GraphError::item_not_found());
         };
         let desk = Desk {
@@ -213,11 +273,18 @@ impl Call<'_> {
             base,
             query: &query,
             prefer: Prefer::parse(&self.parts.headers),
-            mailbox,
+            grant,
+            mailbox: owner,
+            pages: &self.effect.pages,
+            tenant: &grant.tenant,
+            headers: &self.parts.headers,
             now: self.shared.clock.unix(),
         };
         let content_type = header(&self.parts.headers, "content-type").unwrap_or_default();
         match (route.operation, resource) {
+            (operation, Resource::Personal(personal)) => {
+                personal::answer(&desk, operation, personal, content_type, body)
+            }
             (Operation::FoldersList, Resource::Folders) => folders::list(&desk, None),
             (Operation::FoldersList, Resource::ChildFolders(folder)) => {
                 folders::list(&desk, Some(folder))
@@ -254,6 +321,27 @@ impl Call<'_> {
             }
             (Operation::MessageDelete, Resource::Message(folder, id)) => {
                 write::delete(&desk, folder.as_deref(), id)
+            }
+            (_, Resource::MessagePermanentDelete(folder, id)) => {
+                write::permanent_delete(&desk, folder.as_deref(), id)
+            }
+            (Operation::AttachmentsList, Resource::Attachments(folder, id)) => {
+                attachments::list(&desk, folder.as_deref(), id)
+            }
+            (Operation::AttachmentCreate, Resource::Attachments(folder, id)) => {
+                attachments::create(&desk, folder.as_deref(), id, body)
+            }
+            (Operation::AttachmentShow, Resource::Attachment(folder, id, attachment)) => {
+                attachments::show(&desk, folder.as_deref(), id, attachment)
+            }
+            (Operation::AttachmentDelete, Resource::Attachment(folder, id, attachment)) => {
+                attachments::delete(&desk, folder.as_deref(), id, attachment)
+            }
+            (_, Resource::AttachmentValue(folder, id, attachment)) => {
+                attachments::value(&desk, folder.as_deref(), id, attachment)
+            }
+            (_, Resource::UploadSession(folder, id)) => {
+                uploads::create(&desk, owner, folder.as_deref(), id, body)
             }
             _ => Err(GraphError::bad_request("The request URI is not valid.")),
         }
@@ -299,7 +387,7 @@ impl Call<'_> {
         let wants_id = header(&self.parts.headers, "return-client-request-id")
             .is_some_and(|value| value.eq_ignore_ascii_case("true"));
         let client = self.client_request_id.as_deref().filter(|_| wants_id);
-        answer.respond(self.request_id, client, self.effect.reset, self.permit.take())
+        answer.respond(self.request_id, client, &self.effect, self.permit.take())
     }
 }
 
@@ -325,7 +413,12 @@ struct Desk<'a> {
     base: Base<'a>,
     query: &'a Query,
     prefer: Prefer,
+    grant: &'a Arc<Grant>,
     mailbox: &'a Mailbox,
+    /// What fault rules do to a page.
+    pages: &'a [PageFault],
+    tenant: &'a Tenant,
+    headers: &'a HeaderMap,
     /// Unix time.
     now: i64,
 }
@@ -338,9 +431,19 @@ fn throttled(limit: Limit) -> GraphError {
     let (name, seconds) = match limit {
         Limit::Concurrency => ("MailboxConcurrency", 1),
         Limit::Requests { retry_after } => ("MailboxRequests", retry_after),
+        Limit::Upload { retry_after } => ("MailboxUploadVolume", retry_after),
     };
     let text = format!("Application is over its {name} limit.");
     GraphError { retry_after: Some(seconds), ..GraphError::new(429, "ApplicationThrottled", text) }
+}
+
+/// The refusal that a fault rule orders.
+fn ordered(refused: Refused) -> GraphError {
+    let code = refused.code.unwrap_or_else(|| default_code(refused.status).to_owned());
+    GraphError {
+        retry_after: refused.retry_after,
+        ..GraphError::new(refused.status, code, "The lab was told to refuse this.")
+    }
 }
 
 /// The code that usually goes with a status.

@@ -2,11 +2,13 @@
 
 use aws_lc_rs::digest;
 use data_encoding::{BASE64, BASE64URL};
+use serde_json::json as value;
 use uuid::Uuid;
 
 use super::json::Json;
 use super::query::Prefer;
 use super::select::{Expand, Selection};
+use super::{attachments, input};
 use crate::ids;
 use crate::state::{Core, Folder, IdKind, MailboxState, Message, Party};
 
@@ -25,7 +27,6 @@ pub(crate) struct View<'a> {
 
 /// The members of one message.
 pub(crate) fn message(json: &mut Json, view: &View<'_>, item: u64, message: &Message) {
-    let core = &*message.core;
     if view.typed {
         json.member("@odata.type", "#microsoft.graph.message");
     }
@@ -35,6 +36,15 @@ pub(crate) fn message(json: &mut Json, view: &View<'_>, item: u64, message: &Mes
         out.extend_from_slice(b"\\\"");
     });
     json.key("id").raw_string(|out| push_id(out, view, item, message.place.location));
+    properties(json, view, item, message);
+    if view.expand.attachments {
+        attachments::array(json.key("attachments"), view.mailbox, item, message);
+    }
+}
+
+/// The selected properties of a message, which may be one in another.
+pub(crate) fn properties(json: &mut Json, view: &View<'_>, item: u64, message: &Message) {
+    let core = &*message.core;
     for name in view.selection.iter() {
         match name {
             "createdDateTime" => json.time(name, message.created),
@@ -45,7 +55,7 @@ pub(crate) fn message(json: &mut Json, view: &View<'_>, item: u64, message: &Mes
             }
             "categories" => json.member(name, &message.categories),
             "receivedDateTime" => json.time(name, message.received),
-            "sentDateTime" => json.time(name, core.sent),
+            "sentDateTime" => json.time(name, message.sent),
             "hasAttachments" => json.member(name, &core.has_attachments),
             "internetMessageId" => json.member(name, &core.message_id),
             "subject" => json.member(name, &core.subject),
@@ -59,8 +69,8 @@ pub(crate) fn message(json: &mut Json, view: &View<'_>, item: u64, message: &Mes
             }
             "conversationId" => json.member(name, &conversation(view.mailbox, core)),
             "conversationIndex" => json.member(name, &conversation_index(core)),
-            "isDeliveryReceiptRequested" => json.member(name, &core.delivery_receipt),
-            "isReadReceiptRequested" => json.member(name, &core.read_receipt),
+            "isDeliveryReceiptRequested" => json.member(name, &message.delivery_receipt),
+            "isReadReceiptRequested" => json.member(name, &message.read_receipt),
             "isRead" => json.member(name, &message.read),
             "isDraft" => json.member(name, &message.draft),
             "webLink" => json.key(name).raw_string(|out| {
@@ -83,7 +93,11 @@ pub(crate) fn message(json: &mut Json, view: &View<'_>, item: u64, message: &Mes
             "bccRecipients" => parties(json.key(name), &core.bcc),
             "replyTo" => parties(json.key(name), &core.reply_to),
             "flag" => {
-                json.key(name).object(|json| json.member("flagStatus", message.flag.as_str()));
+                let mut flag = value!({ "flagStatus": message.flag.as_str() });
+                for (of, at) in message.flag_times.iter().flat_map(|times| times.iter()) {
+                    flag[of] = at.clone();
+                }
+                json.member(name, &flag);
             }
             "internetMessageHeaders" => headers(json.key(name), core),
             _ => {}
@@ -91,9 +105,6 @@ pub(crate) fn message(json: &mut Json, view: &View<'_>, item: u64, message: &Mes
     }
     if !view.expand.extended.is_empty() {
         extended(json, view, message);
-    }
-    if view.expand.attachments {
-        attachments(json.key("attachments"), message);
     }
 }
 
@@ -139,6 +150,13 @@ fn push_id(out: &mut Vec<u8>, view: &View<'_>, item: u64, location: u64) {
         IdKind::Immutable => ids::push_immutable_id(out, view.mailbox, item),
         IdKind::Regular => ids::push_located_id(out, view.mailbox, item, location),
     }
+}
+
+/// The change key of anything that counts its changes.
+pub(crate) fn change_key(mailbox: Uuid, changed: u64) -> String {
+    let mut out = Vec::with_capacity(44);
+    push_change_key(&mut out, mailbox, changed);
+    String::from_utf8(out).unwrap_or_default()
 }
 
 fn push_change_key(out: &mut Vec<u8>, mailbox: Uuid, changed: u64) {
@@ -231,9 +249,9 @@ fn extended(json: &mut Json, view: &View<'_>, message: &Message) {
     });
 }
 
-fn extended_value(message: &Message, id: &str) -> Option<String> {
-    if let Some((_, value)) = message.properties.iter().find(|(name, _)| &**name == id) {
-        return Some(value.to_string());
+pub(super) fn extended_value(message: &Message, id: &str) -> Option<String> {
+    if let Some(value) = message.properties.get(id) {
+        return Some(value.to_owned());
     }
     let core = &*message.core;
     Some(match id {
@@ -244,28 +262,10 @@ fn extended_value(message: &Message, id: &str) -> Option<String> {
             | u32::from(core.has_attachments) << 4)
             .to_string(),
         "SystemTime 0xe06" => crate::clock::iso(message.received),
-        "SystemTime 0x39" => crate::clock::iso(core.sent),
+        "SystemTime 0x39" => crate::clock::iso(message.sent),
+        input::TRANSPORT_HEADERS if !message.draft => core.header_text(),
         "String 0x1035" => core.message_id.as_deref()?.to_owned(),
         "String 0x37" => core.subject.to_string(),
         _ => return None,
     })
-}
-
-fn attachments(json: &mut Json, message: &Message) {
-    json.array(|json| {
-        for (number, part) in message.core.attachments().iter().enumerate() {
-            json.object(|json| {
-                json.member("@odata.type", "#microsoft.graph.fileAttachment");
-                json.member("id", &BASE64URL.encode(&(number as u64).to_be_bytes()));
-                json.time("lastModifiedDateTime", message.created);
-                json.member("name", &part.name);
-                json.member("contentType", &part.content_type);
-                json.member("size", &part.bytes.len());
-                json.member("isInline", &part.inline);
-                json.member("contentId", &part.content_id);
-                json.key("contentLocation").null();
-                json.member("contentBytes", &BASE64.encode(&part.bytes));
-            });
-        }
-    });
 }

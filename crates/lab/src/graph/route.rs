@@ -3,6 +3,7 @@
 use axum::http::Method;
 
 use super::errors::GraphError;
+use super::personal::Personal;
 use crate::operation::Operation;
 
 /// A resource of Graph.
@@ -30,6 +31,15 @@ pub(crate) enum Resource {
     Message(Option<String>, String),
     MessageValue(Option<String>, String),
     MessageMove(Option<String>, String),
+    MessagePermanentDelete(Option<String>, String),
+    /// Of a message.
+    Attachments(Option<String>, String),
+    /// With the message's id before its own.
+    Attachment(Option<String>, String, String),
+    AttachmentValue(Option<String>, String, String),
+    UploadSession(Option<String>, String),
+    /// Calendars and contacts.
+    Personal(Personal),
 }
 
 /// An operation and what it is done to.
@@ -69,15 +79,45 @@ impl Route {
                 resource:
                     Resource::Message(_, id)
                     | Resource::MessageValue(_, id)
-                    | Resource::MessageMove(_, id),
+                    | Resource::MessageMove(_, id)
+                    | Resource::MessagePermanentDelete(_, id)
+                    | Resource::Attachments(_, id)
+                    | Resource::Attachment(_, id, _)
+                    | Resource::AttachmentValue(_, id, _)
+                    | Resource::UploadSession(_, id),
                 ..
             } => Some(id),
+            Target::Mail { resource: Resource::Personal(personal), .. } => personal.item(),
+            _ => None,
+        }
+    }
+
+    /// The mail folder, as the URL names it.
+    pub(crate) fn folder(&self) -> Option<&str> {
+        let Target::Mail { resource, .. } = &self.target else { return None };
+        match resource {
+            Resource::Folder(folder)
+            | Resource::FolderMove(folder)
+            | Resource::ChildFolders(folder)
+            | Resource::MessagesDelta(folder) => Some(folder),
+            Resource::Messages(folder)
+            | Resource::Message(folder, _)
+            | Resource::MessageValue(folder, _)
+            | Resource::MessageMove(folder, _)
+            | Resource::MessagePermanentDelete(folder, _)
+            | Resource::Attachments(folder, _)
+            | Resource::Attachment(folder, ..)
+            | Resource::AttachmentValue(folder, ..)
+            | Resource::UploadSession(folder, _) => folder.as_deref(),
             _ => None,
         }
     }
 
     pub(crate) fn need(&self) -> Need {
         use Operation as Op;
+        if let Target::Mail { resource: Resource::Personal(personal), .. } = &self.target {
+            return Need { any_of: personal.need(self.operation), and: None, mail: true };
+        }
         let (any_of, and, mail): (&[&str], _, _) = match self.operation {
             Op::Organization => {
                 (&["Organization.Read.All", "Directory.Read.All", "User.Read.All"], None, false)
@@ -90,7 +130,10 @@ impl Route {
             | Op::MessagesDelta
             | Op::MessagesList
             | Op::MessageShow
-            | Op::MessageValue => (&["Mail.Read", "Mail.ReadWrite"], None, true),
+            | Op::MessageValue
+            | Op::AttachmentsList
+            | Op::AttachmentShow
+            | Op::AttachmentValue => (&["Mail.Read", "Mail.ReadWrite"], None, true),
             _ => (&["Mail.ReadWrite"], None, true),
         };
         Need { any_of, and, mail }
@@ -156,7 +199,7 @@ fn resource(words: &[&str]) -> Option<Resource> {
         [one] if is(one, "mailFolders") => Some(Resource::Folders),
         [one, two] if is(one, "mailFolders") && is(two, "delta") => Some(Resource::FoldersDelta),
         [one, folder, rest @ ..] if is(one, "mailFolders") => in_folder(folder, rest),
-        _ => None,
+        _ => Personal::parse(words).map(Resource::Personal),
     }
 }
 
@@ -187,6 +230,26 @@ fn messages(folder: Option<String>, words: &[&str]) -> Option<Resource> {
         [id, what] if what.eq_ignore_ascii_case("move") => {
             Some(Resource::MessageMove(folder, (*id).to_owned()))
         }
+        [id, what] if what.eq_ignore_ascii_case("permanentDelete") => {
+            Some(Resource::MessagePermanentDelete(folder, (*id).to_owned()))
+        }
+        [id, what, rest @ ..] if what.eq_ignore_ascii_case("attachments") => {
+            attachments(folder, (*id).to_owned(), rest)
+        }
+        _ => None,
+    }
+}
+
+fn attachments(folder: Option<String>, message: String, words: &[&str]) -> Option<Resource> {
+    match words {
+        [] => Some(Resource::Attachments(folder, message)),
+        [what] if what.eq_ignore_ascii_case("createUploadSession") => {
+            Some(Resource::UploadSession(folder, message))
+        }
+        [id] => Some(Resource::Attachment(folder, message, (*id).to_owned())),
+        [id, what] if what.eq_ignore_ascii_case("$value") => {
+            Some(Resource::AttachmentValue(folder, message, (*id).to_owned()))
+        }
         _ => None,
     }
 }
@@ -199,6 +262,7 @@ fn operation(method: &Method, target: &Target) -> Option<Operation> {
         Target::User(_) => (Some(Op::UserShow), None, None, None),
         Target::SignIns => (Some(Op::SignInsList), None, None, None),
         Target::Mail { resource, .. } => match resource {
+            Resource::Personal(personal) => return personal.operation(method),
             Resource::Folders | Resource::ChildFolders(_) => {
                 (Some(Op::FoldersList), Some(Op::FolderCreate), None, None)
             }
@@ -214,6 +278,17 @@ fn operation(method: &Method, target: &Target) -> Option<Operation> {
             }
             Resource::MessageValue(..) => (Some(Op::MessageValue), None, None, None),
             Resource::MessageMove(..) => (None, Some(Op::MessageMove), None, None),
+            Resource::MessagePermanentDelete(..) => {
+                (None, Some(Op::MessagePermanentDelete), None, None)
+            }
+            Resource::Attachments(..) => {
+                (Some(Op::AttachmentsList), Some(Op::AttachmentCreate), None, None)
+            }
+            Resource::Attachment(..) => {
+                (Some(Op::AttachmentShow), None, None, Some(Op::AttachmentDelete))
+            }
+            Resource::AttachmentValue(..) => (Some(Op::AttachmentValue), None, None, None),
+            Resource::UploadSession(..) => (None, Some(Op::UploadCreate), None, None),
         },
     };
     match *method {

@@ -1,7 +1,8 @@
 //! `$select` and `$expand`: which properties an answer has.
 
 use super::errors::GraphError;
-use super::query::{split_top, split_words};
+use super::extended;
+use super::query::split_top;
 
 /// Properties of a message, in the order in which they are written. `id` is always there.
 const MESSAGE: &[&str] = &[
@@ -76,11 +77,121 @@ const USER: &[&str] = &[
 ];
 const USER_DEFAULT: usize = 10;
 
+const CALENDAR: &[&str] = &[
+    "name",
+    "color",
+    "hexColor",
+    "isDefaultCalendar",
+    "changeKey",
+    "canShare",
+    "canViewPrivateItems",
+    "canEdit",
+    "allowedOnlineMeetingProviders",
+    "defaultOnlineMeetingProvider",
+    "isTallyingResponses",
+    "isRemovable",
+    "owner",
+];
+
+const EVENT: &[&str] = &[
+    "createdDateTime",
+    "lastModifiedDateTime",
+    "changeKey",
+    "categories",
+    "transactionId",
+    "originalStartTimeZone",
+    "originalEndTimeZone",
+    "originalStart",
+    "iCalUId",
+    "reminderMinutesBeforeStart",
+    "isReminderOn",
+    "hasAttachments",
+    "subject",
+    "bodyPreview",
+    "importance",
+    "sensitivity",
+    "isAllDay",
+    "isCancelled",
+    "isDraft",
+    "isOrganizer",
+    "responseRequested",
+    "seriesMasterId",
+    "showAs",
+    "type",
+    "webLink",
+    "onlineMeetingUrl",
+    "isOnlineMeeting",
+    "onlineMeetingProvider",
+    "onlineMeeting",
+    "allowNewTimeProposals",
+    "hideAttendees",
+    "recurrence",
+    "responseStatus",
+    "body",
+    "start",
+    "end",
+    "location",
+    "locations",
+    "attendees",
+    "organizer",
+    // Only when asked for.
+    "cancelledOccurrences",
+    "exceptionOccurrences",
+];
+const EVENT_DEFAULT: usize = 40;
+
+const CONTACT_FOLDER: &[&str] = &["displayName", "parentFolderId"];
+
+const CONTACT: &[&str] = &[
+    "createdDateTime",
+    "lastModifiedDateTime",
+    "changeKey",
+    "categories",
+    "parentFolderId",
+    "birthday",
+    "fileAs",
+    "displayName",
+    "givenName",
+    "initials",
+    "middleName",
+    "nickName",
+    "surname",
+    "title",
+    "yomiGivenName",
+    "yomiSurname",
+    "yomiCompanyName",
+    "generation",
+    "imAddresses",
+    "jobTitle",
+    "companyName",
+    "department",
+    "officeLocation",
+    "profession",
+    "businessHomePage",
+    "assistantName",
+    "manager",
+    "homePhones",
+    "mobilePhone",
+    "businessPhones",
+    "spouseName",
+    "personalNotes",
+    "children",
+    "emailAddresses",
+    "homeAddress",
+    "businessAddress",
+    "otherAddress",
+    // Only when asked for: they repeat the addresses.
+    "primaryEmailAddress",
+    "secondaryEmailAddress",
+    "tertiaryEmailAddress",
+];
+const CONTACT_DEFAULT: usize = 37;
+
 /// A set of properties of one type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Selection {
     names: &'static [&'static str],
-    pub(crate) bits: u32,
+    pub(crate) bits: u64,
     /// Nothing was selected, so that the context does not list properties.
     all: bool,
 }
@@ -98,12 +209,47 @@ impl Selection {
         Self::parse(select, USER, USER_DEFAULT, "microsoft.graph.user")
     }
 
+    pub(crate) fn calendar(select: Option<&str>) -> Result<Self, GraphError> {
+        Self::parse(select, CALENDAR, CALENDAR.len(), "microsoft.graph.calendar")
+    }
+
+    /// The second value says whether `exceptionOccurrences` was selected, a relation: the event
+    /// resource's page says that it is "returned only on `$select` and `$expand`".
+    pub(crate) fn event(select: Option<&str>) -> Result<(Self, bool), GraphError> {
+        let is_relation = |name: &&str| name.trim().eq_ignore_ascii_case("exceptionOccurrences");
+        let relation =
+            select.is_some_and(|select| select.split(',').any(|name| is_relation(&name)));
+        let properties = select.map(|select| {
+            select.split(',').filter(|name| !is_relation(name)).collect::<Vec<_>>().join(",")
+        });
+        let properties = properties.map(|p| if p.is_empty() { "id".to_owned() } else { p });
+        let selection =
+            Self::parse(properties.as_deref(), EVENT, EVENT_DEFAULT, "microsoft.graph.event")?;
+        Ok((selection, relation))
+    }
+
+    pub(crate) fn contact_folder(select: Option<&str>) -> Result<Self, GraphError> {
+        Self::parse(select, CONTACT_FOLDER, CONTACT_FOLDER.len(), "microsoft.graph.contactFolder")
+    }
+
+    pub(crate) fn contact(select: Option<&str>) -> Result<Self, GraphError> {
+        Self::parse(select, CONTACT, CONTACT_DEFAULT, "microsoft.graph.contact")
+    }
+
+    pub(crate) fn contact_bits(bits: u64) -> Self {
+        Self { names: CONTACT, bits, all: bits == mask(CONTACT_DEFAULT) }
+    }
+
+    pub(crate) fn contact_folder_bits(bits: u64) -> Self {
+        Self { names: CONTACT_FOLDER, bits, all: bits == mask(CONTACT_FOLDER.len()) }
+    }
+
     /// A message selection as a token carries it.
-    pub(crate) fn message_bits(bits: u32) -> Self {
+    pub(crate) fn message_bits(bits: u64) -> Self {
         Self { names: MESSAGE, bits, all: bits == mask(MESSAGE_DEFAULT) }
     }
 
-    pub(crate) fn folder_bits(bits: u32) -> Self {
+    pub(crate) fn folder_bits(bits: u64) -> Self {
         Self { names: FOLDER, bits, all: bits == mask(FOLDER.len()) }
     }
 
@@ -121,7 +267,7 @@ impl Selection {
                 bits |= all.bits;
             } else if !name.eq_ignore_ascii_case("id") {
                 let at = names.iter().position(|known| known.eq_ignore_ascii_case(name));
-                bits |= 1
+                bits |= 1u64
                     << at.ok_or_else(|| {
                         GraphError::new(
                             400,
@@ -136,7 +282,7 @@ impl Selection {
 
     /// The selected names in their order.
     pub(crate) fn iter(self) -> impl Iterator<Item = &'static str> {
-        let chosen = move |(at, _): &(usize, &&str)| self.bits & (1 << at) != 0;
+        let chosen = move |(at, _): &(usize, &&str)| self.bits & (1u64 << at) != 0;
         self.names.iter().enumerate().filter(chosen).map(|(_, name)| *name)
     }
 
@@ -150,8 +296,8 @@ impl Selection {
     }
 }
 
-fn mask(count: usize) -> u32 {
-    (1 << count) - 1
+fn mask(count: usize) -> u64 {
+    (1u64 << count) - 1
 }
 
 /// What `$expand` asks for.
@@ -162,95 +308,21 @@ pub(crate) struct Expand {
     pub(crate) attachments: bool,
 }
 
-/// Most extended properties that one request may ask for.
-const MOST_EXTENDED: usize = 16;
-
 impl Expand {
     pub(crate) fn parse(expand: Option<&str>) -> Result<Self, GraphError> {
         let mut found = Self::default();
         let Some(expand) = expand else { return Ok(found) };
         for part in split_top(expand, ',') {
-            let refuse = || GraphError::bad_request(format!("Parsing $expand failed at '{part}'."));
             if part.eq_ignore_ascii_case("attachments") {
                 found.attachments = true;
                 continue;
             }
-            let inner = part
-                .get(.."singleValueExtendedProperties".len())
-                .filter(|name| name.eq_ignore_ascii_case("singleValueExtendedProperties"))
-                .and_then(|name| part[name.len()..].strip_prefix('('))
-                .and_then(|rest| rest.strip_suffix(')'))
-                .and_then(|inner| inner.trim().strip_prefix("$filter"))
-                .and_then(|rest| rest.trim_start().strip_prefix('='))
-                .ok_or_else(refuse)?;
-            for clause in split_words(inner.trim(), "or") {
-                let id = clause
-                    .trim_start_matches('(')
-                    .trim_end_matches(')')
-                    .trim()
-                    .strip_prefix("id")
-                    .and_then(|rest| rest.trim_start().strip_prefix("eq"))
-                    .and_then(|rest| rest.trim().strip_prefix('\'')?.strip_suffix('\''))
-                    .ok_or_else(refuse)?;
-                found.extended.push(extended_id(id)?);
-            }
-            if found.extended.len() > MOST_EXTENDED {
-                return Err(GraphError::bad_request("Too many extended properties."));
-            }
+            let ids = extended::expanded(part)?.ok_or_else(|| {
+                GraphError::bad_request(format!("Parsing $expand failed at '{part}'."))
+            })?;
+            found.extended.extend(ids);
         }
         Ok(found)
-    }
-}
-
-/// The id of an extended property as Exchange gives it back: `Long 0xe08`,
-/// `String {00020329-0000-0000-c000-000000000046} Name x`.
-pub(crate) fn extended_id(id: &str) -> Result<String, GraphError> {
-    const TYPES: &[&str] = &[
-        "Binary",
-        "Boolean",
-        "CLSID",
-        "Double",
-        "Float",
-        "Integer",
-        "Long",
-        "Short",
-        "String",
-        "SystemTime",
-        "Currency",
-        "ApplicationTime",
-    ];
-    let refuse = || {
-        GraphError::new(
-            400,
-            "ErrorInvalidProperty",
-            format!("The value '{id}' is not a valid extended property id."),
-        )
-    };
-    let mut words = id.splitn(2, ' ');
-    let kind = words.next().unwrap_or_default();
-    let rest = words.next().unwrap_or_default().trim();
-    let kind = TYPES.iter().find(|known| known.eq_ignore_ascii_case(kind)).ok_or_else(refuse)?;
-    let hex = |text: &str| {
-        let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"))?;
-        Some(format!("0x{:x}", u32::from_str_radix(digits, 16).ok()?))
-    };
-    if let Some(tag) = hex(rest) {
-        return Ok(format!("{kind} {tag}"));
-    }
-    let mut words = rest.splitn(3, ' ');
-    let (set, what, name) = (words.next(), words.next(), words.next());
-    let guid = set
-        .and_then(|s| s.strip_prefix('{')?.strip_suffix('}'))
-        .and_then(|s| uuid::Uuid::try_parse(s).ok())
-        .ok_or_else(refuse)?;
-    match (what, name) {
-        (Some(what), Some(name)) if what.eq_ignore_ascii_case("Name") && !name.is_empty() => {
-            Ok(format!("{kind} {{{guid}}} Name {name}"))
-        }
-        (Some(what), Some(name)) if what.eq_ignore_ascii_case("Id") => {
-            Ok(format!("{kind} {{{guid}}} Id {}", hex(name).ok_or_else(refuse)?))
-        }
-        _ => Err(refuse()),
     }
 }
 

@@ -6,12 +6,14 @@ use bytes::Bytes;
 
 use super::builtin_text::{ATTACHMENTS, CARDS, HTML, LETTERS, LINKS, OUTGOING, PEOPLE, Template};
 use super::generate::{self, Direction, Setting, party};
-use super::{Rng, SeedFolder};
+use super::{Rng, SeedFolder, events, people};
 use crate::compose::{Attachment, Letter};
-use crate::state::{Core, Flag, Importance, Party, SeedMessage};
+use crate::state::{Core, Flag, Importance, MailboxState, Party, SeedMessage};
 
 /// Mailboxes of a tenant when nobody asks for another number.
 pub(crate) const MAILBOXES: usize = 5;
+/// Contacts of a mailbox.
+const CONTACTS: usize = 6;
 /// 2026-09-01T08:00:00Z: the first message; later ones follow at intervals of some hours.
 const FIRST: i64 = 1_788_249_600;
 
@@ -92,6 +94,24 @@ pub(crate) fn folders(person: &Person) -> Vec<SeedFolder> {
     ]
 }
 
+/// The calendar and the contacts of one person.
+pub(crate) fn fill(state: &mut MailboxState, person: &Person) {
+    let owner = person.party();
+    let colleagues: Vec<(Arc<str>, String)> = (0..person.of.saturating_sub(1).min(3))
+        .map(|step| person.other(step).party())
+        .map(|other| (Arc::from(&*other.address), other.name.as_deref().unwrap_or("").to_owned()))
+        .collect();
+    let setting = Setting {
+        owner: &owner.address,
+        owner_name: owner.name.as_deref().unwrap_or_default(),
+        colleagues: &colleagues,
+    };
+    let first = crate::clock::from_unix(FIRST).date();
+    events::everyday(state, &setting, first, FIRST);
+    // Nothing was there that could refuse them.
+    let _ = people::generate(state, &mut Rng::new(person.index as u64), CONTACTS, FIRST);
+}
+
 /// Writes one person's mail, one message after the other.
 struct Desk<'a> {
     person: &'a Person,
@@ -128,7 +148,7 @@ impl Desk<'_> {
             content_type: "text/csv".to_owned(),
             content_id: None,
             inline: false,
-            bytes: rows.into_bytes(),
+            bytes: Bytes::from(rows.into_bytes()),
         };
         let from = self.person.other(self.made).party();
         let to = self.person.party();

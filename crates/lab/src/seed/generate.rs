@@ -11,6 +11,8 @@ use crate::state::{Content, Core, Importance, Party, SeedMessage};
 
 /// A body larger than this is an attachment, in lines of base64.
 const ATTACHED_FROM: usize = 256 * 1024;
+/// Bytes of a piece: whole lines of base64.
+const PIECE: usize = 78 * 840;
 const BOUNDARY: &str = "----=_Part_of_the_lab";
 
 /// How to write a message.
@@ -26,6 +28,43 @@ impl Recipe {
     /// Bytes of the whole message.
     pub(crate) fn size(&self) -> usize {
         self.size
+    }
+
+    /// The message without its attachment, if it has one.
+    pub(crate) fn render_text(&self) -> Vec<u8> {
+        if self.size < ATTACHED_FROM {
+            return self.render();
+        }
+        let end = format!("\r\n--{BOUNDARY}--\r\n");
+        [&self.head[..], end.as_bytes()].concat()
+    }
+
+    /// The message in pieces, so that a large one is never in memory as a whole.
+    pub(crate) fn pieces(core: Arc<Core>) -> impl Iterator<Item = Vec<u8>> + Send + 'static {
+        let mut rng = None;
+        let mut done = 0;
+        std::iter::from_fn(move || {
+            let Content::Generated(recipe) = &core.content else { return None };
+            let end = format!("\r\n--{BOUNDARY}--\r\n");
+            let size = recipe.size;
+            let piece = match &mut rng {
+                _ if done >= size => return None,
+                None if size < ATTACHED_FROM => recipe.render(),
+                None => {
+                    rng = Some(Rng::new(recipe.seed));
+                    recipe.head.to_vec()
+                }
+                Some(_) if done + end.len() >= size => end.into_bytes(),
+                Some(rng) => {
+                    let left = size - end.len() - done;
+                    let mut piece = Vec::with_capacity(left.min(PIECE));
+                    push_base64(&mut piece, rng, left.min(PIECE));
+                    piece
+                }
+            };
+            done += piece.len();
+            Some(piece)
+        })
     }
 
     pub(crate) fn render(&self) -> Vec<u8> {
@@ -338,6 +377,8 @@ mod tests {
             assert_eq!(read.received, 1_700_000_000);
             assert_eq!(read.has_attachments, made.core.has_attachments);
             assert_eq!(bytes, made.core.content.bytes(), "the same each time");
+            let pieces: Vec<u8> = Recipe::pieces(Arc::clone(&made.core)).flatten().collect();
+            assert_eq!(bytes, pieces, "and in pieces");
         }
     }
 }

@@ -3,9 +3,11 @@
 mod archive;
 pub(crate) mod builtin;
 mod builtin_text;
+pub(crate) mod events;
 pub(crate) mod generate;
 mod layout;
 mod mbox;
+pub(crate) mod people;
 mod rng;
 mod tree;
 

@@ -3,10 +3,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use mail_parser::{Address, HeaderValue, MessageParser, MimeHeaders, PartType};
+use mail_parser::decoders::base64::base64_decode;
+use mail_parser::decoders::quoted_printable::quoted_printable_decode;
+use mail_parser::{
+    Address, Encoding, HeaderValue, MessageParser, MessagePart, MimeHeaders, PartType,
+};
 
 use super::Flag;
-use crate::compose::Attachment;
+use crate::compose::{Attachment, MESSAGE};
 use crate::seed::generate::Recipe;
 
 /// The body of a larger message is not parsed for attachments when it is taken in.
@@ -26,6 +30,22 @@ impl Content {
         match self {
             Self::Stored(bytes) => bytes.clone(),
             Self::Generated(recipe) => Bytes::from(recipe.render()),
+        }
+    }
+
+    /// The whole, piece by piece.
+    pub(crate) fn pieces(core: Arc<Core>) -> Box<dyn Iterator<Item = Bytes> + Send> {
+        match &core.content {
+            Self::Stored(bytes) => Box::new(std::iter::once(bytes.clone())),
+            Self::Generated(_) => Box::new(Recipe::pieces(core).map(Bytes::from)),
+        }
+    }
+
+    /// Enough to read header and text from: nobody needs the generated attachment for that.
+    fn text_part(&self) -> Bytes {
+        match self {
+            Self::Stored(bytes) => bytes.clone(),
+            Self::Generated(recipe) => Bytes::from(recipe.render_text()),
         }
     }
 
@@ -188,7 +208,7 @@ impl Core {
 
     /// The body as Exchange gives it: HTML where there is HTML, else text.
     pub(crate) fn body(&self) -> (&'static str, String) {
-        let content = self.content.bytes();
+        let content = self.content.text_part();
         let Some(message) = MessageParser::default().parse(&content[..]) else {
             return ("text", String::new());
         };
@@ -202,7 +222,7 @@ impl Core {
 
     /// The body as plain text.
     pub(crate) fn body_text(&self) -> String {
-        let content = self.content.bytes();
+        let content = self.content.text_part();
         MessageParser::default()
             .parse(&content[..])
             .and_then(|message| Some(message.body_text(0)?.into_owned()))
@@ -213,27 +233,21 @@ impl Core {
     pub(crate) fn attachments(&self) -> Vec<Attachment> {
         let content = self.content.bytes();
         let Some(message) = MessageParser::default().parse(&content[..]) else { return Vec::new() };
-        message
-            .attachments()
-            .map(|part| Attachment {
-                name: part.attachment_name().unwrap_or("attachment").to_owned(),
-                content_type: part.content_type().map_or_else(
-                    || "application/octet-stream".to_owned(),
-                    |t| match t.subtype() {
-                        Some(subtype) => format!("{}/{subtype}", t.ctype()),
-                        None => t.ctype().to_owned(),
-                    },
-                ),
-                content_id: part.content_id().map(str::to_owned),
-                inline: is_inline(part),
-                bytes: part.contents().to_vec(),
-            })
-            .collect()
+        message.attachments().map(|part| attachment(part, &content)).collect()
+    }
+
+    /// The header as it stands in the content, with its line ends.
+    pub(crate) fn header_text(&self) -> String {
+        let content = self.content.text_part();
+        let end = (0..content.len())
+            .find(|at| content[*at..].starts_with(b"\n\n") || content[*at..].starts_with(b"\n\r\n"))
+            .map_or(content.len(), |at| at + 1);
+        String::from_utf8_lossy(&content[..end]).into_owned()
     }
 
     /// Header names and values in their order, unfolded.
     pub(crate) fn headers(&self) -> Vec<(String, String)> {
-        let content = self.content.bytes();
+        let content = self.content.text_part();
         let Some(message) = MessageParser::default().parse_headers(&content[..]) else {
             return Vec::new();
         };
@@ -243,6 +257,48 @@ impl Core {
                 (name.to_owned(), value.split_whitespace().collect::<Vec<_>>().join(" "))
             })
             .collect()
+    }
+}
+
+fn attachment(part: &MessagePart<'_>, content: &Bytes) -> Attachment {
+    let nested = match &part.body {
+        PartType::Message(message) => Some(message),
+        _ => None,
+    };
+    let kind = match part.content_type() {
+        _ if nested.is_some() => MESSAGE.to_owned(),
+        Some(kind) => match kind.subtype() {
+            Some(subtype) => format!("{}/{subtype}", kind.ctype()),
+            None => kind.ctype().to_owned(),
+        },
+        None => "application/octet-stream".to_owned(),
+    };
+    let name = part
+        .attachment_name()
+        .or_else(|| nested?.subject())
+        .filter(|name| !name.is_empty())
+        .unwrap_or("attachment");
+    let bytes = match &part.body {
+        // As they were attached, in whatever character set that is.
+        PartType::Text(_) | PartType::Html(_) => undecoded(part, content),
+        _ => None,
+    };
+    Attachment {
+        name: name.to_owned(),
+        content_type: kind,
+        content_id: part.content_id().map(str::to_owned),
+        inline: is_inline(part),
+        bytes: bytes.unwrap_or_else(|| Bytes::copy_from_slice(part.contents())),
+    }
+}
+
+/// The bytes of a part with the transfer encoding undone and nothing else.
+fn undecoded(part: &MessagePart<'_>, content: &Bytes) -> Option<Bytes> {
+    let raw = content.get(part.offset_body as usize..part.offset_end as usize)?;
+    match part.encoding {
+        Encoding::None => Some(Bytes::copy_from_slice(raw)),
+        Encoding::Base64 => base64_decode(raw).map(Bytes::from),
+        Encoding::QuotedPrintable => quoted_printable_decode(raw).map(Bytes::from),
     }
 }
 

@@ -5,7 +5,10 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWrite
 
 use uuid::Uuid;
 
-use super::{Entry, Folder, Message, Place, ROOT, SeedMessage, WellKnown};
+use super::{
+    Calendars, Contacts, Entry, ExtendedProperties, Folder, Message, Place, ROOT, SeedMessage,
+    WellKnown,
+};
 use crate::seed::{SeedFolder, SeedMailbox, builtin};
 
 /// Where the first content of a mailbox comes from.
@@ -57,7 +60,10 @@ impl Mailbox {
             match &self.source {
                 Source::Empty => {}
                 Source::Seed(seed) => state.fill(&seed.folders),
-                Source::BuiltIn(person) => state.fill(&builtin::folders(person)),
+                Source::BuiltIn(person) => {
+                    state.fill(&builtin::folders(person));
+                    builtin::fill(&mut state, person);
+                }
             }
             state.started = true;
             RwLock::new(state)
@@ -83,6 +89,8 @@ pub(crate) struct MailboxState {
     pub(crate) mailbox: Uuid,
     pub(crate) folders: BTreeMap<u64, Folder>,
     pub(crate) messages: HashMap<u64, Message>,
+    pub(crate) calendars: Calendars,
+    pub(crate) contacts: Contacts,
     /// Folders, and folders that are gone, by their last change: number and creation.
     pub(super) folder_log: BTreeMap<u64, (u64, u64)>,
     /// Number of the last change.
@@ -98,6 +106,8 @@ impl MailboxState {
             mailbox,
             folders: BTreeMap::new(),
             messages: HashMap::new(),
+            calendars: Calendars::default(),
+            contacts: Contacts::default(),
             folder_log: BTreeMap::new(),
             sequence: 0,
             session,
@@ -172,18 +182,20 @@ impl MailboxState {
         Ok(())
     }
 
-    /// Deletes a folder with all that is in it.
-    pub(crate) fn delete_folder(&mut self, folder: u64) -> Result<(), Refusal> {
+    /// Deletes a folder with all that is in it: its messages go to Recoverable Items.
+    pub(crate) fn delete_folder(&mut self, folder: u64, now: i64) -> Result<(), Refusal> {
         self.ordinary(folder)?;
         let below: Vec<u64> = self.children(folder).map(|(number, _)| number).collect();
         for number in below {
-            self.delete_folder(number)?;
+            self.delete_folder(number, now)?;
+        }
+        let items: Vec<u64> =
+            self.folders.get(&folder).into_iter().flat_map(Folder::items).collect();
+        for item in items {
+            self.delete(item, now)?;
         }
         let change = self.next_change();
         if let Some(gone) = self.folders.remove(&folder) {
-            for item in gone.items() {
-                self.messages.remove(&item);
-            }
             self.folder_log.remove(&gone.changed);
             self.folder_log.insert(change, (folder, gone.created));
         }
@@ -236,17 +248,21 @@ impl MailboxState {
         at.by_change.insert(change, Entry::Here { item });
         let message = Message {
             importance: new.core.importance,
+            sent: new.core.sent,
+            read_receipt: new.core.read_receipt,
+            delivery_receipt: new.core.delivery_receipt,
             core: new.core,
             place: Place { folder, location, entered: change },
             changed: change,
             read: new.read,
             draft: new.draft,
             flag: new.flag,
+            flag_times: None,
             categories: new.categories,
             received,
             created: now,
             modified: now,
-            properties: Vec::new(),
+            properties: ExtendedProperties::default(),
         };
         self.messages.insert(item, message);
         Ok(item)
@@ -306,6 +322,13 @@ impl MailboxState {
         self.relocate(item, hidden, now)
     }
 
+    /// Deletes a message so that nobody can recover it.
+    pub(crate) fn purge(&mut self, item: u64, now: i64) -> Result<(), Refusal> {
+        self.delete(item, now)?;
+        self.discard(item);
+        Ok(())
+    }
+
     /// Takes back a message that was just added and that nobody has seen.
     pub(crate) fn discard(&mut self, item: u64) {
         let Some(message) = self.messages.remove(&item) else { return };
@@ -349,12 +372,12 @@ impl MailboxState {
         self.child(parent, name).unwrap_or_else(|| self.add_folder(parent, name, None))
     }
 
-    fn next_change(&mut self) -> u64 {
+    pub(super) fn next_change(&mut self) -> u64 {
         self.sequence += 1;
         self.sequence
     }
 
-    fn next_number(&mut self) -> u64 {
+    pub(super) fn next_number(&mut self) -> u64 {
         self.issued += 1;
         let high = if self.started { u64::from(self.session) << 32 } else { 0 };
         high | u64::from(self.issued)
@@ -456,9 +479,10 @@ mod tests {
         assert_eq!(state.move_folder(outer, inner), Err(Refusal::Cycle));
         assert_eq!(state.create_folder(outer, "Inner"), Err(Refusal::FolderExists));
         let inbox = state.well_known(WellKnown::Inbox).unwrap();
-        assert_eq!(state.delete_folder(inbox), Err(Refusal::Distinguished));
+        assert_eq!(state.delete_folder(inbox, 0), Err(Refusal::Distinguished));
         let item = state.add(inner, message(), 0).unwrap();
-        state.delete_folder(outer).unwrap();
-        assert!(!state.messages.contains_key(&item) && !state.folders.contains_key(&inner));
+        state.delete_folder(outer, 0).unwrap();
+        assert!(!state.folders.contains_key(&inner));
+        assert!(state.is_hidden(state.messages[&item].place.folder), "it can be recovered");
     }
 }

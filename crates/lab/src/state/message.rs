@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Core, Importance};
+use super::{Core, ExtendedProperties, Importance};
 
 /// Follow-up flag (`followupFlag.flagStatus`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,12 +48,17 @@ pub(crate) struct Message {
     pub(crate) read: bool,
     pub(crate) draft: bool,
     pub(crate) flag: Flag,
+    /// Start, end and completion of the flag, as they were given.
+    pub(crate) flag_times: Option<Box<serde_json::Map<String, serde_json::Value>>>,
     pub(crate) importance: Importance,
     pub(crate) categories: Vec<Box<str>>,
     /// Unix times.
+    pub(crate) sent: i64,
     pub(crate) received: i64,
     pub(crate) created: i64,
     pub(crate) modified: i64,
-    /// Extended properties that a client has set: normalised id and value.
-    pub(crate) properties: Vec<(Box<str>, Box<str>)>,
+    pub(crate) read_receipt: bool,
+    pub(crate) delivery_receipt: bool,
+    /// Extended properties that a client has set.
+    pub(crate) properties: ExtendedProperties,
 }

@@ -4,17 +4,32 @@
 //! so that a delta query costs what has changed and not what is there.
 
 mod application;
+mod calendar;
 mod changes;
+mod contacts;
 mod content;
+mod extended;
 mod folder;
 mod mailbox;
 mod message;
+mod recurrence;
 mod tenant;
+mod windows_zones;
+mod zone;
 
 pub(crate) use application::{Application, Credential};
+pub(crate) use calendar::{
+    Aspect, Attached, Calendar, Calendars, DEFAULT_CALENDAR, Details, Event, Exception, Moment,
+};
 pub(crate) use changes::{FolderChange, IdKind, MessageChange};
+pub(crate) use contacts::{
+    Contact, ContactChange, ContactFolder, ContactFolderChange, Contacts, DEFAULT_CONTACTS,
+};
 pub(crate) use content::{Content, Core, Importance, Party, SeedMessage};
+pub(crate) use extended::{ExtendedProperties, TooMuch};
 pub(crate) use folder::{Entry, Folder, ROOT, WellKnown};
 pub(crate) use mailbox::{Mailbox, MailboxState, Refusal, Source};
 pub(crate) use message::{Flag, Message, Place};
+pub(crate) use recurrence::{MOST, Pattern, Recurrence, Until, WeekIndex};
 pub(crate) use tenant::{Tenant, Tenants};
+pub(crate) use zone::Zone;

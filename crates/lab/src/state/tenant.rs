@@ -99,12 +99,15 @@ impl Tenant {
         if registration.name.trim().is_empty() {
             return Err(LabError::Invalid("an application needs a name".to_owned()));
         }
-        let credential = Credential::from_pem(&registration.certificate)?;
+        let credentials = match registration.certificate.as_str() {
+            "" => Vec::new(),
+            pem => vec![Credential::from_pem(pem)?],
+        };
         let registered = Registered {
             client_id: Uuid::new_v4(),
             object_id: Uuid::new_v4(),
             service_principal_id: Uuid::new_v4(),
-            key_id: credential.key_id,
+            key_id: credentials.first().map(|credential| credential.key_id),
         };
         let application = Application {
             client_id: registered.client_id,
@@ -113,7 +116,7 @@ impl Tenant {
             name: registration.name,
             enabled: true,
             roles: registration.roles.into_iter().collect(),
-            credentials: vec![credential],
+            credentials,
         };
         self.applications().insert(registered.client_id, application);
         Ok(registered)

@@ -4,8 +4,14 @@
 #![allow(clippy::unwrap_used)]
 
 mod admin;
+mod attachments;
+mod calendars;
+mod contacts;
 mod delta;
+mod faults;
+mod mailbox;
 mod reading;
+mod restoring;
 mod schema;
 mod seeds;
 mod throttling;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::world::{Graph, WRITE, World, shared_data};
+use crate::world::{Graph, PERSONAL, WRITE, World, shared_data};
 
 /// The digest of Graph's schema: type name to properties with their types.
 struct Schema(Value);
@@ -64,6 +64,11 @@ impl Schema {
             "Edm.Binary" => value.is_string(),
             "Edm.Boolean" => value.is_boolean(),
             "Edm.Int32" | "Edm.Int64" => value.is_i64(),
+            "Edm.Double" => value.is_number(),
+            "Edm.Date" => value.as_str().is_some_and(|day| {
+                let format = time::macros::format_description!("[year]-[month]-[day]");
+                time::Date::parse(day, format).is_ok()
+            }),
             "Edm.DateTimeOffset" => {
                 let format = &time::format_description::well_known::Rfc3339;
                 value.as_str().is_some_and(|t| time::OffsetDateTime::parse(t, format).is_ok())
@@ -99,7 +104,10 @@ async fn answers_are_made_of_properties_that_graph_has() {
         return;
     };
     let world = World::new().await;
-    let rights: Vec<&str> = [WRITE, &["AuditLog.Read.All", "Directory.Read.All"]].concat();
+    let rights: Vec<&str> =
+        [WRITE, PERSONAL, &["AuditLog.Read.All", "Directory.Read.All"]].concat();
+    let order = json!({ "mailbox": world.mailbox(1), "events": 28, "contacts": 28 });
+    world.admin("POST", "generate", order).await;
     let graph = world.graph(&rights).await;
     let base = format!("users/{}", world.mailbox(1));
     let mut checked = 0;
@@ -114,6 +122,11 @@ async fn answers_are_made_of_properties_that_graph_has() {
         (format!("{base}/messages?$top=100&{size}"), "message"),
         (format!("{base}/messages?$select=internetMessageHeaders,uniqueBody"), "message"),
         (format!("{base}/mailFolders/inbox/messages/delta?$top=100"), "message"),
+        (format!("{base}/calendars"), "calendar"),
+        (format!("{base}/events?$top=100&$expand=attachments"), "event"),
+        (format!("{base}/contactFolders?$top=100"), "contactFolder"),
+        (format!("{base}/contacts?$top=100&$select=*,primaryEmailAddress"), "contact"),
+        (format!("{base}/contactFolders/contacts/contacts/delta?$top=100"), "contact"),
     ] {
         for element in elements(&graph, &path).await {
             schema.check(&format!("microsoft.graph.{kind}"), &element, kind);
@@ -124,6 +137,18 @@ async fn answers_are_made_of_properties_that_graph_has() {
     let one = elements(&graph, &format!("{base}/messages?$top=1")).await;
     let path = format!("{base}/messages/{}", one[0]["id"].as_str().unwrap());
     schema.check("microsoft.graph.message", &graph.get(&path).await, "message");
+    for event in elements(&graph, &format!("{base}/events?$top=100&$select=type")).await {
+        let path = format!("{base}/events/{}", event["id"].as_str().unwrap());
+        let every = "$select=*,exceptionOccurrences,cancelledOccurrences&$expand=exceptionOccurrences,attachments";
+        let full = graph.get(&format!("{path}?{every}")).await;
+        schema.check("microsoft.graph.event", &full, "event");
+        if event["type"] == "seriesMaster" {
+            let range = "startDateTime=2026-09-01&endDateTime=2027-09-01";
+            for one in elements(&graph, &format!("{path}/instances?{range}")).await {
+                schema.check("microsoft.graph.event", &one, "occurrence");
+            }
+        }
+    }
     let (_, changed) = graph.send("PATCH", &path, json!({ "isRead": true })).await;
     schema.check("microsoft.graph.message", &changed, "patched message");
     let (_, made) =

@@ -14,6 +14,9 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 pub(crate) const READ: &[&str] = &["Mail.Read", "User.Read.All"];
+/// Calendars and contacts.
+pub(crate) const PERSONAL: &[&str] =
+    &["Calendars.ReadWrite", "Contacts.ReadWrite", "User.Read.All", "Mail.Read"];
 pub(crate) const WRITE: &[&str] = &["Mail.ReadWrite", "User.Read.All"];
 
 /// The test data beside the repository, when it is there.

@@ -1,0 +1,231 @@
+//! Events and contacts in `POST /_lab/generate` and `POST /_lab/mutate`.
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use time::macros::date;
+
+use super::Refused;
+use crate::ids;
+use crate::seed::generate::Setting;
+use crate::seed::{Rng, events, people};
+use crate::state::{Aspect, Mailbox, MailboxState, Refusal};
+
+/// Most events or contacts that one request makes or changes.
+pub(super) const MOST: usize = 100_000;
+/// Generated events begin in the two months after this day: the clock changes twice in their year.
+const FIRST: time::Date = date!(2026 - 09 - 01);
+
+/// Changes of events.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct EventChanges {
+    create: usize,
+    change: usize,
+    delete: usize,
+}
+
+/// Changes of contacts.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ContactChanges {
+    create: usize,
+    change: usize,
+    #[serde(rename = "move")]
+    relocate: usize,
+    delete: usize,
+}
+
+/// Makes events and contacts in a mailbox.
+pub(super) fn generate(
+    state: &mut MailboxState,
+    rng: &mut Rng,
+    setting: &Setting<'_>,
+    (event_count, contact_count): (usize, usize),
+    now: i64,
+) -> Result<(), Refused> {
+    if event_count > MOST || contact_count > MOST {
+        return Err((StatusCode::BAD_REQUEST, format!("at most {MOST} events and contacts")));
+    }
+    events::generate(state, rng, setting, 0..event_count, FIRST, now).map_err(gone)?;
+    people::generate(state, rng, contact_count, now).map_err(gone)?;
+    Ok(())
+}
+
+/// Changes calendars of mailboxes, one mailbox after the other.
+pub(super) fn change_events(
+    rng: &mut Rng,
+    mailboxes: &[Arc<Mailbox>],
+    wanted: &EventChanges,
+    now: i64,
+) -> Result<Value, Refused> {
+    limit([wanted.create, wanted.change, wanted.delete])?;
+    let mut created = Vec::new();
+    for number in 0..wanted.create {
+        let mailbox = &mailboxes[number % mailboxes.len()];
+        let setting =
+            Setting { owner: &mailbox.address, owner_name: &mailbox.display_name, colleagues: &[] };
+        let mut state = mailbox.write();
+        let kind = rng.below(events::KINDS);
+        let made = events::generate(&mut state, rng, &setting, kind..kind + 1, FIRST, now);
+        created.extend(made.map_err(gone)?.iter().map(|item| entry(mailbox, *item)));
+    }
+    let mut all = candidates(mailboxes, |state| state.calendars.events.keys().copied().collect());
+    let mut changed = Vec::new();
+    for number in 0..wanted.change {
+        let Some((mailbox, item)) = choose(rng, &mut all) else { break };
+        let mut state = mailbox.write();
+        let mut what =
+            ["subject", "moved occurrence", "cancelled occurrence", "categories", "time"]
+                [number % 5];
+        let series = state.calendars.events.get(&item).is_some_and(|e| e.recurrence.is_some());
+        if !series && what.ends_with("occurrence") {
+            what = "subject";
+        }
+        let nth = rng.below(6);
+        state
+            .change_event(item, Aspect::Whole, now, |event| match what {
+                "subject" => {
+                    event
+                        .details
+                        .fields
+                        .insert("subject".into(), json!(format!("Changed {nth} {now}")));
+                }
+                "categories" => {
+                    event
+                        .details
+                        .fields
+                        .insert("categories".into(), json!([format!("Category {nth}")]));
+                }
+                "moved occurrence" => {
+                    events::move_occurrence(event, nth, 0, now);
+                }
+                "cancelled occurrence" => {
+                    events::cancel_occurrence(event, nth);
+                }
+                _ if event.recurrence.is_none() => {
+                    for moment in [&mut event.details.start, &mut event.details.end] {
+                        let later = moment.local.checked_add(time::Duration::days(1));
+                        moment.local = later.unwrap_or(moment.local);
+                    }
+                }
+                _ => {
+                    event.details.fields.insert("showAs".into(), json!("tentative"));
+                }
+            })
+            .map_err(gone)?;
+        let mut line = entry(&mailbox, item);
+        line["what"] = json!(what);
+        changed.push(line);
+    }
+    let mut deleted = Vec::new();
+    for _ in 0..wanted.delete {
+        let Some((mailbox, item)) = choose(rng, &mut all) else { break };
+        mailbox.write().delete_event(item).map_err(gone)?;
+        deleted.push(entry(&mailbox, item));
+    }
+    Ok(json!({ "created": created, "changed": changed, "deleted": deleted }))
+}
+
+/// Changes contacts; only here can they be moved.
+pub(super) fn change_contacts(
+    rng: &mut Rng,
+    mailboxes: &[Arc<Mailbox>],
+    wanted: &ContactChanges,
+    now: i64,
+) -> Result<Value, Refused> {
+    limit([wanted.create, wanted.change, wanted.delete])?;
+    limit([wanted.relocate, 0, 0])?;
+    let mut created = Vec::new();
+    for number in 0..wanted.create {
+        let mailbox = &mailboxes[number % mailboxes.len()];
+        let made = people::generate(&mut mailbox.write(), rng, 1, now).map_err(gone)?;
+        created.extend(made.iter().map(|item| entry(mailbox, *item)));
+    }
+    let mut all = candidates(mailboxes, |state| state.contacts.items.keys().copied().collect());
+    let mut changed = Vec::new();
+    for number in 0..wanted.change {
+        let Some((mailbox, item)) = choose(rng, &mut all) else { break };
+        let (name, value) = [
+            ("jobTitle", json!(format!("Title {number}"))),
+            ("categories", json!([format!("Category {number}")])),
+            (
+                "emailAddresses",
+                json!([{ "name": "New", "address": format!("new.{number}@a.example") }]),
+            ),
+        ][number % 3]
+            .clone();
+        let mut state = mailbox.write();
+        let change = |contact: &mut crate::state::Contact| {
+            contact.fields.insert(name.to_owned(), value);
+        };
+        state.change_contact(item, now, change).map_err(gone)?;
+        let mut line = entry(&mailbox, item);
+        line["what"] = json!(name);
+        changed.push(line);
+    }
+    let mut moved = Vec::new();
+    while moved.len() < wanted.relocate {
+        let Some((mailbox, item)) = choose(rng, &mut all) else { break };
+        let mut state = mailbox.write();
+        if state.contacts.folders.len() < 2 {
+            state.create_contact_folder(crate::state::ROOT, "Moved").map_err(gone)?;
+        }
+        let Some(from) = state.contacts.items.get(&item).map(|contact| contact.place.folder) else {
+            continue;
+        };
+        let others: Vec<u64> = state
+            .contacts
+            .folders
+            .iter()
+            .map(|folder| folder.number)
+            .filter(|number| *number != from)
+            .collect();
+        let to = others[rng.below(others.len())];
+        state.move_contact(item, to, now).map_err(gone)?;
+        let mut line = entry(&mailbox, item);
+        line["from"] = json!(ids::folder_id(mailbox.id, from));
+        line["to"] = json!(ids::folder_id(mailbox.id, to));
+        moved.push(line);
+    }
+    let mut deleted = Vec::new();
+    for _ in 0..wanted.delete {
+        let Some((mailbox, item)) = choose(rng, &mut all) else { break };
+        mailbox.write().delete_contact(item).map_err(gone)?;
+        deleted.push(entry(&mailbox, item));
+    }
+    Ok(json!({ "created": created, "changed": changed, "moved": moved, "deleted": deleted }))
+}
+
+fn candidates(
+    mailboxes: &[Arc<Mailbox>],
+    items: impl Fn(&MailboxState) -> Vec<u64>,
+) -> Vec<(Arc<Mailbox>, u64)> {
+    let of = |mailbox: &Arc<Mailbox>| {
+        let items = items(&mailbox.read());
+        let mailbox = Arc::clone(mailbox);
+        items.into_iter().map(move |item| (Arc::clone(&mailbox), item))
+    };
+    mailboxes.iter().flat_map(of).collect()
+}
+
+fn choose(rng: &mut Rng, from: &mut Vec<(Arc<Mailbox>, u64)>) -> Option<(Arc<Mailbox>, u64)> {
+    (!from.is_empty()).then(|| from.swap_remove(rng.below(from.len())))
+}
+
+fn entry(mailbox: &Mailbox, item: u64) -> Value {
+    json!({ "mailbox": mailbox.address, "id": ids::immutable_id(mailbox.id, item) })
+}
+
+fn limit(counts: [usize; 3]) -> Result<(), Refused> {
+    if counts.iter().any(|count| *count > MOST) {
+        return Err((StatusCode::BAD_REQUEST, format!("at most {MOST} changes of a kind")));
+    }
+    Ok(())
+}
+
+fn gone(refusal: Refusal) -> Refused {
+    (StatusCode::CONFLICT, format!("the mailbox changed meanwhile: {refusal:?}"))
+}
