@@ -5,8 +5,13 @@ use std::{io::Cursor, str::FromStr};
 
 use mailkeep_identity::{ledger, protocol, uti};
 use mailkeep_inspect::{Context, MaskKey};
-use mailkeep_model::{Category, FolderId, Verdict};
-use mailkeep_vault::{FolderPath, ShortId};
+use mailkeep_model::{
+    AttachmentInfo, Category, Change, Contact, Detail, Event, FolderId, Item, Mailbox, MailboxId,
+    Next, Verdict,
+};
+use mailkeep_vault::{
+    FolderPath, ShortId, attachments_in_icalendar, icalendar, photo_in_vcard, vcard,
+};
 use time::OffsetDateTime;
 
 /// A parser, with inputs to begin from.
@@ -51,6 +56,30 @@ pub(crate) const TARGETS: &[Target] = &[
         run: graph_item_page,
     },
     Target {
+        name: "restore-message",
+        what: "a message, taken apart for a restore through Graph",
+        seeds: MESSAGES,
+        run: restore_message,
+    },
+    Target {
+        name: "graph-events-page",
+        what: "Graph's list of a calendar's events",
+        seeds: EVENT_PAGES,
+        run: graph_events_page,
+    },
+    Target {
+        name: "graph-event",
+        what: "Graph's answer to Get event",
+        seeds: EVENTS,
+        run: graph_event,
+    },
+    Target {
+        name: "graph-contacts-page",
+        what: "Graph's answer to contact: delta",
+        seeds: CONTACT_PAGES,
+        run: graph_contacts_page,
+    },
+    Target {
         name: "token",
         what: "the identifier inside an access token",
         seeds: &[b"e30.eyJ1dGkiOiJBQUFBQUFBQUFBQUFBQUFBQUFBQUFBIn0.c2ln", b"..", b"opaque"],
@@ -68,6 +97,27 @@ pub(crate) const TARGETS: &[Target] = &[
         what: "MAILBOX:PATH and item ids, as people type them",
         seeds: &[b"Inbox/A%2FB", b"50% off/%25/%3A", b"0123456789ab", "Überstunden".as_bytes()],
         run: folder_path,
+    },
+    Target {
+        name: "stored-calendar",
+        what: "an event's content, read back from the vault",
+        seeds: CALENDARS,
+        run: stored_calendar,
+    },
+    Target {
+        name: "stored-card",
+        what: "a contact's content, read back from the vault",
+        seeds: CARDS,
+        run: stored_card,
+    },
+    Target {
+        name: "event-html",
+        what: "an event with this HTML for a body, written as iCalendar",
+        seeds: &[
+            b"<html><head><style>p{}</style></head><body><p>a &amp; b<br><a href=\"https://a.example/\">c</a>",
+            b"<!--<pre><td><li></li><template><a href='x'>&#x34;&nbsp;",
+        ],
+        run: event_html,
     },
 ];
 
@@ -122,6 +172,54 @@ fn graph_item_page(data: &[u8]) {
     let _ = mailkeep_exchange::parse_item_page(data, &FolderId("folder".to_owned()));
 }
 
+fn restore_message(data: &[u8]) {
+    let mailbox = Mailbox {
+        id: MailboxId("owner".to_owned()),
+        address: "owner@a.example".parse().expect("a mailbox address"),
+        display_name: String::new(),
+    };
+    let item: Item = serde_json::from_value(serde_json::json!({
+        "id": "message", "folder": "folder", "received": "2026-01-02T03:04:05Z", "content_key": "",
+    }))
+    .expect("an item with what it must have");
+    let request = mailkeep_exchange::message_request(&mailbox, &item, data);
+    assert!(request.to_string().len() <= 4 << 20, "Graph takes no more in one request");
+    assert_eq!(request, mailkeep_exchange::message_request(&mailbox, &item, data));
+    let files = request["attachments"].as_array();
+    let named = |file: &serde_json::Value| file["name"].as_str().is_some_and(|n| !n.is_empty());
+    assert!(files.is_none_or(|files| files.iter().all(named)), "an attachment without a name");
+}
+
+fn graph_events_page(data: &[u8]) {
+    if let Ok(page) = mailkeep_exchange::parse_events_page(data, &FolderId("folder".to_owned())) {
+        assert!(!matches!(page.next, Next::Done(_)), "a list has no cursor");
+    }
+}
+
+fn graph_event(data: &[u8]) {
+    let folder = FolderId("folder".to_owned());
+    let listed = mailkeep_exchange::parse_events_page(EVENT_PAGES[0], &folder);
+    let listed = listed.expect("a page that Graph could give").changes.remove(0);
+    let Change::Upsert(listed) = listed else { panic!("{listed:?}") };
+    let Ok(item) = mailkeep_exchange::parse_event(data, &listed) else { return };
+    let Some(Detail::Event(event)) = &item.detail else { panic!("an event without its detail") };
+    assert!(event.exceptions.iter().all(|one| one.event.recurrence.is_none()));
+    // What is kept is kept as JSON.
+    let text = serde_json::to_vec(&item).expect("an item can be written");
+    let again: Item = serde_json::from_slice(&text).expect("our own item");
+    assert_eq!(again, item, "an event changed on its way into the repository");
+}
+
+fn graph_contacts_page(data: &[u8]) {
+    let page = mailkeep_exchange::parse_contacts_page(data, &FolderId("folder".to_owned()));
+    for change in page.into_iter().flat_map(|(page, _)| page.changes) {
+        let Change::Upsert(item) = change else { continue };
+        let text = serde_json::to_vec(&item).expect("an item can be written");
+        let again: Item = serde_json::from_slice(&text).expect("our own item");
+        assert_eq!(again, item, "a contact changed on its way into the repository");
+    }
+}
+
 fn token(data: &[u8]) {
     let _ = uti::peek(&String::from_utf8_lossy(data));
 }
@@ -162,6 +260,46 @@ fn folder_path(data: &[u8]) {
     if let Ok(short) = ShortId::from_str(&text) {
         assert_eq!(short.as_str(), text);
     }
+}
+
+fn stored_calendar(data: &[u8]) {
+    let mut event = plain_event(String::new());
+    for count in 0..4 {
+        event.attachments = vec![AttachmentInfo::default(); count];
+        if let Ok(found) = attachments_in_icalendar(data, &event) {
+            assert_eq!(found.len(), count);
+            // What was read is what would be written.
+            let written = icalendar(&event, &found);
+            let again = attachments_in_icalendar(&written, &event);
+            assert_eq!(again.expect("our own calendar"), found);
+        }
+    }
+}
+
+fn stored_card(data: &[u8]) {
+    let Some(photo) = photo_in_vcard(data) else { return };
+    assert!(photo.bytes.len() <= data.len());
+    let written = vcard(&Contact::default(), Some(&photo));
+    let again = photo_in_vcard(&written).expect("our own card");
+    assert_eq!(again.bytes, photo.bytes);
+}
+
+fn event_html(data: &[u8]) {
+    let event = plain_event(String::from_utf8_lossy(data).into_owned());
+    let written = icalendar(&event, &[]);
+    let lines = written.split(|byte| *byte == b'\n');
+    assert!(lines.clone().all(|line| line.len() <= 76 && std::str::from_utf8(line).is_ok()));
+    assert_eq!(lines.filter(|line| line.starts_with(b"END:")).count(), 5);
+}
+
+/// An event in a zone, with this HTML.
+fn plain_event(html: String) -> Event {
+    let json = serde_json::json!({
+        "body": {"type": "html", "content": html},
+        "start": {"local": "2026-11-23 10:00:00.0", "zone": "W. Europe Standard Time"},
+        "end": {"local": "2026-11-23 11:00:00.0", "zone": "W. Europe Standard Time"},
+    });
+    serde_json::from_value(json).expect("an event")
 }
 
 fn with_context(act: impl FnOnce(&Context<'_>)) {
@@ -210,6 +348,31 @@ const FOLDER_PAGES: &[&[u8]] = &[
 
 const ITEM_PAGES: &[&[u8]] = &[
     br#"{"value":[{"id":"a","receivedDateTime":"2026-11-03T09:14:00Z","subject":"x","isRead":true,"isDraft":false,"hasAttachments":false,"categories":["Red"],"changeKey":"k","lastModifiedDateTime":"2026-11-03T09:14:00Z","flag":{"flagStatus":"flagged"},"importance":"high","from":{"emailAddress":{"name":"A","address":"a@b.example"}},"toRecipients":[],"internetMessageId":"<x@y>","singleValueExtendedProperties":[{"id":"Integer 0x0E07","value":"1"}]},{"id":"b","@removed":{"reason":"changed"}},{"id":"c"}],"@odata.nextLink":"https://g.example/x"}"#,
+];
+
+const EVENT_PAGES: &[&[u8]] = &[
+    br#"{"value":[{"id":"a","changeKey":"k","subject":"x","type":"seriesMaster","start":{"dateTime":"2026-01-05T09:00:00.0000000","timeZone":"UTC"},"originalStartTimeZone":"W. Europe Standard Time","categories":["Red"],"importance":"high","organizer":{"emailAddress":{"address":"a@b.example"}}}],"@odata.nextLink":"https://g.example/v1.0/x"}"#,
+    br#"{"value":[{"id":"a","changeKey":"k","start":{"dateTime":"9999-12-31T23:59:59","timeZone":"UTC"}},{"id":"b"},7]}"#,
+];
+
+const EVENTS: &[&[u8]] = &[
+    br#"{"id":"a","changeKey":"k","iCalUId":"u","subject":"x","body":{"contentType":"html","content":"<p>x"},"start":{"dateTime":"2026-01-05T10:00:00.0000000","timeZone":"W. Europe Standard Time"},"end":{"dateTime":"2026-01-05T11:00:00.0000000","timeZone":"W. Europe Standard Time"},"isAllDay":false,"locations":[{"displayName":"Room"}],"attendees":[{"type":"optional","status":{"response":"accepted"},"emailAddress":{"name":"A","address":"a@b.example"}}],"isReminderOn":true,"reminderMinutesBeforeStart":15,"recurrence":{"pattern":{"type":"relativeYearly","interval":1,"month":10,"index":"last","daysOfWeek":["sunday"]},"range":{"type":"numbered","startDate":"2026-01-05","numberOfOccurrences":5}},"cancelledOccurrences":["OID.a.2026-01-12"],"exceptionOccurrences":[{"id":"e","originalStart":"2026-07-06T08:00:00Z","start":{"dateTime":"2026-07-07T10:00:00","timeZone":"UTC"},"end":{"dateTime":"2026-07-07T11:00:00","timeZone":"UTC"}}]}"#,
+    br#"{"changeKey":"k","start":{"dateTime":"0001-01-01T00:00:00","timeZone":"x"},"end":{"dateTime":"9999-12-31T23:59:59"},"exceptionOccurrences":[{"originalStart":"9999-12-31T23:59:59Z","start":{"dateTime":"2026-07-07T10:00:00"},"end":{"dateTime":"2026-07-07T10:00:00"}},{"occurrenceId":"OID.9999-12-31"}]}"#,
+];
+
+const CONTACT_PAGES: &[&[u8]] = &[
+    br#"{"value":[{"id":"a","changeKey":"k","createdDateTime":"2026-01-02T08:00:00Z","displayName":"Ann","givenName":"Ann","surname":"Lee","emailAddresses":[{"name":"A","address":"a@b.example"}],"businessPhones":["+1",null],"personalNotes":"x","birthday":"1974-07-22T00:00:00Z","homeAddress":{"city":"Town"}},{"id":"b","@removed":{"reason":"deleted"}},{"id":"c"}],"@odata.deltaLink":"https://g.example/x"}"#,
+];
+
+const CALENDARS: &[&[u8]] = &[
+    b"BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nATTACH;ENCODING=BASE64;VALUE=BINARY;X-FILENAME=\"a;b:c\":AAE\r\n C\r\nEND:VEVENT\r\nBEGIN:VEVENT\r\nATTACH;ENCODING=BASE64:AAAA\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n",
+    b"begin:VEVENT\nattach;encoding=base64:\nEND:VEVENT",
+    b"BEGIN:VEVENT\r\nEND:VEVENT\r\n",
+];
+
+const CARDS: &[&[u8]] = &[
+    b"BEGIN:VCARD\r\nPHOTO;ENCODING=b;TYPE=JPEG:/9j/\r\n 4AAQ\r\nEND:VCARD\r\n",
+    b"item1.PHOTO;TYPE=\"x;y\";ENCODING=B:AA==\nEND:VCARD",
 ];
 
 const LEDGERS: &[&[u8]] = &[

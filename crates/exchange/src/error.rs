@@ -3,7 +3,7 @@ use std::fmt;
 use mailkeep_identity::{IdentityError, ReceiptError};
 use mailkeep_model::{Function, TenantName};
 
-/// Why a provider could not be read.
+/// Why a provider could not be read or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExchangeError {
@@ -99,6 +99,14 @@ pub enum ExchangeError {
         /// What is wrong with the answer.
         reason: String,
     },
+    /// The provider has no way to do this, or none that would not do harm.
+    #[error("{action}: {reason}")]
+    Unsupported {
+        /// What was tried.
+        action: String,
+        /// Why it cannot be done, and what can.
+        reason: String,
+    },
     /// A setting cannot be used.
     #[error("tenant {tenant}: {reason}")]
     Configuration {
@@ -152,9 +160,16 @@ impl ExchangeError {
 
     fn reach(&self) -> Reach {
         match self {
-            Self::NotFound { .. } | Self::Answer { .. } | Self::Protocol { .. } => Reach::Item,
+            Self::NotFound { .. }
+            | Self::Answer { .. }
+            | Self::Protocol { .. }
+            | Self::Unsupported { .. } => Reach::Item,
             _ => Reach::Tenant,
         }
+    }
+
+    pub(crate) fn unsupported(action: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Unsupported { action: action.into(), reason: reason.into() }
     }
 
     pub(crate) fn protocol(action: impl Into<String>, reason: impl fmt::Display) -> Self {

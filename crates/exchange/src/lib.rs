@@ -2,9 +2,10 @@
 //!
 //! # Vocabulary
 //!
-//! - A [`Provider`] reads the mailboxes of one tenant, with the key of one function. All parts of
+//! - A [`Provider`] opens the mailboxes of one tenant, with the key of one function. All parts of
 //!   Mailkeep reach mail through this trait and through nothing else.
 //! - Its *changes* come in pages from a cursor; [`Content`] is the MIME of one message, streamed.
+//! - An [`Origin`] marks what a restore made, so that a restore can be repeated.
 //! - A *mailbox gate* bounds what is in flight for one application and mailbox, as the provider
 //!   counts it, and holds that mailbox's requests back when the provider asks for it.
 //! - [`Usage`] counts what was asked of the provider.
@@ -19,6 +20,9 @@ mod provider;
 mod usage;
 
 pub use error::ExchangeError;
-pub use graph::{Access, GraphConfig, GraphProvider, parse_folder_page, parse_item_page};
-pub use provider::{Content, Provider};
+pub use graph::{
+    Access, GraphConfig, GraphProvider, message_request, parse_contacts_page, parse_event,
+    parse_events_page, parse_folder_page, parse_item_page,
+};
+pub use provider::{Content, Created, Details, Existing, NewItem, Origin, Provider, Wanted};
 pub use usage::Usage;

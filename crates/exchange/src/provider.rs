@@ -121,7 +121,10 @@ pub trait Provider: Clone + Send + Sync + 'static {
         to: &Item,
     ) -> impl Future<Output = Result<(), ExchangeError>> + Send;
 
-    /// Moves a message or contact to another folder of its mailbox.
+    /// Moves a message to another folder of its mailbox.
+    ///
+    /// # Errors
+    /// [`ExchangeError::Unsupported`] for other kinds, where the provider has no move for them.
     fn relocate(
         &self,
         mailbox: &Mailbox,

@@ -3,18 +3,23 @@
 
 #![allow(clippy::unwrap_used)] // The helpers are tests, too.
 
+#[path = "graph/outlook.rs"]
+mod outlook;
+
 use std::sync::Arc;
 
 use mailkeep_exchange::{Access, ExchangeError, GraphConfig, GraphProvider, Provider};
 use mailkeep_identity::{JobId, ReceiptLog, SignerClient};
 use mailkeep_lab::{Lab, LabOptions, Registration};
 use mailkeep_model::{
-    Change, Cursor, Folder, FolderId, Function, Item, ItemId, Mailbox, Next, TenantName,
+    Change, Cursor, Folder, Function, Item, ItemId, ItemKind, Mailbox, Next, TenantName,
     WellKnownFolder,
 };
 use mailkeep_signer::{Sealing, Signer, SignerOptions};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+const ROLES: &[&str] = &["Mail.Read", "Calendars.Read", "Contacts.Read", "User.Read.All"];
 
 /// A lab, a signer, and a tenant of the one whose reader key is in the other.
 struct World {
@@ -27,6 +32,10 @@ struct World {
 
 impl World {
     async fn new() -> Self {
+        Self::with_roles(ROLES).await
+    }
+
+    async fn with_roles(roles: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let lab = Lab::start(LabOptions::new(directory.path().join("lab"))).await.unwrap();
         let signer_directory = directory.path().join("signer");
@@ -44,7 +53,7 @@ impl World {
         let registration = Registration {
             name: "reader".into(),
             certificate: certificate.certificate_pem,
-            roles: vec!["Mail.Read".into(), "User.Read.All".into()],
+            roles: roles.iter().map(|role| (*role).to_owned()).collect(),
         };
         let directory_id = description.tenants[0].id.to_string();
         let registered = lab.register(&directory_id, registration).unwrap();
@@ -72,10 +81,19 @@ impl World {
 
     /// Asks the lab's administration for something.
     async fn order(&self, what: &str, body: Value) -> Value {
-        let description = self.lab.description();
-        let token = std::fs::read_to_string(&description.admin_token_file).unwrap();
-        let request = self.admin.post(format!("{}/{what}", description.admin));
-        let answer = request.bearer_auth(token.trim()).json(&body).send().await.unwrap();
+        let url = format!("{}/{what}", self.lab.description().admin);
+        self.send(what, self.admin.post(url).json(&body)).await
+    }
+
+    /// Looks something up in the lab's administration.
+    async fn look(&self, what: &str) -> Value {
+        let url = format!("{}/{what}", self.lab.description().admin);
+        self.send(what, self.admin.get(url)).await
+    }
+
+    async fn send(&self, what: &str, request: reqwest::RequestBuilder) -> Value {
+        let token = std::fs::read_to_string(&self.lab.description().admin_token_file).unwrap();
+        let answer = request.bearer_auth(token.trim()).send().await.unwrap();
         let status = answer.status();
         let text = answer.text().await.unwrap();
         assert!(status.is_success(), "{what}: {status} {text}");
@@ -99,6 +117,7 @@ async fn folders(provider: &GraphProvider, mailbox: &Mailbox) -> (Vec<Folder>, C
         match page.next {
             Next::More(next) => cursor = Some(next),
             Next::Done(next) => return (folders, next),
+            Next::Complete => panic!("a folder tree has a cursor"),
         }
     }
 }
@@ -106,7 +125,7 @@ async fn folders(provider: &GraphProvider, mailbox: &Mailbox) -> (Vec<Folder>, C
 async fn items(
     provider: &GraphProvider,
     mailbox: &Mailbox,
-    folder: &FolderId,
+    folder: &Folder,
     mut cursor: Option<Cursor>,
 ) -> (Vec<Change<Item, ItemId>>, Cursor) {
     let mut changes = Vec::new();
@@ -116,14 +135,15 @@ async fn items(
         match page.next {
             Next::More(next) => cursor = Some(next),
             Next::Done(next) => return (changes, next),
+            Next::Complete => panic!("a folder of mail or contacts has a cursor"),
         }
     }
 }
 
-async fn inbox(provider: &GraphProvider, mailbox: &Mailbox) -> FolderId {
+async fn inbox(provider: &GraphProvider, mailbox: &Mailbox) -> Folder {
     let (folders, _) = folders(provider, mailbox).await;
     let is_inbox = |folder: &&Folder| folder.well_known == Some(WellKnownFolder::Inbox);
-    folders.iter().find(is_inbox).unwrap().id.clone()
+    folders.iter().find(is_inbox).unwrap().clone()
 }
 
 async fn content(provider: &GraphProvider, mailbox: &Mailbox, item: &ItemId) -> Vec<u8> {
@@ -166,12 +186,15 @@ async fn folders_come_with_their_roles_and_parents_and_messages_with_their_conte
     let mime = content(&provider, &mailbox, &item.id).await;
     let text = String::from_utf8_lossy(&mime).to_lowercase();
     assert!(text.contains("\r\n\r\n") && text.contains("message-id:"), "{text}");
-    assert_eq!(provider.item(&mailbox, &item.id).await.unwrap().as_ref(), Some(item));
+    assert_eq!(
+        provider.item(&mailbox, ItemKind::Message, &item.id).await.unwrap().as_ref(),
+        Some(item)
+    );
     let order =
-        json!({"mailbox": mailbox.address.as_str(), "folder": inbox.0, "seed": 1, "delete": 1});
+        json!({"mailbox": mailbox.address.as_str(), "folder": inbox.id.0, "seed": 1, "delete": 1});
     let deleted = world.order("mutate", order).await["deleted"][0]["id"].clone();
     let deleted = ItemId(deleted.as_str().unwrap().to_owned());
-    assert_eq!(provider.item(&mailbox, &deleted).await.unwrap(), None);
+    assert_eq!(provider.item(&mailbox, ItemKind::Message, &deleted).await.unwrap(), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -189,7 +212,8 @@ async fn a_changed_flag_and_a_move_keep_the_identity_and_the_content_key() {
         })
         .collect();
     let address = mailbox.address.as_str();
-    let order = json!({"mailbox": address, "folder": inbox.0, "seed": 1, "change": 4, "move": 2});
+    let order =
+        json!({"mailbox": address, "folder": inbox.id.0, "seed": 1, "change": 4, "move": 2});
     world.order("mutate", order).await;
     let (after, _) = items(&provider, &mailbox, &inbox, Some(cursor)).await;
     let mut moved = 0;
@@ -203,8 +227,8 @@ async fn a_changed_flag_and_a_move_keep_the_identity_and_the_content_key() {
                 changed += 1;
             }
             Change::Removed(id) => {
-                let item = provider.item(&mailbox, &id).await.unwrap().unwrap();
-                assert_ne!(item.folder, inbox);
+                let item = provider.item(&mailbox, ItemKind::Message, &id).await.unwrap().unwrap();
+                assert_ne!(item.folder, inbox.id);
                 assert_eq!(keys[&id].content_key, item.content_key);
                 moved += 1;
             }

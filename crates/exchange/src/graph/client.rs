@@ -2,8 +2,8 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use mailkeep_identity::{JobId, ReceiptLog, SignerClient};
-use mailkeep_model::{Function, Mailbox, TenantName};
-use reqwest::{Response, StatusCode, header};
+use mailkeep_model::{Function, Mailbox, Secret, TenantName};
+use reqwest::{Method, Response, StatusCode, header};
 use serde::de::DeserializeOwned;
 use url::Url;
 use uuid::Uuid;
@@ -20,7 +20,7 @@ const IMMUTABLE_IDS: &str = "IdType=\"ImmutableId\"";
 /// A JSON answer above this size is not one that we asked for.
 const MAX_JSON_BYTES: usize = 64 << 20;
 /// Tries of one request when the network or the server fails.
-const MAX_FAULTS: u32 = 6;
+pub(super) const MAX_FAULTS: u32 = 6;
 /// Tries when not even a connection comes about: a person may be waiting.
 const MAX_REFUSED_CONNECTIONS: u32 = 3;
 /// How long one request may be held back by throttling before this pass gives it up.
@@ -80,6 +80,35 @@ pub(super) struct Ask<'a> {
     pub(super) url: Url,
     /// Preferences beside the immutable ids.
     pub(super) prefer: Option<String>,
+}
+
+/// What a request does and carries.
+pub(super) struct Sending {
+    pub(super) method: Method,
+    /// Media type and content.
+    pub(super) body: Option<(&'static str, Bytes)>,
+    pub(super) repeat: Repeat,
+}
+
+/// Whether a request may be sent again when nobody knows what became of it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Repeat {
+    /// The same again changes nothing more.
+    Freely,
+    /// It would be done twice: somebody has to look first.
+    AfterALook,
+}
+
+/// What became of a request.
+pub(super) enum Outcome {
+    /// There is a successful answer; its body is not read yet.
+    Answered(Response, Place),
+    /// It may have been carried out or not. Only with [`Repeat::AfterALook`].
+    Unknown(ExchangeError),
+}
+
+impl Sending {
+    pub(super) const READ: Self = Self { method: Method::GET, body: None, repeat: Repeat::Freely };
 }
 
 impl GraphProvider {
@@ -171,9 +200,21 @@ impl GraphProvider {
 
     /// Asks and reads the whole answer; asks again when it breaks off.
     pub(super) async fn body(&self, ask: &Ask<'_>) -> Result<Bytes, ExchangeError> {
+        self.body_of(ask, &Sending::READ).await
+    }
+
+    /// The same for a request that may be repeated freely.
+    pub(super) async fn body_of(
+        &self,
+        ask: &Ask<'_>,
+        sending: &Sending,
+    ) -> Result<Bytes, ExchangeError> {
         let mut patience = Patience::default();
         loop {
-            let (response, place) = self.ask(ask).await?;
+            let (response, place) = match self.run(ask, sending).await? {
+                Outcome::Answered(response, place) => (response, place),
+                Outcome::Unknown(error) => return Err(error),
+            };
             match read_all(response).await {
                 Ok(body) => return Ok(body),
                 Err(reason) => {
@@ -190,6 +231,18 @@ impl GraphProvider {
 
     /// Asks until there is a successful answer or no hope of one; its body is not read yet.
     pub(super) async fn ask(&self, ask: &Ask<'_>) -> Result<(Response, Place), ExchangeError> {
+        match self.run(ask, &Sending::READ).await? {
+            Outcome::Answered(response, place) => Ok((response, place)),
+            Outcome::Unknown(error) => Err(error),
+        }
+    }
+
+    /// Sends until there is a successful answer, no hope of one, or doubt.
+    pub(super) async fn run(
+        &self,
+        ask: &Ask<'_>,
+        sending: &Sending,
+    ) -> Result<Outcome, ExchangeError> {
         let gate = self.inner.gates.of(ask.mailbox.map(|mailbox| &mailbox.id));
         let mut patience = Patience::default();
         let mut token_renewed = false;
@@ -200,15 +253,23 @@ impl GraphProvider {
             let mut request = self
                 .inner
                 .http
-                .get(ask.url.clone())
+                .request(sending.method.clone(), ask.url.clone())
                 .header(header::AUTHORIZATION, token.header())
                 .header("prefer", IMMUTABLE_IDS)
                 .header("client-request-id", Uuid::new_v4().to_string());
             if let Some(prefer) = &ask.prefer {
                 request = request.header("prefer", prefer);
             }
+            if let Some((media_type, content)) = &sending.body {
+                request = request.header(header::CONTENT_TYPE, *media_type).body(content.clone());
+            }
             let response = match request.send().await {
                 Ok(response) => response,
+                // Without a connection nothing was sent, and trying again is safe whatever it is.
+                Err(error) if sending.repeat == Repeat::AfterALook && !error.is_connect() => {
+                    let error = ExchangeError::protocol(&ask.action, root_cause(&error));
+                    return Ok(Outcome::Unknown(error));
+                }
                 Err(error) => {
                     let tries =
                         if error.is_connect() { MAX_REFUSED_CONNECTIONS } else { MAX_FAULTS };
@@ -228,7 +289,7 @@ impl GraphProvider {
             };
             let status = response.status();
             if status.is_success() {
-                return Ok((response, place));
+                return Ok(Outcome::Answered(response, place));
             }
             let retry_after = retry_after(&response);
             match status {
@@ -248,6 +309,12 @@ impl GraphProvider {
                     gate.pause_for(wait);
                 }
                 status if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT => {
+                    if sending.repeat == Repeat::AfterALook {
+                        if let Some(wait) = retry_after {
+                            gate.pause_for(wait.min(MAX_THROTTLED));
+                        }
+                        return Ok(Outcome::Unknown(self.refused(ask, response).await));
+                    }
                     let Some(wait) = patience.fault(MAX_FAULTS) else {
                         return Err(self.refused(ask, response).await);
                     };
@@ -258,6 +325,38 @@ impl GraphProvider {
                 _ => return Err(self.refused(ask, response).await),
             }
         }
+    }
+
+    /// Sends a piece of a file to the address of an upload session, once: the address is a secret
+    /// in place of our token, and does not lie with Graph.
+    pub(super) async fn send_piece(
+        &self,
+        mailbox: &Mailbox,
+        address: &Secret,
+        piece: Option<(String, Bytes)>,
+    ) -> Result<Response, String> {
+        let url = Url::parse(address.expose()).map_err(|error| error.to_string())?;
+        if url.scheme() != "https" {
+            return Err("the upload address is not https".into());
+        }
+        let gate = self.inner.gates.of(Some(&mailbox.id));
+        let _place = self.inner.gates.enter(&gate).await;
+        self.inner.usage.add_request();
+        let request = match piece {
+            Some((range, bytes)) => self
+                .inner
+                .http
+                .put(url)
+                .header(header::CONTENT_TYPE, "application/octet-stream")
+                .header(header::CONTENT_RANGE, range)
+                .body(bytes),
+            None => self.inner.http.get(url),
+        };
+        let response = request.send().await.map_err(|error| root_cause(&error))?;
+        if let (429 | 503, Some(wait)) = (response.status().as_u16(), retry_after(&response)) {
+            gate.pause_for(wait.min(MAX_THROTTLED));
+        }
+        Ok(response)
     }
 
     async fn refused(&self, ask: &Ask<'_>, response: Response) -> ExchangeError {

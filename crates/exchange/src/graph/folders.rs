@@ -68,6 +68,7 @@ pub(super) async fn changes(
             state.roles.clear();
             Next::Done(encode(&state)?)
         }
+        Next::Complete => Next::Complete,
     };
     Ok(page)
 }
@@ -127,6 +128,7 @@ pub fn parse_folder_page(body: &[u8]) -> Result<Page<Folder, FolderId>, Exchange
             id,
             parent: folder.parent_folder_id.map(FolderId),
             name: folder.display_name.unwrap_or_default(),
+            kind: mailkeep_model::FolderKind::Mail,
             well_known: None,
         })
     });

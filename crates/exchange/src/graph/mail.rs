@@ -11,11 +11,12 @@ use super::{
 };
 use crate::{Content, ExchangeError};
 
-const SELECT: &str = "id,parentFolderId,changeKey,conversationId,subject,from,toRecipients,\
+pub(super) const SELECT: &str = "id,parentFolderId,changeKey,conversationId,subject,from,toRecipients,\
     ccRecipients,bccRecipients,receivedDateTime,sentDateTime,internetMessageId,isRead,isDraft,\
     hasAttachments,importance,categories,flag";
 /// `PidTagMessageSize` (MS-OXPROPS): tells an edited body from a changed flag.
 const SIZE: u32 = 0x0E08;
+pub(super) const SIZE_IS: &str = "id eq 'Long 0x0E08'";
 const EXPAND: &str = "singleValueExtendedProperties($filter=id eq 'Long 0x0E08')";
 /// Messages a page.
 const PAGE: &str = "odata.maxpagesize=500";
@@ -149,7 +150,7 @@ impl Message {
     }
 
     /// Changes with what can be told of the content, not with flags, categories or the folder.
-    fn content_key(&self) -> String {
+    pub(super) fn content_key(&self) -> String {
         let mut hash = Sha256::new();
         let mut add = |part: Option<&str>| {
             let part = part.unwrap_or_default();
@@ -199,6 +200,7 @@ fn item(message: Message, folder: &FolderId) -> Item {
     }
     Item {
         id: ItemId(message.id),
+        kind: mailkeep_model::ItemKind::Message,
         folder: folder.clone(),
         subject: message.subject.unwrap_or_default(),
         from: address(message.from.as_ref()).map(str::to_owned),
@@ -214,6 +216,7 @@ fn item(message: Message, folder: &FolderId) -> Item {
         importance,
         categories: message.categories.unwrap_or_default(),
         content_key,
+        detail: None,
         provider,
     }
 }

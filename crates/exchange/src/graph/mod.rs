@@ -1,24 +1,36 @@
 //! Microsoft 365 through Microsoft Graph v1.0, application permissions.
 //!
 //! Sources: the Graph reference pages `message: delta`, `mailFolder: delta`, `Get message`
-//! (`$value`), `Throttling limits`, `Immutable identifiers for Outlook resources`.
+//! (`$value`), `List calendars`, `List events`, `Get event`, `List contactFolders`, `contact:
+//! delta`, `Throttling limits`, `Immutable identifiers for Outlook resources`.
 
+mod attachments;
+mod calendar;
 mod client;
+mod contacts;
 mod directory;
+mod events;
 mod folders;
 mod mail;
 mod refusal;
+mod send;
 mod token;
 mod wire;
+mod wire_outlook;
+mod write;
+mod zones;
 
-use mailkeep_model::{Cursor, Folder, FolderId, Item, ItemId, Mailbox, Page};
+use mailkeep_model::{Cursor, Folder, FolderId, FolderKind, Item, ItemId, ItemKind, Mailbox, Page};
 
 pub(crate) use client::root_cause;
 pub use client::{Access, GraphConfig, GraphProvider};
+pub use contacts::parse_contacts_page;
+pub use events::{parse_event, parse_events_page};
 pub use folders::parse_folder_page;
 pub use mail::parse_item_page;
+pub use write::message_request;
 
-use crate::{Content, ExchangeError, Provider, Usage};
+use crate::{Content, Created, Details, ExchangeError, Existing, NewItem, Provider, Usage, Wanted};
 
 impl Provider for GraphProvider {
     async fn domains(&self) -> Result<Vec<String>, ExchangeError> {
@@ -40,18 +52,107 @@ impl Provider for GraphProvider {
     async fn item_changes(
         &self,
         mailbox: &Mailbox,
-        folder: &FolderId,
+        folder: &Folder,
         cursor: Option<&Cursor>,
     ) -> Result<Page<Item, ItemId>, ExchangeError> {
-        mail::changes(self, mailbox, folder, cursor).await
+        match folder.kind {
+            FolderKind::Calendar => calendar::changes(self, mailbox, &folder.id, cursor).await,
+            FolderKind::Contacts => contacts::changes(self, mailbox, &folder.id, cursor).await,
+            _ => mail::changes(self, mailbox, &folder.id, cursor).await,
+        }
     }
 
     async fn content(&self, mailbox: &Mailbox, item: &ItemId) -> Result<Content, ExchangeError> {
         mail::content(self, mailbox, item).await
     }
 
-    async fn item(&self, mailbox: &Mailbox, item: &ItemId) -> Result<Option<Item>, ExchangeError> {
-        mail::find(self, mailbox, item).await
+    async fn item(
+        &self,
+        mailbox: &Mailbox,
+        kind: ItemKind,
+        item: &ItemId,
+    ) -> Result<Option<Item>, ExchangeError> {
+        match kind {
+            ItemKind::Event => calendar::find(self, mailbox, item).await,
+            ItemKind::Contact => contacts::find(self, mailbox, item).await,
+            _ => mail::find(self, mailbox, item).await,
+        }
+    }
+
+    async fn other_folders(
+        &self,
+        mailbox: &Mailbox,
+        kind: FolderKind,
+    ) -> Result<Vec<Folder>, ExchangeError> {
+        match kind {
+            FolderKind::Calendar => calendar::folders(self, mailbox).await,
+            FolderKind::Contacts => contacts::folders(self, mailbox).await,
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    async fn details(&self, mailbox: &Mailbox, item: &Item) -> Result<Details, ExchangeError> {
+        match item.kind {
+            ItemKind::Event => calendar::details(self, mailbox, item).await,
+            ItemKind::Contact => contacts::details(self, mailbox, item).await,
+            _ => Ok(Details { item: item.clone(), attachments: Vec::new() }),
+        }
+    }
+
+    async fn existing(
+        &self,
+        mailbox: &Mailbox,
+        kind: ItemKind,
+        wanted: &[Wanted],
+    ) -> Result<Vec<Existing>, ExchangeError> {
+        write::existing(self, mailbox, kind, wanted).await
+    }
+
+    async fn create_folder(
+        &self,
+        mailbox: &Mailbox,
+        kind: FolderKind,
+        parent: Option<&FolderId>,
+        name: &str,
+    ) -> Result<Folder, ExchangeError> {
+        write::create_folder(self, mailbox, kind, parent, name).await
+    }
+
+    async fn create(
+        &self,
+        mailbox: &Mailbox,
+        folder: &Folder,
+        item: &NewItem<'_>,
+    ) -> Result<Created, ExchangeError> {
+        Box::pin(write::create(self, mailbox, folder, item)).await
+    }
+
+    async fn update(
+        &self,
+        mailbox: &Mailbox,
+        item: &ItemId,
+        to: &Item,
+    ) -> Result<(), ExchangeError> {
+        write::update(self, mailbox, item, to).await
+    }
+
+    async fn relocate(
+        &self,
+        mailbox: &Mailbox,
+        kind: ItemKind,
+        item: &ItemId,
+        to: &FolderId,
+    ) -> Result<(), ExchangeError> {
+        write::relocate(self, mailbox, kind, item, to).await
+    }
+
+    async fn delete(
+        &self,
+        mailbox: &Mailbox,
+        kind: ItemKind,
+        item: &ItemId,
+    ) -> Result<(), ExchangeError> {
+        write::delete(self, mailbox, kind, item).await
     }
 
     fn usage(&self) -> Usage {

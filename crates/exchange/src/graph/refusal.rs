@@ -13,7 +13,7 @@ const ENTRA: &[(u32, &str, &str)] = &[
     (
         700_027,
         "the certificate is not registered on the application, has expired, or does not fit the key",
-        "Register the certificate that 'mailkeep tenant show' prints; a certificate added just now is refused for some minutes, so wait and try again before changing anything",
+        "Register the certificate that 'mailkeep tenant show' prints; a certificate added just now is refused for some minutes, so wait and try again before changing anything. If it is registered, set the clock of this machine (NTP): a certificate is refused before its time",
     ),
     (
         7_000_214,
@@ -137,6 +137,39 @@ pub(super) fn of_graph(
             code: told.code,
             message: first_line(&told.message),
         },
+    }
+}
+
+/// Whether an identifier was refused that is not of this mailbox, or not an identifier: nothing is
+/// there by that name.
+pub(super) fn is_foreign_id(error: &ExchangeError) -> bool {
+    const CODES: &[&str] = &[
+        "ErrorInvalidId",
+        "ErrorInvalidIdMalformed",
+        "ErrorInvalidIdMalformedEwsLegacyIdFormat",
+        "ErrorInvalidMailboxItemId",
+        "ErrorItemNotFound",
+    ];
+    match error {
+        ExchangeError::NotFound { .. } => true,
+        ExchangeError::Answer { status: 400, code, .. } => CODES.contains(&code.as_str()),
+        _ => false,
+    }
+}
+
+/// Whether a folder was refused because its name is taken.
+pub(super) fn is_name_taken(error: &ExchangeError) -> bool {
+    match error {
+        ExchangeError::Answer { status, code, .. } => *status == 409 || code == "ErrorFolderExists",
+        _ => false,
+    }
+}
+
+/// Whether a time zone was refused.
+pub(super) fn is_unknown_zone(error: &ExchangeError) -> bool {
+    match error {
+        ExchangeError::Answer { status: 400, code, .. } => code.contains("TimeZone"),
+        _ => false,
     }
 }
 

@@ -4,7 +4,7 @@ use std::{
 };
 
 use data_encoding::BASE64URL_NOPAD;
-use mailkeep_identity::{ReceiptError, uti};
+use mailkeep_identity::{IdentityError, ReceiptError, uti};
 use mailkeep_model::Secret;
 use reqwest::header::HeaderValue;
 use serde::Deserialize;
@@ -103,7 +103,14 @@ impl Tokens {
                 Err(error) if error.is_transient() => {
                     let Some(wait) = patience.fault(MAX_FAULTS) else { return Err(error) };
                     self.usage.add_retried();
-                    tokio::time::sleep(wait).await;
+                    let held_off = match &error {
+                        // Nothing is gained by asking the signer before it said it would sign.
+                        ExchangeError::Identity(IdentityError::RateLimited {
+                            retry_after, ..
+                        }) => *retry_after,
+                        _ => Duration::ZERO,
+                    };
+                    tokio::time::sleep(wait.max(held_off)).await;
                 }
                 done => return done,
             }
