@@ -62,11 +62,13 @@ pub(crate) enum Command {
     Backup(Backup),
     /// List the snapshots of a tenant
     Snapshots(Snapshots),
-    /// List mailboxes, folders or messages as a snapshot has them
+    /// List mailboxes, folders or items as a snapshot has them
     Ls(Ls),
-    /// Print one message as it is in the vault
+    /// Print one item as it is in the vault: MIME, iCalendar or vCard
     Cat(Cat),
-    /// Write messages out as files
+    /// Bring items, folders or mailboxes back
+    Restore(Restore),
+    /// Write items out as files
     Export(Export),
     /// Check that the vault holds what it should
     Verify(Verify),
@@ -222,10 +224,47 @@ pub(crate) struct Ls {
 pub(crate) struct Cat {
     /// The tenant
     pub(crate) tenant: TenantName,
-    /// The message's short id, as `ls` prints it
+    /// The item's short id, as `ls` prints it
     pub(crate) item: ItemName,
     #[command(flatten)]
     pub(crate) at: At,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Restore {
+    /// The tenant
+    pub(crate) tenant: TenantName,
+    /// MAILBOX, or MAILBOX:PATH for one folder and what lies below it
+    #[arg(required_unless_present = "item", conflicts_with = "item")]
+    pub(crate) place: Option<Place>,
+    /// A single item by its short id, as `ls` prints it; may be repeated
+    #[arg(long, value_name = "ITEM")]
+    pub(crate) item: Vec<ItemName>,
+    #[command(flatten)]
+    pub(crate) at: At,
+    /// Into this mailbox, below this folder [default: where it was]
+    #[arg(long, value_name = "MAILBOX[:PATH]")]
+    pub(crate) to: Option<Place>,
+    /// Into a mailbox of another tenant
+    #[arg(long, value_name = "TENANT")]
+    pub(crate) to_tenant: Option<TenantName>,
+    /// What to do with an item that is still there; what an earlier restore made is never made twice
+    #[arg(long, value_enum, default_value_t = Conflict::Skip)]
+    pub(crate) on_conflict: Conflict,
+    /// Say what would be done, and write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// What a restore does with an item that is still there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Conflict {
+    /// Leave it; move it back when it lies among the deleted items
+    Skip,
+    /// Bring it to the state of the snapshot
+    Replace,
+    /// Put a copy beside it
+    Copy,
 }
 
 #[derive(Args, Debug)]
@@ -244,13 +283,17 @@ pub(crate) struct Export {
     pub(crate) at: At,
 }
 
-/// Forms in which messages are written out.
+/// Forms in which items are written out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ExportFormat {
     /// One file a message, byte for byte (RFC 5322)
     Eml,
     /// One file a folder (mboxrd)
     Mbox,
+    /// Events (RFC 5545): one file each below a directory, or all in one FILE.ics
+    Ics,
+    /// Contacts (vCard 3.0): one file each below a directory, or all in one FILE.vcf
+    Vcf,
 }
 
 #[derive(Args, Debug)]

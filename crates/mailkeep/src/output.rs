@@ -4,6 +4,7 @@ use serde::Serialize;
 
 /// Where results go: text for people, or JSON for programs, on standard output. Progress and
 /// errors go to standard error.
+#[derive(Clone)]
 pub(crate) struct Output {
     json: bool,
     quiet: bool,

@@ -246,6 +246,7 @@ impl Gathered {
         let put = self.items.into_iter().map(|stored| CatalogItem {
             content_key: stored.item.content_key.clone(),
             meta_key: meta_key(&stored.item),
+            kind: stored.item.kind,
             item: stored.item.id,
             folder: stored.path.folder,
             leaf: stored.path.leaf,

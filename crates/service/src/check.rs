@@ -1,16 +1,14 @@
 use mailkeep_exchange::{ExchangeError, GraphProvider, Provider};
-use mailkeep_model::{Function, TenantName};
+use mailkeep_model::{FolderKind, Function, TenantName};
 use time::{Duration, OffsetDateTime};
 
 use crate::{ErrorKind, Service, ServiceError};
 
 /// Rights that the reader needs for what this version does.
-const NEEDED: [&str; 2] = ["Mail.Read", "User.Read.All"];
+const NEEDED: [&str; 4] = ["Mail.Read", "Calendars.Read", "Contacts.Read", "User.Read.All"];
 /// Rights that belong to the reader's function, but that this version does not use yet.
-const HARMLESS: [&str; 9] = [
+const HARMLESS: [&str; 7] = [
     "Mail.ReadBasic.All",
-    "Calendars.Read",
-    "Contacts.Read",
     "MailboxSettings.Read",
     "MailboxItem.Read.All",
     "MailboxFolder.Read.All",
@@ -170,6 +168,17 @@ impl Checks {
                 self.warning("Mail.Read", error.to_string());
             }
             Err(error) => self.bad("Mail.Read", &error.into()),
+        }
+        for (right, kind) in
+            [("Calendars.Read", FolderKind::Calendar), ("Contacts.Read", FolderKind::Contacts)]
+        {
+            match provider.other_folders(mailbox, kind).await {
+                Ok(_) => self.good(right, format!("{} can be read", mailbox.address)),
+                Err(error @ ExchangeError::NotFound { .. }) => {
+                    self.warning(right, error.to_string());
+                }
+                Err(error) => self.bad(right, &error.into()),
+            }
         }
     }
 }

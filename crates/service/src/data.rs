@@ -76,7 +76,16 @@ impl DataDirectory {
     /// Lets one pass at a time write to a tenant's vault. The system gives the lease back when
     /// the process ends, however it ends.
     pub(crate) fn lease(&self, tenant: &TenantName) -> Result<Lease, ServiceError> {
-        let path = self.root.join("vault").join(format!("{tenant}.lease"));
+        self.hold(tenant, &format!("{tenant}.lease"))
+    }
+
+    /// Lets one restore at a time write to a tenant's mailboxes.
+    pub(crate) fn restore_lease(&self, tenant: &TenantName) -> Result<Lease, ServiceError> {
+        self.hold(tenant, &format!("{tenant}.restore-lease"))
+    }
+
+    fn hold(&self, tenant: &TenantName, file: &str) -> Result<Lease, ServiceError> {
+        let path = self.root.join("vault").join(file);
         let open = || {
             fs::create_dir_all(self.root.join("vault"))?;
             File::options().create(true).truncate(false).write(true).open(&path)
@@ -94,7 +103,7 @@ impl DataDirectory {
     }
 }
 
-/// Held by the one pass that may write to a tenant's vault.
+/// Held by the one pass, or the one restore, of a tenant.
 pub(crate) struct Lease {
     _file: File,
 }

@@ -8,6 +8,8 @@
 //! - The *spool* holds content between the provider and the vault, encrypted and bounded.
 //! - A *missed* item could not be read or stored in this pass. It is reported, and tried again in
 //!   the next; it never fails its mailbox.
+//! - A *restore* brings back what the vault holds; [`Service::restore`] runs one, with a key that
+//!   exists only while it runs.
 //! - The *lease* lets one pass at a time write to a tenant's vault.
 //!
 //! # The order of things
@@ -25,6 +27,7 @@ mod pass;
 mod pipeline;
 mod recover;
 mod reinspect;
+mod restore;
 mod service;
 mod spool;
 mod tenants;
@@ -35,5 +38,9 @@ pub use error::{ErrorKind, ServiceError};
 pub use observe::{Event, Observer, Unobserved};
 pub use pass::{MailboxFailure, MissedItem, PassLimits, PassReport};
 pub use recover::{ExportForm, Located, View};
+pub use restore::{
+    OnConflict, RestoreOutcome, RestoreReport, RestoreRequest, RestoreTarget, RestoreWhat,
+    RestoredItem,
+};
 pub use service::Service;
 pub use tenants::{Connection, Registration};

@@ -1,7 +1,9 @@
 use mailkeep_model::Address;
 
+use crate::RestoredItem;
+
 /// What happens while something runs, for whoever shows it to a person.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
     /// So many mailboxes will be read.
@@ -49,6 +51,27 @@ pub enum Event {
     RoundWritten {
         /// The snapshot that holds it.
         snapshot: String,
+    },
+    /// A restore waits until somebody registers its key's certificate at the provider.
+    KeyToRegister {
+        /// With which application.
+        client_id: String,
+        /// The certificate.
+        certificate_pem: String,
+        /// Its SHA-256 thumbprint, in hex.
+        thumbprint: String,
+    },
+    /// The provider accepts the restore's key.
+    KeyAccepted,
+    /// So many items will be restored.
+    Restoring {
+        /// How many.
+        items: usize,
+    },
+    /// An item was worked on by a restore.
+    Restored {
+        /// What became of it.
+        item: RestoredItem,
     },
 }
 

@@ -184,7 +184,11 @@ impl Service {
             throttled: usage.throttled,
             seconds: begin.elapsed().as_secs_f64(),
         });
-        self.finish_pass(pass, &report).await?;
+        // A database that just refused us for a long time would do so again; that the pass has no
+        // end is what a crash leaves behind, too.
+        if !matches!(report, Err(ServiceError::Control(_))) {
+            self.finish_pass(pass, &report).await?;
+        }
         report
     }
 
@@ -293,6 +297,14 @@ async fn read_all<P: Provider>(
         let (mailbox, outcome) = joined.map_err(|_| ServiceError::Stopped)?;
         match outcome {
             Ok(Read::Whole) => read.done += 1,
+            Ok(Read::Part(unread)) => {
+                read.done += 1;
+                let failure = |error| MailboxFailure {
+                    mailbox: mailbox.clone(),
+                    error: ServiceError::from(error),
+                };
+                read.failures.extend(unread.into_iter().map(failure));
+            }
             Ok(Read::NoMailbox) => {
                 tracing::info!(%mailbox, "the directory lists it, but it has no mailbox");
             }

@@ -1,7 +1,7 @@
 use std::{io::Write, path::Path};
 
 use mailkeep_control::{KnownMailbox, SnapshotRecord};
-use mailkeep_model::{Address, TenantName};
+use mailkeep_model::{Address, MailboxId, TenantName};
 use mailkeep_vault::{
     ExportProgress, ExportReport, FolderPath, ReadData, RecoveryKit, Selection, ShortId, Snapshot,
     StoredFolder, StoredItem, StoredMailbox, Vault, VaultError, VerifyReport, write_recovery_kit,
@@ -38,6 +38,14 @@ pub enum ExportForm {
     MboxFolders,
     /// One mbox for all.
     Mbox,
+    /// One iCalendar file an event, below a directory.
+    Ics,
+    /// One iCalendar file for all events.
+    IcsFile,
+    /// One vCard file a contact, below a directory.
+    Vcf,
+    /// One vCard file for all contacts.
+    VcfFile,
 }
 
 impl View {
@@ -52,6 +60,17 @@ impl View {
     /// [`ServiceError::Vault`].
     pub fn mailboxes(&self) -> Result<Vec<StoredMailbox>, ServiceError> {
         Ok(self.vault.mailboxes(&self.snapshot.id)?)
+    }
+
+    /// The provider's identifier of a mailbox.
+    ///
+    /// # Errors
+    /// [`ServiceError::NoMailbox`], [`ServiceError::Vault`].
+    pub(crate) fn mailbox_id(&self, mailbox: &Address) -> Result<MailboxId, ServiceError> {
+        let stored = self.mailboxes()?.into_iter().find(|one| one.mailbox.address == *mailbox);
+        let missing =
+            || ServiceError::NoMailbox { tenant: self.tenant.clone(), mailbox: mailbox.clone() };
+        Ok(stored.ok_or_else(missing)?.mailbox.id)
     }
 
     /// The folders of a mailbox.
@@ -109,14 +128,23 @@ impl View {
     /// # Errors
     /// [`ServiceError::Vault`].
     pub fn read(&self, located: &Located, out: &mut dyn Write) -> Result<u64, ServiceError> {
-        let path = &located.item.path;
-        Ok(self.vault.read_item(&self.snapshot.id, &located.mailbox, path, out)?)
+        self.content(&located.mailbox, &located.item, out)
     }
 
-    /// Writes the messages of a mailbox, or of a folder and those below it, as files.
+    /// Writes an item's content, exactly as it was stored.
+    pub(crate) fn content(
+        &self,
+        mailbox: &Address,
+        item: &StoredItem,
+        out: &mut dyn Write,
+    ) -> Result<u64, ServiceError> {
+        Ok(self.vault.read_item(&self.snapshot.id, mailbox, &item.path, out)?)
+    }
+
+    /// Writes the items of one kind of a mailbox, or of a folder and those below it, as files.
     ///
     /// # Errors
-    /// [`ServiceError::NoMailbox`], [`ServiceError::Vault`]. Messages that cannot be read are in
+    /// [`ServiceError::NoMailbox`], [`ServiceError::Vault`]. Items that cannot be read are in
     /// the report.
     pub fn export(
         &self,
@@ -132,6 +160,10 @@ impl View {
                 vault.export_mbox_folders(snapshot, selection, out, progress)
             }
             ExportForm::Mbox => vault.export_mbox(snapshot, selection, out, progress),
+            ExportForm::Ics => vault.export_ics(snapshot, selection, out, progress),
+            ExportForm::IcsFile => vault.export_ics_file(snapshot, selection, out, progress),
+            ExportForm::Vcf => vault.export_vcf(snapshot, selection, out, progress),
+            ExportForm::VcfFile => vault.export_vcf_file(snapshot, selection, out, progress),
         };
         report.map_err(|error| self.named(&selection.mailbox, error))
     }

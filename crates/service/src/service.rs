@@ -85,7 +85,16 @@ impl Service {
         tenant: &Tenant,
         job: &JobId,
     ) -> Result<GraphProvider, ServiceError> {
-        let function = Function::Reader;
+        self.provider_for(tenant, Function::Reader, job).await
+    }
+
+    /// A tenant's mailboxes, opened with the key of a function.
+    pub(crate) async fn provider_for(
+        &self,
+        tenant: &Tenant,
+        function: Function,
+        job: &JobId,
+    ) -> Result<GraphProvider, ServiceError> {
         if !tenant.functions.iter().any(|known| known.function == function) {
             return Err(ServiceError::NotRegistered { tenant: tenant.name.clone(), function });
         }

@@ -115,17 +115,19 @@ impl Service {
     ) -> Result<Tenant, ServiceError> {
         let mut tenant = self.tenant(name).await?;
         let Registration { function, client_id } = registration;
-        let certificate = self.certificate(name, function).await?;
-        let endpoint = format!("{}/{}/oauth2/v2.0/token", tenant.authority, tenant.directory_id);
-        let job = self.new_job();
-        self.signer().await?.bind(&job, name, function, &client_id, &endpoint).await?;
+        let (mut key_id, mut thumbprint) = (String::new(), String::new());
+        // The key that writes is made when a restore begins, and bound then.
+        if function != Function::Restorer {
+            let certificate = self.certificate(name, function).await?;
+            let endpoint =
+                format!("{}/{}/oauth2/v2.0/token", tenant.authority, tenant.directory_id);
+            let job = self.new_job();
+            self.signer().await?.bind(&job, name, function, &client_id, &endpoint).await?;
+            (key_id, thumbprint) = (certificate.key_id, certificate.thumbprint_sha256);
+        }
         tenant.functions.retain(|known| known.function != function);
-        tenant.functions.push(TenantFunction {
-            function,
-            client_id: client_id.clone(),
-            key_id: certificate.key_id,
-            thumbprint: certificate.thumbprint_sha256,
-        });
+        let client = client_id.clone();
+        tenant.functions.push(TenantFunction { function, client_id: client, key_id, thumbprint });
         self.control.update_tenant(&tenant).await?;
         let details = json!({"function": function, "client_id": client_id});
         self.audit(name, "tenant.register", details).await?;

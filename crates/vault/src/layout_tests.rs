@@ -41,6 +41,29 @@ fn a_person_recognises_a_message_by_its_file_name() {
 }
 
 #[test]
+fn an_event_and_a_contact_are_files_that_other_programs_open() {
+    let short = ShortId::new(&MailboxId("m".into()), &ItemId("i".into()));
+    let name = |kind, subject: &str| item_name(&Item { kind, ..item(subject) }, &short);
+    let event = name(ItemKind::Event, "Weekly");
+    assert_eq!(event, format!("2026-11-23T0914 Weekly {short}.ics"));
+    assert_eq!(short_id_of(&event), Some(short.as_str()));
+    for (subject, expected) in [
+        ("Ann Lee", format!("Ann Lee {short}.vcf")),
+        ("", format!("{short}.vcf")),
+        ("con.tact", format!("_con.tact {short}.vcf")),
+        ("Con", format!("Con {short}.vcf")),
+        (". .hidden", format!("hidden {short}.vcf")),
+    ] {
+        let contact = name(ItemKind::Contact, subject);
+        assert_eq!(contact, expected);
+        assert_eq!(short_id_of(&contact), Some(short.as_str()));
+    }
+    for other in ["items.jsonl", "a.vcf", "7f3a9c2kd0qm.txt", "7f3a9c2kd0qm"] {
+        assert_eq!(short_id_of(other), None, "{other}");
+    }
+}
+
+#[test]
 fn a_folder_cannot_be_taken_for_a_leaf_directory() {
     for name in ["2026-11", "2026-11 (2)", "0000-99 (10)"] {
         assert!(parse_leaf(name).is_some(), "{name}");
@@ -157,9 +180,12 @@ proptest! {
     #[test]
     fn any_subject_gives_a_file_name_with_its_short_id(subject in any::<String>()) {
         let short = ShortId::new(&MailboxId("m".into()), &ItemId("i".into()));
-        let name = item_name(&item(&subject), &short);
-        prop_assert!(name.len() <= 255 && !name.chars().any(unfit));
-        prop_assert_eq!(short_id_of(&name), Some(short.as_str()));
+        for kind in [ItemKind::Message, ItemKind::Event, ItemKind::Contact] {
+            let name = item_name(&Item { kind, ..item(&subject) }, &short);
+            prop_assert!(name.len() <= 255 && !name.chars().any(unfit));
+            prop_assert!(!name.starts_with(['.', ' ']) && !is_reserved(&name));
+            prop_assert_eq!(short_id_of(&name), Some(short.as_str()));
+        }
     }
 }
 

@@ -3,10 +3,15 @@
 
 mod common;
 
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use common::*;
-use mailkeep_vault::{ExportProgress, Selection, Vault, VaultError};
+use mailkeep_model::{Contact, Detail, Event, Folder, FolderId, FolderKind, ItemKind};
+use mailkeep_vault::{
+    CatalogChange, ExportProgress, ItemChange, ReadData, Selection, Vault, VaultError, icalendar,
+    vcard,
+};
+use time::Duration;
 
 const ANN: &str = "ann@example.com";
 
@@ -153,4 +158,149 @@ fn an_item_that_cannot_be_read_is_left_out_whole_and_reported() {
     let out = dir.path().join("eml");
     let exported = vault.export_eml(&report.snapshot.id, &all(), &out, &mut |_| ()).unwrap();
     assert_eq!((exported.items, exported.failed.len()), (3, 1));
+}
+
+fn events_and_contacts() -> (tempfile::TempDir, Vault, mailkeep_vault::SnapshotId) {
+    let of_kind = |mut one: Folder, kind| {
+        one.kind = kind;
+        one
+    };
+    let folders = [
+        folder("inbox", None, "Inbox"),
+        of_kind(folder("calendar", None, "Calendar"), FolderKind::Calendar),
+        of_kind(folder("contacts", None, "Contacts"), FolderKind::Contacts),
+    ];
+    let mut changes: Vec<_> = (0..5).map(|n| put_new(item(n, "inbox"), &eml(n))).collect();
+    for n in 0..40 {
+        let zone = ["W. Europe Standard Time", "Eastern Standard Time"][n % 2];
+        let year = 1990 + n;
+        let event: Event = serde_json::from_value(serde_json::json!({
+            "uid": format!("uid {n}"), "subject": format!("Event {n}"),
+            "start": {"local": format!("{year}-07-01 10:00:00.0"), "zone": zone},
+            "end": {"local": format!("{year}-07-01 11:00:00.0"), "zone": zone},
+        }))
+        .unwrap();
+        let mut one = item(100 + n, "calendar");
+        one.kind = ItemKind::Event;
+        one.subject = event.subject.clone();
+        let content = icalendar(&event, &[]);
+        one.detail = Some(Detail::Event(Box::new(event)));
+        changes.push(put_new(one, &content));
+    }
+    for (n, name) in ["Ann", "items.jsonm", "zoë", "Items"].into_iter().enumerate() {
+        let contact = Contact { display_name: name.to_owned(), ..Contact::default() };
+        let mut one = item(200 + n, "contacts");
+        one.kind = ItemKind::Contact;
+        one.subject = name.to_owned();
+        let content = vcard(&contact, None);
+        one.detail = Some(Detail::Contact(Box::new(contact)));
+        changes.push(put_new(one, &content));
+    }
+    let (dir, mut vault) = new_vault();
+    let report = vault.write_round(round(vec![of(ANN, &folders, changes)]), NOW).unwrap();
+    assert_eq!((report.failed.len(), report.placed.len()), (0, 49));
+    (dir, vault, report.snapshot.id)
+}
+
+#[test]
+fn events_and_contacts_lie_in_the_repository_beside_mail() {
+    let (_dir, vault, snapshot) = events_and_contacts();
+    let report = vault.verify(ReadData::Yes).unwrap();
+    assert_eq!((report.items, report.problems.len()), (49, 0), "{:?}", report.problems);
+    let all = contents(&vault, &snapshot, ANN);
+    assert_eq!(all.len(), 49);
+    for (stored, bytes) in all.into_values() {
+        assert_eq!(stored.path.short().as_ref(), Some(&stored.short));
+        match stored.item.detail {
+            Some(Detail::Event(event)) => assert_eq!(icalendar(&event, &[]), bytes),
+            Some(Detail::Contact(contact)) => assert_eq!(vcard(&contact, None), bytes),
+            None => assert_eq!(stored.item.kind, ItemKind::Message),
+        }
+    }
+    let mut kinds = Vec::new();
+    let count = |change: CatalogChange| match change {
+        CatalogChange::Item { item, .. } => kinds.push(item.item.kind),
+        CatalogChange::Folders { folders, .. } => assert_eq!(folders.len(), 3),
+        _ => {}
+    };
+    vault.diff(None, &snapshot, &mut { count }).unwrap();
+    kinds.sort();
+    assert_eq!(kinds.iter().filter(|kind| **kind == ItemKind::Event).count(), 40);
+    assert_eq!(kinds.last(), Some(&ItemKind::Contact));
+}
+
+#[test]
+fn each_format_takes_what_it_can_hold_and_counts_the_rest() {
+    let (dir, vault, snapshot) = events_and_contacts();
+    let out = |name: &str| dir.path().join(name);
+    let none = &mut |_| ();
+    let eml = vault.export_eml(&snapshot, &all(), &out("eml"), none).unwrap();
+    assert_eq!((eml.items, eml.files, eml.not_of_format), (5, 5, 44));
+    assert!(out("eml/Inbox").is_dir() && !out("eml/Calendar").exists());
+    let mbox = vault.export_mbox_folders(&snapshot, &all(), &out("mbox"), none).unwrap();
+    assert_eq!((mbox.items, mbox.files, mbox.not_of_format), (5, 1, 44));
+    let mut last = ExportProgress { items: 0, of: 0, bytes: 0 };
+    let ics = vault.export_ics(&snapshot, &all(), &out("ics"), &mut |p| last = p).unwrap();
+    assert_eq!((ics.items, ics.files, ics.not_of_format), (40, 40, 9));
+    assert_eq!((last.items, last.of), (49, 49));
+    assert!(!out("ics/Inbox").exists());
+    let vcf = vault.export_vcf(&snapshot, &all(), &out("vcf"), none).unwrap();
+    assert_eq!((vcf.items, vcf.files, vcf.not_of_format), (4, 4, 45));
+}
+
+#[test]
+fn one_calendar_holds_all_events_and_says_once_what_a_zone_is() {
+    let (dir, vault, snapshot) = events_and_contacts();
+    let out = dir.path().join("all.ics");
+    let report = vault.export_ics_file(&snapshot, &all(), &out, &mut |_| ()).unwrap();
+    assert_eq!((report.items, report.files, report.not_of_format), (40, 1, 9));
+    let text = fs::read_to_string(&out).unwrap();
+    let lines: Vec<&str> = text.split_terminator("\r\n").collect();
+    let count = |line: &str| lines.iter().filter(|found| **found == line).count();
+    assert_eq!((count("BEGIN:VCALENDAR"), count("END:VCALENDAR")), (1, 1));
+    assert_eq!((count("BEGIN:VEVENT"), count("END:VEVENT")), (40, 40));
+    assert_eq!((count("TZID:Europe/Berlin"), count("TZID:America/New_York")), (1, 1));
+    // Rules of different years stand beside each other, and each only once.
+    let daylight = lines.iter().position(|line| *line == "TZID:America/New_York").unwrap();
+    let zone: Vec<_> = lines[daylight..].iter().take_while(|l| **l != "END:VTIMEZONE").collect();
+    let onsets = zone.iter().filter(|line| line.starts_with("DTSTART:")).count();
+    let distinct: BTreeSet<_> = zone.iter().filter(|line| line.starts_with("DTSTART:")).collect();
+    assert!((4..40).contains(&onsets), "{zone:#?}");
+    assert!(distinct.len() >= 4);
+    assert!(
+        lines.iter().rposition(|l| *l == "END:VTIMEZONE")
+            < lines.iter().position(|l| *l == "BEGIN:VEVENT")
+    );
+    assert!(!dir.path().join("all.ics.part").exists());
+    let again = vault.export_ics_file(&snapshot, &all(), &out, &mut |_| ());
+    assert!(matches!(again, Err(VaultError::OutputExists { .. })), "{again:?}");
+
+    let cards = dir.path().join("all.vcf");
+    let report = vault.export_vcf_file(&snapshot, &all(), &cards, &mut |_| ()).unwrap();
+    assert_eq!((report.items, report.files, report.not_of_format), (4, 1, 45));
+    assert_eq!(fs::read_to_string(&cards).unwrap().matches("BEGIN:VCARD\r\n").count(), 4);
+}
+
+#[test]
+fn a_moved_event_keeps_its_file_in_its_calendar() {
+    let (_dir, mut vault, snapshot) = events_and_contacts();
+    let folders: Vec<_> = vault
+        .folders(&snapshot, &ANN.parse().unwrap())
+        .unwrap()
+        .into_iter()
+        .map(|stored| stored.folder)
+        .collect();
+    let items =
+        vault.items(&snapshot, &ANN.parse().unwrap(), &FolderId("calendar".into())).unwrap();
+    let stored = items.into_iter().next().unwrap();
+    let mut moved = stored.item.clone();
+    moved.received += Duration::days(100);
+    moved.subject = "Renamed".to_owned();
+    let change = ItemChange::Put {
+        item: moved,
+        previous: Some(stored.path.clone()),
+        content: new_content(b"BEGIN:VCALENDAR"),
+    };
+    let report = vault.write_round(round(vec![of(ANN, &folders, vec![change])]), NOW).unwrap();
+    assert_eq!(report.placed[0].path, stored.path);
 }

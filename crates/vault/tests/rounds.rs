@@ -3,9 +3,12 @@
 
 mod common;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use common::*;
@@ -119,7 +122,8 @@ fn what_is_asked_for_and_not_there_is_named() {
 #[test]
 fn a_grafted_snapshot_equals_one_that_was_written_anew() {
     let (_dir, mut vault) = new_vault();
-    let before = vault.write_round(first_round(ANN, &folders(), 50), NOW).unwrap();
+    // No more than one leaf takes: which leaf an item is in does depend on how it came about.
+    let before = vault.write_round(first_round(ANN, &folders(), 15), NOW).unwrap();
     vault.write_round(first_round(BEN, &folders(), 5), NOW).unwrap();
 
     // New, changed, moved and deleted items, a renamed folder with a folder in it, a folder that
@@ -156,7 +160,7 @@ fn a_grafted_snapshot_equals_one_that_was_written_anew() {
     let changes = vec![put_kept(item(3, "projects"), &path_of(&moved, 3))];
     let grafted = vault.write_round(round(vec![of(ANN, &later, changes)]), NOW).unwrap();
 
-    let mut all: Vec<_> = (6..50).map(|n| put_new(item(n, "inbox"), &eml(n))).collect();
+    let mut all: Vec<_> = (6..15).map(|n| put_new(item(n, "inbox"), &eml(n))).collect();
     all.extend([
         put_new(item(0, "inbox"), &eml(0)),
         put_new(flagged(2, "inbox"), &eml(2)),
@@ -176,7 +180,7 @@ fn a_grafted_snapshot_equals_one_that_was_written_anew() {
     );
     is_sound(&vault);
     // What was before is still there.
-    assert_eq!(contents(&vault, &before.snapshot.id, ANN).len(), 50);
+    assert_eq!(contents(&vault, &before.snapshot.id, ANN).len(), 15);
 }
 
 #[test]
@@ -302,15 +306,14 @@ fn a_leaf_directory_stays_small_and_its_items_stay_where_they_are() {
     let more = (150..400).map(|n| put_new(item(n, "inbox"), &eml(n))).collect();
     let second = vault.write_round(round(vec![of(ANN, &folders(), more)]), NOW).unwrap();
     let contents = contents(&vault, &second.snapshot.id, ANN);
-    let mut sizes = std::collections::BTreeMap::<_, usize>::new();
+    let mut sizes = BTreeMap::<_, usize>::new();
     for (stored, _) in contents.values() {
         *sizes.entry(stored.path.leaf.clone()).or_default() += 1;
     }
-    let names: Vec<_> = sizes.keys().map(String::as_str).collect();
-    let expected =
-        ["2026-11", "2026-11 (2)", "2026-11 (3)", "2026-11 (4)", "2026-11 (5)", "2026-11 (6)"];
-    assert_eq!(names[..6], expected);
-    assert!(sizes.len() == 7 && sizes.values().all(|size| *size <= 64), "{sizes:?}");
+    let names: BTreeSet<_> = sizes.keys().cloned().collect();
+    let later = (2..=25).map(|number| format!("2026-11 ({number})"));
+    assert_eq!(names, std::iter::once("2026-11".to_owned()).chain(later).collect());
+    assert!(sizes.values().all(|size| *size <= 16), "{sizes:?}");
     for n in 0..150 {
         assert_eq!(contents[&("Inbox".to_owned(), format!("item {n}"))].0.path, path_of(&first, n));
     }

@@ -1,10 +1,10 @@
 //! Programs that the tests need besides Rust.
 
-use std::{path::PathBuf, process::Command};
+use std::{fs, path::PathBuf, process::Command};
 
 use anyhow::{Result, bail};
 
-use crate::workspace::{output, step};
+use crate::workspace::{output, step, target};
 
 /// A program and the Debian package that has it.
 struct Tool {
@@ -16,12 +16,17 @@ struct Tool {
 /// own is the second database of `control`, and cryptography and SQLite are compiled from C.
 const FOR_TESTS: &[Tool] = &[
     Tool { program: "restic", package: "restic" },
-    Tool { program: "python3", package: "python3" },
+    Tool { program: "python3", package: "python3-venv" },
     Tool { program: "curl", package: "curl" },
     Tool { program: "initdb", package: "postgresql" },
     Tool { program: "cc", package: "build-essential" },
     Tool { program: "xz", package: "xz-utils" },
 ];
+
+/// Python's libraries that read the events and contacts which we write, with rules of time zones as
+/// new as ours.
+const PYTHON: &[&str] =
+    &["icalendar==7.3.0", "recurring-ical-events==3.8.2", "tzdata==2026.6", "vobject==0.9.9"];
 
 /// libFuzzer is C++.
 const FOR_FUZZING: &[Tool] = &[Tool { program: "c++", package: "build-essential" }];
@@ -33,7 +38,24 @@ pub(crate) fn for_tests() -> Result<()> {
     if !is_there("cargo-nextest") {
         step(Command::new("cargo").args(["install", "--locked", "cargo-nextest"]))?;
     }
+    if let Err(error) = python_libraries() {
+        println!("{error:#}: tests that need Python's libraries say so and count as skipped");
+    }
     Ok(())
+}
+
+/// Makes an environment with Python's libraries, unless it is there: `target/python`.
+fn python_libraries() -> Result<()> {
+    let environment = target().join("python");
+    let installed = environment.join("installed");
+    let wanted = PYTHON.join("\n");
+    if fs::read_to_string(&installed).is_ok_and(|have| have == wanted) {
+        return Ok(());
+    }
+    step(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&environment))?;
+    let mut install = Command::new(environment.join("bin/python3"));
+    step(install.args(["-m", "pip", "install", "--quiet"]).args(PYTHON))?;
+    Ok(fs::write(installed, wanted)?)
 }
 
 /// What `cargo xtask fuzz` needs.

@@ -71,7 +71,7 @@ pub(super) fn json_of(report: &PassReport) -> Value {
 
 pub(super) fn summary(report: &PassReport) -> String {
     let mut text = format!(
-        "{}: {} mailboxes, {} new, {} changed, {} removed messages; {} read, {} stored, {} requests, {:.1} s",
+        "{}: {} mailboxes, {} new, {} changed, {} removed items; {} read, {} stored, {} requests, {:.1} s",
         report.tenant,
         report.mailboxes,
         report.new,

@@ -2,7 +2,7 @@ use std::io::{BufWriter, Write};
 
 use data_encoding::BASE64;
 use mailkeep_control::SnapshotOutcome;
-use mailkeep_model::{Address, FollowUp, Item};
+use mailkeep_model::{Address, FollowUp, Item, ItemKind};
 use mailkeep_service::View;
 use mailkeep_vault::{FolderPath, ShortId, StoredFolder};
 use serde_json::{Value, json};
@@ -117,6 +117,7 @@ fn list_folders(
                 "kind": "folder",
                 "mailbox": mailbox,
                 "path": folder.path.to_string(),
+                "holds": folder.folder.kind,
                 "id": folder.folder.id,
                 "items": folder.items,
             });
@@ -124,7 +125,7 @@ fn list_folders(
         }
         rows.push(vec![
             format!("{mailbox}:{}", plain(&folder.path.to_string())),
-            format!("{} items", folder.items),
+            format!("{} {}s", folder.items, folder.folder.kind.items().as_str()),
         ]);
     }
     print_rows(output, &rows);
@@ -138,7 +139,7 @@ fn list_items(view: &View, mailbox: &Address, path: &FolderPath, output: &Output
         let item = &stored.item;
         if output.is_json() {
             let line = json!({
-                "kind": "message",
+                "kind": item.kind,
                 "mailbox": mailbox,
                 "folder": path.to_string(),
                 "item": stored.short,
@@ -201,6 +202,9 @@ fn print_rows(output: &Output, rows: &[Vec<String>]) {
 
 /// Flags as one letter each: unread, flagged, done, draft.
 fn marks(item: &Item) -> String {
+    if item.kind != ItemKind::Message {
+        return item.kind.as_str().to_owned();
+    }
     let marks = [
         (!item.read, 'U'),
         (item.follow_up == FollowUp::Flagged, 'F'),

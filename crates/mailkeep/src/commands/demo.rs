@@ -8,7 +8,7 @@ use std::{
 };
 
 use mailkeep_lab::Description;
-use mailkeep_model::{Function, ProviderKind, TenantName};
+use mailkeep_model::{Function, ItemKind, ProviderKind, TenantName};
 use mailkeep_service::{
     Connection, DataDirectory, PassReport, Registration, Service, ServiceError,
 };
@@ -33,6 +33,14 @@ const ARRIVALS: Duration = Duration::from_secs(5);
 /// Findings that are shown one by one.
 const SHOWN: u64 = 8;
 const TENANT: &str = "demo";
+/// Rights of the application that restores.
+const RESTORER: [&str; 5] = [
+    "Mail.ReadWrite",
+    "Mail-Advanced.ReadWrite",
+    "Calendars.ReadWrite",
+    "Contacts.ReadWrite",
+    "User.Read.All",
+];
 
 pub(super) async fn run(global: &Global, arguments: Demo, output: &Output) -> Outcome {
     prepare(&global.data)?;
@@ -93,6 +101,8 @@ struct Stage {
     lab: Description,
     admin: Admin,
     data: PathBuf,
+    /// Client id of the application that restores.
+    restorer: String,
 }
 
 /// The lab's administrative interface.
@@ -132,17 +142,39 @@ impl Stage {
             "tenant": directory,
             "name": "Mailkeep reader",
             "certificate": certificate.certificate_pem,
-            "roles": ["Mail.Read", "User.Read.All"],
+            "roles": ["Mail.Read", "Calendars.Read", "Contacts.Read", "User.Read.All"],
         });
         let registered: Registered = admin.post("register", &request).await?;
         let function = Function::Reader;
         let client_id = registered.client_id;
         service.register(&name, Registration { function, client_id }).await?;
+        let request = json!({"tenant": directory, "name": "Mailkeep restorer", "roles": RESTORER});
+        let registered: Registered = admin.post("register", &request).await?;
+        let function = Function::Restorer;
+        let restorer = registered.client_id.clone();
+        service.register(&name, Registration { function, client_id: restorer.clone() }).await?;
         output.note(&format!(
             "tenant {name}: its reader key was made by the signer; thumbprint {}",
             certificate.thumbprint_sha256
         ));
-        Ok(Self { service, tenant: name, lab, admin, data: global.data.clone() })
+        Ok(Self { service, tenant: name, lab, admin, data: global.data.clone(), restorer })
+    }
+
+    /// Does what the tenant's administrator would: registers the key of a restore that somebody
+    /// began in another terminal.
+    async fn serve_restores(&self, output: &Output) -> Result<(), Failure> {
+        let mut served = String::new();
+        loop {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let key = self.service.known_certificate(&self.tenant, Function::Restorer).await?;
+            let Some(key) = key.filter(|key| key.thumbprint_sha256 != served) else { continue };
+            served = key.thumbprint_sha256;
+            let request = json!({"add_certificate": key.certificate_pem});
+            let _: Value =
+                self.admin.post(&format!("applications/{}", self.restorer), &request).await?;
+            output
+                .note("a restore has begun; its key was registered, as an administrator would do");
+        }
     }
 
     async fn play(&self, arguments: &Demo, output: &Output) -> Outcome {
@@ -152,7 +184,10 @@ impl Stage {
         if !arguments.once {
             output.note(&backup::summary(&report));
             self.show_findings(output).await?;
-            return self.go_on(output).await;
+            return tokio::select! {
+                ended = self.go_on(output) => ended,
+                ended = self.serve_restores(output) => ended.map(|()| Exit::Done),
+            };
         }
         let summary = self.summary(&report, &kit).await?;
         self.show_findings(output).await?;
@@ -190,7 +225,8 @@ impl Stage {
     async fn summary(&self, report: &PassReport, kit: &Path) -> Result<Value, Failure> {
         let control = self.service.control();
         let known = control.mailboxes(&self.tenant).await.map_err(ServiceError::from)?;
-        let messages: u64 = known.iter().map(|mailbox| mailbox.items).sum();
+        let counts = control.item_counts(&self.tenant).await.map_err(ServiceError::from)?;
+        let count = |kind| counts.get(&kind).copied().unwrap_or_default();
         let mut folders = 0;
         for known in &known {
             let state = control.sync_state(&self.tenant, &known.mailbox.id).await;
@@ -203,10 +239,9 @@ impl Stage {
             "tenant": self.tenant,
             "mailboxes": report.mailboxes,
             "folders": folders,
-            "messages": messages,
-            // Not among what this version backs up.
-            "events": 0,
-            "contacts": 0,
+            "messages": count(ItemKind::Message),
+            "events": count(ItemKind::Event),
+            "contacts": count(ItemKind::Contact),
             "bytes": report.content_bytes,
             "repository": repository.display().to_string(),
             "recovery_kit": kit.display().to_string(),
@@ -223,11 +258,13 @@ impl Stage {
 
     fn summary_text(&self, report: &PassReport, summary: &Value, kit: &Path) -> String {
         format!(
-            "{}\n{} messages in {} folders lie in {}\nstock restic opens it with {}\n\
+            "{}\n{} messages, {} events and {} contacts in {} folders lie in {}\nstock restic opens it with {}\n\
              to look around, start the signer again and try, in another terminal:\n  \
              mailkeep signer --identity-file {data}/signer-key.txt --data {data}\n  {}",
             backup::summary(report),
             summary["messages"],
+            summary["events"],
+            summary["contacts"],
             summary["folders"],
             self.service.data().vault(&self.tenant).display(),
             kit.display(),
@@ -242,6 +279,7 @@ impl Stage {
         let mailbox = mailbox.map_or("MAILBOX", String::as_str);
         format!(
             "mailkeep ls {TENANT} {mailbox} --data {data}\n  \
+             mailkeep restore {TENANT} {mailbox}:Inbox --to {mailbox}:Restored --data {data}\n  \
              mailkeep snapshots {TENANT} --data {data}\n  \
              mailkeep verify {TENANT} --read-data --data {data}\n  \
              mailkeep doctor --data {data}"

@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use indicatif::{ProgressBar, ProgressStyle};
 use mailkeep_service::ExportForm;
 use mailkeep_vault::Selection;
@@ -19,6 +21,15 @@ pub(super) async fn run(global: &Global, arguments: &Export, output: &Output) ->
         (ExportFormat::Eml, _) => ExportForm::Eml,
         (ExportFormat::Mbox, None) => ExportForm::MboxFolders,
         (ExportFormat::Mbox, Some(_)) => ExportForm::Mbox,
+        (ExportFormat::Ics, _) if has_extension(&arguments.out, "ics") => ExportForm::IcsFile,
+        (ExportFormat::Ics, _) => ExportForm::Ics,
+        (ExportFormat::Vcf, _) if has_extension(&arguments.out, "vcf") => ExportForm::VcfFile,
+        (ExportFormat::Vcf, _) => ExportForm::Vcf,
+    };
+    let noun = match arguments.format {
+        ExportFormat::Eml | ExportFormat::Mbox => "messages",
+        ExportFormat::Ics => "events",
+        ExportFormat::Vcf => "contacts",
     };
     let details = json!({
         "mailbox": place.mailbox,
@@ -27,7 +38,7 @@ pub(super) async fn run(global: &Global, arguments: &Export, output: &Output) ->
     });
     service.audit_reading(&view, "export", details).await?;
     let bar = if output.shows_progress() { ProgressBar::new(0) } else { ProgressBar::hidden() };
-    let style = "export [{bar:30}] {pos}/{len} messages  {elapsed}";
+    let style = "export [{bar:30}] {pos}/{len} items  {elapsed}";
     bar.set_style(ProgressStyle::with_template(style).expect("a constant template"));
     let report = view.export(&selection, form, &arguments.out, &mut |progress| {
         bar.set_length(progress.of);
@@ -37,7 +48,8 @@ pub(super) async fn run(global: &Global, arguments: &Export, output: &Output) ->
     let failed: Vec<_> =
         report.failed.iter().map(|one| json!({"item": one.item.0, "error": one.reason})).collect();
     let value = json!({
-        "messages": report.items,
+        noun: report.items,
+        "not_of_format": report.not_of_format,
         "bytes": report.bytes,
         "files": report.files,
         "out": arguments.out.display().to_string(),
@@ -45,7 +57,7 @@ pub(super) async fn run(global: &Global, arguments: &Export, output: &Output) ->
     });
     output.result(&value, || {
         let mut text = format!(
-            "{} messages, {}, in {} files: {}",
+            "{} {noun}, {}, in {} files: {}",
             report.items,
             bytes(report.bytes),
             report.files,
@@ -54,7 +66,17 @@ pub(super) async fn run(global: &Global, arguments: &Export, output: &Output) ->
         for one in &report.failed {
             text.push_str(&format!("\nnot exported: item {}: {}", one.item.0, one.reason));
         }
+        if report.not_of_format > 0 {
+            text.push_str(&format!(
+                "\n{} items of other kinds were passed over: mail is written as eml or mbox, events as ics, contacts as vcf",
+                report.not_of_format
+            ));
+        }
         text
     });
     Ok(if report.failed.is_empty() { Exit::Done } else { Exit::Partly })
+}
+
+fn has_extension(path: &Path, wanted: &str) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(wanted))
 }

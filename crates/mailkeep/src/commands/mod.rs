@@ -10,6 +10,7 @@ mod inspect;
 mod keep;
 mod lab;
 mod place;
+mod restore;
 mod serve;
 mod signer;
 mod tenant;
@@ -69,6 +70,7 @@ async fn dispatch(cli: Cli, output: &Output) -> Outcome {
         Command::Ls(arguments) => Box::pin(browse::ls(global, &arguments, output)).await,
         Command::Cat(arguments) => Box::pin(browse::cat(global, &arguments, output)).await,
         Command::Export(arguments) => Box::pin(export::run(global, &arguments, output)).await,
+        Command::Restore(arguments) => Box::pin(restore::run(global, arguments, output)).await,
         Command::Verify(arguments) => Box::pin(keep::verify(global, &arguments, output)).await,
         Command::RecoveryKit(arguments) => {
             Box::pin(keep::recovery_kit(global, &arguments, output)).await

@@ -1,6 +1,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use mailkeep_model::TenantName;
+use mailkeep_control::TenantFunction;
+use mailkeep_model::{Function, TenantName};
 use mailkeep_service::{ErrorKind, Service, Unobserved};
 use tokio::{
     sync::Semaphore,
@@ -44,7 +45,9 @@ async fn passes(service: &Arc<Service>, interval: Duration, output: &Output) {
     loop {
         match service.control().tenants().await {
             Ok(tenants) => {
-                let ready = tenants.into_iter().filter(|tenant| !tenant.functions.is_empty());
+                let has_reader = |one: &TenantFunction| one.function == Function::Reader;
+                let ready =
+                    tenants.into_iter().filter(|tenant| tenant.functions.iter().any(has_reader));
                 for tenant in ready {
                     let now = Instant::now();
                     // One that waits for its turn, or outlasts its interval, is not queued again.
@@ -55,6 +58,14 @@ async fn passes(service: &Arc<Service>, interval: Duration, output: &Output) {
                     }
                     let (name, service) = (tenant.name.clone(), Arc::clone(service));
                     let pass = running.spawn(in_turn(Arc::clone(&slots), async move {
+                        match service.retire_abandoned_restorer(&name).await {
+                            Ok(true) => tracing::warn!(
+                                tenant = %name,
+                                "a restore was cut off; its key is destroyed"
+                            ),
+                            Ok(false) => {}
+                            Err(error) => tracing::warn!(tenant = %name, %error, "looking for a key that a restore left"),
+                        }
                         let outcome = service.backup(&name, &[], Arc::new(Unobserved)).await;
                         (name, outcome)
                     }));

@@ -12,7 +12,10 @@ use crate::{
 };
 
 /// What the reader's application has to be granted for what this version does.
-const READER_RIGHTS: &str = "Mail.Read, User.Read.All";
+const READER_RIGHTS: &str = "Mail.Read, Calendars.Read, Contacts.Read, User.Read.All";
+/// What the application that restores has to be granted.
+/// `Mail-Advanced.ReadWrite` is for received mail of more than 4 MB: its attachments are added after the message.
+const RESTORER_RIGHTS: &str = "Mail.ReadWrite, Mail-Advanced.ReadWrite, Calendars.ReadWrite, Contacts.ReadWrite, User.Read.All";
 
 pub(super) async fn run(global: &Global, command: cli::Tenant, output: &Output) -> Outcome {
     match command {
@@ -67,7 +70,7 @@ async fn add(service: &Service, arguments: TenantAdd, output: &Output) -> Outcom
     let tenant = service.tenant(&name).await?;
     let certificate = service.certificate(&name, Function::Reader).await?;
     output.result(&json_of(&tenant, Some(&certificate)), || {
-        if tenant.functions.is_empty() {
+        if !has_reader(&tenant) {
             to_register(&tenant, &certificate)
         } else {
             format!("tenant {name} is set up; 'mailkeep tenant check {name}' tries every right")
@@ -92,7 +95,7 @@ async fn list(service: &Service, output: &Output) -> Outcome {
     let rows: Vec<_> = tenants
         .iter()
         .map(|tenant| {
-            let ready = if tenant.functions.is_empty() { "to be registered" } else { "set up" };
+            let ready = if has_reader(tenant) { "set up" } else { "to be registered" };
             vec![
                 tenant.name.to_string(),
                 tenant.provider.to_string(),
@@ -139,7 +142,7 @@ async fn show(service: &Service, name: &TenantName, output: &Output) -> Outcome 
             text.push_str(&format!("\n{:<10} application {}", function.function, function.client_id));
         }
         match &certificate {
-            Ok(Some(certificate)) if tenant.functions.is_empty() => {
+            Ok(Some(certificate)) if !has_reader(&tenant) => {
                 text.push_str(&format!("\n\n{}", to_register(&tenant, certificate)));
             }
             Ok(Some(certificate)) => text.push_str(&format!(
@@ -197,6 +200,10 @@ async fn check(service: &Service, name: &TenantName, output: &Output) -> Outcome
     Ok(exit)
 }
 
+fn has_reader(tenant: &Tenant) -> bool {
+    tenant.functions.iter().any(|known| known.function == Function::Reader)
+}
+
 fn json_of(tenant: &Tenant, certificate: Option<&CertificateInfo>) -> Value {
     let functions = tenant.functions.iter();
     let functions: Vec<_> = functions
@@ -231,7 +238,11 @@ fn to_register(tenant: &Tenant, certificate: &CertificateInfo) -> String {
          3. API permissions, Microsoft Graph, application permissions: {READER_RIGHTS}; then grant\n\
             admin consent. To confine it to some mailboxes use RBAC for Applications instead of Mail.Read.\n\
          4. mailkeep tenant add {name} --client-id reader=APPLICATION-ID\n\
-         5. mailkeep tenant check {name}",
+         5. mailkeep tenant check {name}\n\n\
+         To restore as well, a second registration 'Mailkeep restorer' without any certificate, with\n\
+         {RESTORER_RIGHTS};\n\
+         then mailkeep tenant add {name} --client-id restorer=APPLICATION-ID. Its key is made when a\n\
+         restore begins and destroyed when it ends.",
         directory = tenant.directory_id,
         pem = certificate.certificate_pem.trim_end(),
         thumbprint = certificate.thumbprint_sha256,

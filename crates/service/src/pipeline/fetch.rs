@@ -1,11 +1,12 @@
-//! One read, three uses: brings a message's content in, through the spool, and has it inspected on
-//! the way.
+//! One read, three uses: brings an item's content in, through the spool, and has a message inspected
+//! on the way.
 
 use std::sync::Arc;
 
-use mailkeep_exchange::{Content, ExchangeError, Provider};
+use mailkeep_exchange::{Content, Details, ExchangeError, Provider};
 use mailkeep_inspect::{Context, MaskKey, Report, inspect_prefix};
-use mailkeep_model::{Item, Mailbox, Verdict};
+use mailkeep_model::{Detail, Item, ItemKind, Mailbox};
+use mailkeep_vault::{icalendar, vcard};
 use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 
@@ -44,8 +45,10 @@ struct Inspection {
 /// A content that arrived whole.
 pub(crate) struct Fetched {
     pub(crate) content: Arc<Spooled>,
-    pub(crate) message_id: Option<String>,
-    pub(crate) verdict: Verdict,
+    /// All of an event or a contact, in the state that the content was made from.
+    pub(crate) item: Option<Item>,
+    /// What the inspection of a message came to.
+    pub(crate) report: Option<Report>,
 }
 
 impl<P: Provider> Fetcher<P> {
@@ -67,7 +70,11 @@ impl<P: Provider> Fetcher<P> {
     ) -> Result<Fetched, ServiceError> {
         let mut tries = 1;
         loop {
-            match self.fetch_once(mailbox, item).await {
+            let fetched = match item.kind {
+                ItemKind::Message => self.message(mailbox, item).await,
+                _ => self.described(mailbox, item).await,
+            };
+            match fetched {
                 Err(ServiceError::Exchange(ExchangeError::Protocol { .. })) if tries < TRIES => {
                     tries += 1;
                 }
@@ -76,7 +83,26 @@ impl<P: Provider> Fetcher<P> {
         }
     }
 
-    async fn fetch_once(&self, mailbox: &Mailbox, item: &Item) -> Result<Fetched, ServiceError> {
+    /// An event or a contact: what the provider tells, written as iCalendar or vCard.
+    async fn described(&self, mailbox: &Mailbox, item: &Item) -> Result<Fetched, ServiceError> {
+        let mut spooled = self.spool.begin().await;
+        let Details { item, attachments } = self.provider.details(mailbox, item).await?;
+        let (item, bytes) = tokio::task::spawn_blocking(move || {
+            let bytes = match &item.detail {
+                Some(Detail::Event(event)) => icalendar(event, &attachments),
+                Some(Detail::Contact(contact)) => vcard(contact, attachments.first()),
+                None => Vec::new(),
+            };
+            (item, bytes)
+        })
+        .await
+        .map_err(|_| ServiceError::Stopped)?;
+        spooled.write(&bytes).map_err(ServiceError::Spool)?;
+        let content = Arc::new(spooled.finish().map_err(ServiceError::Spool)?);
+        Ok(Fetched { content, item: Some(item), report: None })
+    }
+
+    async fn message(&self, mailbox: &Mailbox, item: &Item) -> Result<Fetched, ServiceError> {
         // Room first: a request that waits for room would hold a place at the provider.
         let mut spooled = self.spool.begin().await;
         let mut content: Content = self.provider.content(mailbox, &item.id).await?;
@@ -102,7 +128,7 @@ impl<P: Provider> Fetcher<P> {
             tokio::task::spawn_blocking(inspect).await.map_err(|_| ServiceError::Stopped)?
         };
         drop(turn);
-        Ok(Fetched { content, message_id: report.message_id, verdict: report.verdict })
+        Ok(Fetched { content, item: None, report: Some(report) })
     }
 }
 

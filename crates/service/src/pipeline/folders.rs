@@ -4,7 +4,10 @@ use std::{
 };
 
 use mailkeep_exchange::{ExchangeError, Provider};
-use mailkeep_model::{Change, Cursor, Folder, FolderId, Mailbox, Next};
+use mailkeep_model::{Change, Cursor, Folder, FolderId, FolderKind, Mailbox, Next};
+
+/// What is listed beside mail folders, whole each time.
+const LISTED: [FolderKind; 2] = [FolderKind::Calendar, FolderKind::Contacts];
 
 /// The folder tree of a mailbox, read to its end.
 ///
@@ -13,6 +16,8 @@ use mailkeep_model::{Change, Cursor, Folder, FolderId, Mailbox, Next};
 pub(crate) struct FolderTree {
     folders: BTreeMap<FolderId, Folder>,
     gone: HashSet<FolderId>,
+    /// Kinds whose folders could not be listed, and why. They stay as they were, unread.
+    unlisted: Vec<(FolderKind, ExchangeError)>,
     cursor: Cursor,
 }
 
@@ -24,13 +29,38 @@ impl FolderTree {
         before: Vec<Folder>,
         cursor: Option<Cursor>,
     ) -> Result<Self, ExchangeError> {
-        match Self::drain(provider, mailbox, before.clone(), cursor).await {
+        let (mail, others): (Vec<_>, Vec<_>) =
+            before.into_iter().partition(|folder| folder.kind == FolderKind::Mail);
+        let mut tree = match Self::drain(provider, mailbox, mail.clone(), cursor).await {
             Err(ExchangeError::CursorExpired { .. }) => {
                 tracing::info!(mailbox = %mailbox.address, "folder tree is read anew");
-                Self::drain(provider, mailbox, before, None).await
+                Self::drain(provider, mailbox, mail, None).await?
             }
-            done => done,
+            done => done?,
+        };
+        for kind in LISTED {
+            let known = others.iter().filter(|folder| folder.kind == kind).cloned();
+            match provider.other_folders(mailbox, kind).await {
+                Ok(listed) => {
+                    tree.gone.extend(known.clone().map(|folder| folder.id));
+                    tree.folders.extend(known.map(|folder| (folder.id.clone(), folder)));
+                    for folder in listed {
+                        tree.gone.remove(&folder.id);
+                        tree.folders.insert(folder.id.clone(), folder);
+                    }
+                }
+                // Without a right to calendars the mail is read all the same.
+                Err(error)
+                    if error.concerns_one_item()
+                        || matches!(error, ExchangeError::Forbidden { .. }) =>
+                {
+                    tree.folders.extend(known.map(|folder| (folder.id.clone(), folder)));
+                    tree.unlisted.push((kind, error));
+                }
+                Err(error) => return Err(error),
+            }
         }
+        Ok(tree)
     }
 
     async fn drain<P: Provider>(
@@ -65,19 +95,29 @@ impl FolderTree {
             }
             match page.next {
                 Next::More(next) => cursor = Some(next),
-                Next::Done(cursor) => return Ok(Self { folders, gone, cursor }),
+                Next::Done(cursor) => {
+                    return Ok(Self { folders, gone, unlisted: Vec::new(), cursor });
+                }
+                Next::Complete => {
+                    let action = format!("{}: reading the folder tree", mailbox.address);
+                    let reason = "the provider gave no place to go on from".to_owned();
+                    return Err(ExchangeError::Protocol { action, reason });
+                }
             }
         }
     }
 
     /// The folders that are there, to be read.
-    pub(crate) fn present(&self) -> impl Iterator<Item = &FolderId> {
-        self.folders.keys().filter(|id| !self.gone.contains(id))
+    pub(crate) fn present(&self) -> impl Iterator<Item = &Folder> {
+        self.folders.values().filter(|folder| {
+            !self.gone.contains(&folder.id)
+                && !self.unlisted.iter().any(|(kind, _)| *kind == folder.kind)
+        })
     }
 
     /// The folders that are no longer there.
-    pub(crate) fn gone(&self) -> impl Iterator<Item = &FolderId> {
-        self.gone.iter()
+    pub(crate) fn gone(&self) -> impl Iterator<Item = &Folder> {
+        self.gone.iter().filter_map(|id| self.folders.get(id))
     }
 
     /// All folders, the disappeared ones included.
@@ -85,10 +125,12 @@ impl FolderTree {
         Arc::new(self.folders.values().cloned().collect())
     }
 
-    /// The tree as it is, without the disappeared folders, and the cursor to go on
-    /// from once it is durable.
-    pub(crate) fn finish(mut self) -> (Arc<Vec<Folder>>, Cursor) {
+    /// The tree as it is, without the disappeared folders; what could not be listed; and the
+    /// cursor to go on from once all is durable.
+    pub(crate) fn finish(mut self) -> (Arc<Vec<Folder>>, Vec<ExchangeError>, Cursor) {
         self.folders.retain(|id, _| !self.gone.contains(id));
-        (Arc::new(self.folders.into_values().collect()), self.cursor)
+        let folders = Arc::new(self.folders.into_values().collect());
+        let unlisted = self.unlisted.into_iter().map(|(_, error)| error).collect();
+        (folders, unlisted, self.cursor)
     }
 }

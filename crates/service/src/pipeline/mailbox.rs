@@ -9,7 +9,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use mailkeep_control::{Control, InspectedItem};
 use mailkeep_exchange::{ExchangeError, Provider};
 use mailkeep_model::{
-    Change, Cursor, Folder, FolderId, Item, ItemId, Mailbox, Next, Page, TenantName,
+    Change, Cursor, Folder, FolderId, Item, ItemId, ItemKind, Mailbox, Next, Page, TenantName,
 };
 use time::OffsetDateTime;
 use tokio::sync::mpsc;
@@ -47,10 +47,12 @@ pub(crate) struct Reading<P> {
 }
 
 /// What reading a mailbox came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Read {
     /// It was read to its end.
     Whole,
+    /// Its mail was read to its end; calendars or contacts were not, for these reasons.
+    Part(Vec<ExchangeError>),
     /// The directory lists it, but there is no mailbox: a guest, or one on another server.
     NoMailbox,
 }
@@ -66,9 +68,16 @@ struct MailboxReader<'a, P> {
     /// durable.
     seen: Mutex<HashMap<ItemId, Seen>>,
     /// Reported gone from a folder; a move looks the same.
-    missing: Mutex<Vec<(ItemId, FolderId)>>,
+    missing: Mutex<Vec<Missing>>,
     /// Cursors that must not move before the missing items of their folder are settled.
     held: Mutex<Vec<(FolderId, Cursor)>>,
+}
+
+/// An item that is no longer in the folder where it was.
+struct Missing {
+    item: ItemId,
+    kind: ItemKind,
+    folder: FolderId,
 }
 
 /// How an item was last named in this pass.
@@ -95,7 +104,7 @@ pub(crate) async fn read<P: Provider>(
         reading,
         mailbox,
         folders: tree.known(),
-        present: tree.present().cloned().collect(),
+        present: tree.present().map(|folder| folder.id.clone()).collect(),
         seen: Mutex::default(),
         missing: Mutex::default(),
         held: Mutex::default(),
@@ -105,14 +114,14 @@ pub(crate) async fn read<P: Provider>(
     stream::iter(tree.present())
         .map(Ok)
         .try_for_each_concurrent(FOLDERS_AT_ONCE, |folder| {
-            reader.read_folder(folder, cursors.get(folder).cloned())
+            reader.read_folder(folder, cursors.get(&folder.id).cloned())
         })
         .await?;
     for folder in tree.gone() {
         reader.expect_items_elsewhere(folder).await?;
     }
-    reader.finish(tree).await?;
-    Ok(Read::Whole)
+    let unlisted = reader.finish(tree).await?;
+    Ok(if unlisted.is_empty() { Read::Whole } else { Read::Part(unlisted) })
 }
 
 impl<P: Provider> MailboxReader<'_, P> {
@@ -127,7 +136,7 @@ impl<P: Provider> MailboxReader<'_, P> {
         let mut settled = Vec::new();
         let mut found = Vec::new();
         for missed in before {
-            match provider.item(self.mailbox, &missed.item).await {
+            match provider.item(self.mailbox, missed.kind, &missed.item).await {
                 Ok(Some(item)) if self.present.contains(&item.folder) => {
                     settled.push(missed.item);
                     found.push(item);
@@ -138,9 +147,8 @@ impl<P: Provider> MailboxReader<'_, P> {
                     settled.push(missed.item);
                 }
                 Err(error) if error.concerns_one_item() => {
-                    let folder = missed.folder;
-                    let error = error.to_string();
-                    delivery.missed.push(self.missed(missed.item, folder, &error));
+                    let (folder, error) = (missed.folder, error.to_string());
+                    delivery.missed.push(self.missed(missed.item, missed.kind, folder, &error));
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -153,16 +161,18 @@ impl<P: Provider> MailboxReader<'_, P> {
 
     async fn read_folder(
         &self,
-        folder: &FolderId,
+        folder: &Folder,
         mut cursor: Option<Cursor>,
     ) -> Result<(), ServiceError> {
         let provider = &self.reading.provider;
+        let kind = folder.kind.items();
+        let missing_here = |item| Missing { item, kind, folder: folder.id.clone() };
         let mut holds_cursor = false;
         // Set while the folder is read from its beginning: what the catalog has and the provider
         // does not name is missing.
         let mut unnamed: Option<HashSet<ItemId>> = None;
         if cursor.is_none() {
-            unnamed = self.cataloged(folder).await?;
+            unnamed = self.cataloged(&folder.id).await?;
         }
         let mut restarts = 0;
         loop {
@@ -177,7 +187,7 @@ impl<P: Provider> MailboxReader<'_, P> {
                     restarts += 1;
                     tracing::info!(mailbox = %self.mailbox.address, "a folder is compared anew");
                     cursor = None;
-                    unnamed = self.cataloged(folder).await?;
+                    unnamed = self.cataloged(&folder.id).await?;
                     continue;
                 }
                 Err(ExchangeError::NotFound { .. }) => {
@@ -196,34 +206,38 @@ impl<P: Provider> MailboxReader<'_, P> {
                         }
                         upserts.push(item);
                     }
-                    Change::Removed(id) => missing.push((id, folder.clone())),
+                    Change::Removed(id) => missing.push(missing_here(id)),
                 }
             }
             let (next, at_end) = match next {
-                Next::More(cursor) => (cursor, false),
-                Next::Done(cursor) => (cursor, true),
+                Next::More(cursor) => (Some(cursor), false),
+                Next::Done(cursor) => (Some(cursor), true),
+                Next::Complete => (None, true),
             };
             if at_end && let Some(unnamed) = unnamed.take() {
-                missing.extend(unnamed.into_iter().map(|id| (id, folder.clone())));
+                missing.extend(unnamed.into_iter().map(missing_here));
             }
             holds_cursor |= !missing.is_empty();
             lock(&self.missing).extend(missing);
             for (item, error) in unread {
-                delivery.missed.push(self.missed(item, Some(folder.clone()), &error));
+                delivery.missed.push(self.missed(item, kind, Some(folder.id.clone()), &error));
             }
             self.stage(&mut delivery, upserts, Known::Skip).await?;
-            if holds_cursor {
-                if at_end {
-                    lock(&self.held).push((folder.clone(), next.clone()));
+            if let Some(next) = &next {
+                let moved = (folder.id.clone(), next.clone());
+                if holds_cursor {
+                    if at_end {
+                        lock(&self.held).push(moved);
+                    }
+                } else if unnamed.is_none() {
+                    delivery.cursors.push(moved);
                 }
-            } else if unnamed.is_none() {
-                delivery.cursors.push((folder.clone(), next.clone()));
             }
             self.deliver(delivery).await?;
             if at_end {
                 return Ok(());
             }
-            cursor = Some(next);
+            cursor = next;
         }
     }
 
@@ -236,10 +250,12 @@ impl<P: Provider> MailboxReader<'_, P> {
     }
 
     /// The folder is gone. Its items are deleted, or moved to a folder that names them.
-    async fn expect_items_elsewhere(&self, folder: &FolderId) -> Result<(), ServiceError> {
+    async fn expect_items_elsewhere(&self, folder: &Folder) -> Result<(), ServiceError> {
         let Reading { control, tenant, .. } = self.reading;
-        let items = control.items_in_folder(tenant, &self.mailbox.id, folder).await?;
-        lock(&self.missing).extend(items.into_iter().map(|known| (known.item, folder.clone())));
+        let items = control.items_in_folder(tenant, &self.mailbox.id, &folder.id).await?;
+        let kind = folder.kind.items();
+        let missing = |item| Missing { item, kind, folder: folder.id.clone() };
+        lock(&self.missing).extend(items.into_iter().map(|known| missing(known.item)));
         Ok(())
     }
 
@@ -262,14 +278,24 @@ impl<P: Provider> MailboxReader<'_, P> {
                 Some(seen) => Some(&seen.content_key),
                 None => stored.map(|stored| &stored.content_key),
             };
-            if content_key != Some(&item.content_key) || known == Known::Refetch {
+            let in_place = match &seen {
+                Some(seen) => seen.folder == item.folder,
+                None => stored.is_some_and(|stored| stored.folder == item.folder),
+            };
+            // What is told of an event in passing is less than the vault has of it: where
+            // anything changed, all of it is read.
+            let is_message = item.kind == ItemKind::Message;
+            if content_key != Some(&item.content_key)
+                || known == Known::Refetch
+                || !(is_message || in_place)
+            {
                 to_fetch.push(item);
                 continue;
             }
-            let unchanged = seen.is_none()
-                && stored.is_some_and(|stored| {
-                    stored.folder == item.folder && stored.meta_key == meta_key(&item)
-                });
+            let unchanged = !is_message
+                || (seen.is_none()
+                    && in_place
+                    && stored.is_some_and(|stored| stored.meta_key == meta_key(&item)));
             self.saw(&item);
             if !unchanged {
                 delivery.staged.push(Staged { item, content: None });
@@ -289,12 +315,15 @@ impl<P: Provider> MailboxReader<'_, P> {
                 Ok(fetched) => {
                     let (mailbox, bytes) = (self.mailbox.address.clone(), fetched.content.bytes());
                     self.reading.observer.on_event(&Event::Fetched { mailbox, bytes });
-                    inspected.push(InspectedItem {
-                        item: item.id.clone(),
-                        content_key: item.content_key.clone(),
-                        message_id: fetched.message_id.or(item.internet_message_id.clone()),
-                        verdict: fetched.verdict,
-                    });
+                    let item = fetched.item.unwrap_or(item);
+                    if let Some(report) = fetched.report {
+                        inspected.push(InspectedItem {
+                            item: item.id.clone(),
+                            content_key: item.content_key.clone(),
+                            message_id: report.message_id.or(item.internet_message_id.clone()),
+                            verdict: report.verdict,
+                        });
+                    }
                     self.saw(&item);
                     delivery.staged.push(Staged { item, content: Some(fetched.content) });
                     bytes_held += bytes;
@@ -308,9 +337,8 @@ impl<P: Provider> MailboxReader<'_, P> {
                 }
                 Err(ServiceError::Exchange(error @ ExchangeError::NotFound { .. })) => {
                     // Deleted on its way: another change says so. Or it is there all the same.
-                    if provider.item(self.mailbox, &item.id).await?.is_some() {
-                        let error = error.to_string();
-                        delivery.missed.push(self.missed(item.id, Some(item.folder), &error));
+                    if provider.item(self.mailbox, item.kind, &item.id).await?.is_some() {
+                        delivery.missed.push(self.failed(item, &error));
                     }
                 }
                 // Where its folder could be read, a refusal is about this one item, too.
@@ -318,8 +346,7 @@ impl<P: Provider> MailboxReader<'_, P> {
                     if error.concerns_one_item()
                         || matches!(error, ExchangeError::Forbidden { .. }) =>
                 {
-                    let error = error.to_string();
-                    delivery.missed.push(self.missed(item.id, Some(item.folder), &error));
+                    delivery.missed.push(self.failed(item, &error));
                 }
                 Err(error) => return Err(error),
             }
@@ -341,31 +368,32 @@ impl<P: Provider> MailboxReader<'_, P> {
         Ok(control.record_verdicts(tenant, &self.mailbox.id, inspected, now).await?)
     }
 
-    /// Every folder has been read: what is still missing is looked for, once more by its id.
-    async fn finish(self, tree: FolderTree) -> Result<(), ServiceError> {
+    /// Every folder has been read: what is still missing is looked for, once more by its id. What
+    /// could not be listed comes back.
+    async fn finish(self, tree: FolderTree) -> Result<Vec<ExchangeError>, ServiceError> {
         let Reading { provider, control, tenant, observer, .. } = self.reading;
         let missing = std::mem::take(&mut *lock(&self.missing));
-        let ids: Vec<_> = missing.iter().map(|(id, _)| id.clone()).collect();
+        let ids: Vec<_> = missing.iter().map(|missing| missing.item.clone()).collect();
         let catalog = control.items(tenant, &self.mailbox.id, &ids).await?;
         let suspects: Vec<_> = missing
             .into_iter()
-            .filter(|(id, folder)| {
+            .filter(|Missing { item, folder, .. }| {
                 // Last named in another folder, in this pass or before: it moved.
-                let seen = lock(&self.seen).get(id).map(|seen| seen.folder.clone());
-                let last = seen.or_else(|| catalog.get(id).map(|stored| stored.folder.clone()));
+                let seen = lock(&self.seen).get(item).map(|seen| seen.folder.clone());
+                let last = seen.or_else(|| catalog.get(item).map(|stored| stored.folder.clone()));
                 last.as_ref() == Some(folder)
             })
             .collect();
         let mut located = stream::iter(suspects)
-            .map(|(id, folder)| async move {
-                let found = provider.item(self.mailbox, &id).await;
-                (id, folder, found)
+            .map(|missing| async move {
+                let found = provider.item(self.mailbox, missing.kind, &missing.item).await;
+                (missing, found)
             })
             .buffer_unordered(CONTENTS_AT_ONCE);
 
         let mut delivery = self.delivery();
         let mut moved = Vec::new();
-        while let Some((id, folder, found)) = located.next().await {
+        while let Some((Missing { item: id, kind, folder }, found)) = located.next().await {
             match found {
                 // Moved behind our back into a folder that was read already.
                 Ok(Some(item)) if self.present.contains(&item.folder) => moved.push(item),
@@ -375,7 +403,7 @@ impl<P: Provider> MailboxReader<'_, P> {
                 // Nobody knows: it stays, and is looked for in the next pass.
                 Err(error) if error.concerns_one_item() => {
                     let error = error.to_string();
-                    delivery.missed.push(self.missed(id, Some(folder), &error));
+                    delivery.missed.push(self.missed(id, kind, Some(folder), &error));
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -383,19 +411,29 @@ impl<P: Provider> MailboxReader<'_, P> {
         drop(located);
         self.stage(&mut delivery, moved, Known::Skip).await?;
         delivery.cursors = std::mem::take(&mut *lock(&self.held));
-        let (folders, folder_cursor) = tree.finish();
+        let (folders, unlisted, folder_cursor) = tree.finish();
         delivery.folders = folders;
         delivery.end = Some(End { folder_cursor });
         self.deliver(delivery).await?;
         observer.on_event(&Event::MailboxRead { mailbox: self.mailbox.address.clone() });
-        Ok(())
+        Ok(unlisted)
     }
 
-    fn missed(&self, item: ItemId, folder: Option<FolderId>, error: &str) -> Missed {
+    fn failed(&self, item: Item, error: &ExchangeError) -> Missed {
+        self.missed(item.id, item.kind, Some(item.folder), &error.to_string())
+    }
+
+    fn missed(
+        &self,
+        item: ItemId,
+        kind: ItemKind,
+        folder: Option<FolderId>,
+        error: &str,
+    ) -> Missed {
         let (mailbox, error) = (self.mailbox.address.clone(), error.to_owned());
         tracing::warn!(%mailbox, item = item.0, error, "an item could not be read");
         self.reading.observer.on_event(&Event::Missed { mailbox, error: error.clone() });
-        Missed { item, folder, error }
+        Missed { item, kind, folder, error }
     }
 
     fn delivery(&self) -> Delivery {

@@ -8,6 +8,7 @@ mod staged;
 mod traffic;
 
 pub(crate) use fetch::{Fetcher, INSPECTED_BYTES};
+pub(crate) use folders::FolderTree;
 pub(crate) use mailbox::{Read, Reading, read};
 pub(crate) use round::RoundWriter;
 pub(crate) use staged::{Missed, meta_key};

@@ -12,7 +12,7 @@ use mailkeep_control::{
     SnapshotOutcome,
 };
 use mailkeep_model::{
-    Cursor, Folder, FolderId, ItemId, Mailbox, MailboxId, TenantName, WellKnownFolder,
+    Cursor, Folder, FolderId, ItemId, ItemKind, Mailbox, MailboxId, TenantName, WellKnownFolder,
 };
 use mailkeep_vault::{
     Content, ItemChange, ItemPath, MailboxRound, OpenContent, Round, RoundReport, Vault,
@@ -181,7 +181,8 @@ impl RoundWriter {
                 (None, None) => {
                     // An earlier round of this pass could not store the content.
                     let error = "its content was not stored; it will be read again".to_owned();
-                    entry.missed.push(Missed { item: id, folder: Some(item.folder), error });
+                    let (kind, folder) = (item.kind, Some(item.folder));
+                    entry.missed.push(Missed { item: id, kind, folder, error });
                     continue;
                 }
             };
@@ -193,7 +194,8 @@ impl RoundWriter {
                     traffic.count(&item, way);
                 }
             }
-            let keys = Keys { content: item.content_key.clone(), meta: meta_key(&item) };
+            let (content_key, meta) = (item.content_key.clone(), meta_key(&item));
+            let keys = Keys { kind: item.kind, content: content_key, meta };
             entry.metas.insert(id, keys);
             changes.push(ItemChange::Put { item, previous: stored.map(path_of), content });
         }
@@ -233,6 +235,7 @@ fn commits(
         let keys = keys.expect("the vault places what it was given");
         by_mailbox.entry(place.mailbox.clone()).or_default().0.push(CatalogItem {
             item: place.item.clone(),
+            kind: keys.kind,
             folder: place.path.folder.clone(),
             leaf: place.path.leaf.clone(),
             name: place.path.name.clone(),
@@ -242,8 +245,10 @@ fn commits(
         });
     }
     for failed in report.into_iter().flat_map(|report| &report.failed) {
+        let keys = metas.get(&failed.mailbox).and_then(|metas| metas.get(&failed.item));
+        let kind = keys.map_or_else(Default::default, |keys| keys.kind);
         let (item, error) = (failed.item.clone(), failed.reason.clone());
-        let missed = Missed { item, folder: None, error };
+        let missed = Missed { item, kind, folder: None, error };
         by_mailbox.entry(failed.mailbox.clone()).or_default().1.push(missed);
     }
     let commit = |entry: Entry| {
@@ -256,6 +261,7 @@ fn commits(
         let missed: Vec<_> = entry.missed.into_iter().chain(failed).collect();
         let skip = |missed: &Missed| Skip {
             item: missed.item.clone(),
+            kind: missed.kind,
             folder: missed.folder.clone(),
             error: missed.error.clone(),
         };
@@ -325,6 +331,7 @@ struct Entry {
 
 /// What the catalog compares the next change of an item with.
 struct Keys {
+    kind: ItemKind,
     content: String,
     meta: String,
 }

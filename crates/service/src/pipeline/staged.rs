@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use mailkeep_model::{Cursor, Folder, FolderId, Item, ItemId, Mailbox};
+use mailkeep_model::{Cursor, Folder, FolderId, Item, ItemId, ItemKind, Mailbox};
 use sha2::{Digest, Sha256};
 
 use crate::spool::Spooled;
@@ -16,6 +16,7 @@ pub(crate) struct Staged {
 #[derive(Debug)]
 pub(crate) struct Missed {
     pub(crate) item: ItemId,
+    pub(crate) kind: ItemKind,
     pub(crate) folder: Option<FolderId>,
     pub(crate) error: String,
 }

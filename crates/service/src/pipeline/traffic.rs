@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use mailkeep_model::{Address, Direction, Item, TrafficCount, WellKnownFolder};
+use mailkeep_model::{Address, Direction, Item, ItemKind, TrafficCount, WellKnownFolder};
 
 /// Which way a message went, `None` when its copy in this folder does not count.
 ///
@@ -12,7 +12,7 @@ pub(crate) fn direction(
     mailbox: &Address,
     domains: &[String],
 ) -> Option<Direction> {
-    if item.draft {
+    if item.draft || item.kind != ItemKind::Message {
         return None;
     }
     let is_inside = |address: &str| {
@@ -57,6 +57,7 @@ mod tests {
     fn message(from: &str, to: &[&str]) -> Item {
         Item {
             id: ItemId("1".into()),
+            kind: mailkeep_model::ItemKind::Message,
             folder: FolderId("f".into()),
             subject: String::new(),
             from: Some(from.into()),
@@ -70,6 +71,7 @@ mod tests {
             importance: Importance::Normal,
             categories: Vec::new(),
             content_key: String::new(),
+            detail: None,
             provider: serde_json::Map::new(),
         }
     }

@@ -11,11 +11,13 @@ use crate::VaultError;
 pub fn attachments_in_icalendar(ics: &[u8], event: &Event) -> Result<Vec<Attachment>, VaultError> {
     let mut found = Vec::new();
     let mut events = 0;
+    let mut whole = false;
     unfold(ics, |line| {
         let Some(line) = Line::parse(line) else { return };
         if line.is("BEGIN") && line.value == b"VEVENT" {
             events += 1;
         }
+        whole |= line.is("END") && line.value == b"VEVENT";
         // The first is the event itself, the others are occurrences of it.
         let binary = |line: &Line<'_>| {
             line.parameter("ENCODING").is_some_and(|value| value.eq_ignore_ascii_case("BASE64"))
@@ -24,6 +26,9 @@ pub fn attachments_in_icalendar(ics: &[u8], event: &Event) -> Result<Vec<Attachm
             found.push(line.base64());
         }
     });
+    if !whole {
+        return Err(VaultError::Content { what: "the event breaks off".to_owned() });
+    }
     let wanted = &event.attachments;
     if found.len() != wanted.len() {
         let what = format!("{} attachments instead of {}", found.len(), wanted.len());
@@ -45,11 +50,13 @@ pub fn attachments_in_icalendar(ics: &[u8], event: &Event) -> Result<Vec<Attachm
 /// none, or none that can be read.
 pub fn photo_in_vcard(vcf: &[u8]) -> Option<Attachment> {
     let mut found = None;
+    let mut whole = false;
     unfold(vcf, |line| {
-        let Some(line) = Line::parse(line).filter(|line| found.is_none() && line.is("PHOTO"))
-        else {
+        let Some(line) = Line::parse(line) else { return };
+        whole |= line.is("END") && line.value == b"VCARD";
+        if found.is_some() || !line.is("PHOTO") {
             return;
-        };
+        }
         let encoding = line.parameter("ENCODING").unwrap_or_default();
         if !encoding.eq_ignore_ascii_case("b") {
             return;
@@ -61,7 +68,7 @@ pub fn photo_in_vcard(vcf: &[u8]) -> Option<Attachment> {
         let info = AttachmentInfo { content_type, ..AttachmentInfo::default() };
         found = line.base64().map(|bytes| Attachment { info, bytes });
     });
-    found
+    found.filter(|_| whole)
 }
 
 /// A calendar taken apart, to be put together with others.

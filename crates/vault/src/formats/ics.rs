@@ -17,9 +17,6 @@ pub(crate) const BEGIN_CALENDAR: &str =
     "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//Mailkeep//Mailkeep//EN\r\nCALSCALE:GREGORIAN\r\n";
 /// What it ends with.
 pub(crate) const END_CALENDAR: &str = "END:VCALENDAR\r\n";
-/// How long a series with a number of occurrences may go on at most, for its zone's rules.
-const NO_END: Option<PrimitiveDateTime> = None;
-
 /// An event as iCalendar (RFC 5545, RFC 7986): the zones that it uses, the event or series with its
 /// attachments inside, and one more `VEVENT` for each occurrence that differs.
 ///
@@ -109,7 +106,7 @@ impl Series {
         let last = match event.recurrence.as_ref().map(|recurrence| recurrence.until) {
             None => Some(self.end.local),
             Some(Until::Day(day)) => Some(day.midnight().saturating_add(Duration::days(2))),
-            Some(Until::Never | Until::Count(_)) => NO_END,
+            Some(Until::Never | Until::Count(_)) => None,
         };
         note(event.all_day, &self.start, &self.end, last);
         for exception in &event.exceptions {

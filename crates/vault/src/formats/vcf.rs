@@ -158,3 +158,43 @@ fn image_type(content_type: &str) -> String {
     let (kind, subtype) = subtype.split_once('/').unwrap_or_default();
     if kind.eq_ignore_ascii_case("image") { subtype.to_ascii_uppercase() } else { String::new() }
 }
+
+#[cfg(test)]
+mod tests {
+    use mailkeep_model::AttachmentInfo;
+
+    use super::*;
+    use crate::photo_in_vcard;
+
+    #[test]
+    fn a_photograph_comes_back_or_none_does() {
+        let of = |content_type: &str, bytes: Vec<u8>| {
+            let info =
+                AttachmentInfo { content_type: content_type.to_owned(), ..Default::default() };
+            Attachment { info, bytes }
+        };
+        let contact = Contact { notes: "PHOTO;ENCODING=b:AAAA".to_owned(), ..Contact::default() };
+        for photo in [of("image/jpeg", vec![1; 5000]), of("image/svg+xml", vec![]), of("", vec![2])]
+        {
+            let vcf = vcard(&contact, Some(&photo));
+            assert_eq!(photo_in_vcard(&vcf), Some(photo));
+            assert_eq!(photo_in_vcard(&vcf[..vcf.len() / 2]), None);
+        }
+        assert_eq!(photo_in_vcard(&vcard(&contact, None)), None);
+        assert_eq!(photo_in_vcard(b"PHOTO;ENCODING=b:*\r\nEND:VCARD"), None);
+    }
+
+    #[test]
+    fn a_contact_of_which_little_is_known_still_has_a_name() {
+        let shown = |contact: &Contact| {
+            let vcf = String::from_utf8(vcard(contact, None)).unwrap();
+            vcf.lines().find_map(|line| line.strip_prefix("FN:").map(str::to_owned))
+        };
+        let parts =
+            Contact { given_name: "Ann".into(), surname: "Lee".into(), ..Contact::default() };
+        assert_eq!(shown(&parts).as_deref(), Some("Ann Lee"));
+        let company = Contact { company: "Story Ltd.".into(), ..Contact::default() };
+        assert_eq!(shown(&company).as_deref(), Some("Story Ltd."));
+        assert_eq!(shown(&Contact::default()).as_deref(), Some(""));
+    }
+}

@@ -189,7 +189,8 @@ fn single(n: usize, start: PrimitiveDateTime, length: Duration, zone: &str) -> E
     let inline = format!(
         "<html><body><p>Hello {n} &amp; you</p><div>second <b>line</b></div></body></html>"
     );
-    let body = if n % 2 == 0 { Body::Html(inline) } else { Body::Text(TEXTS[n % 8].to_owned()) };
+    let body =
+        if n.is_multiple_of(2) { Body::Html(inline) } else { Body::Text(TEXTS[n % 8].to_owned()) };
     let person =
         |k: usize| Person { name: line(n + k), address: format!("p{k}.{n}@people.example") };
     let attendee = |k: usize| Attendee {
@@ -218,7 +219,7 @@ fn single(n: usize, start: PrimitiveDateTime, length: Duration, zone: &str) -> E
         end: time(start + length),
         all_day: false,
         locations: (0..n % 3).map(|k| format!("Room {k}, {}", line(n + k))).collect(),
-        organizer: (n % 3 > 0).then(|| person(0)),
+        organizer: (!n.is_multiple_of(3)).then(|| person(0)),
         is_organizer: n % 3 == 1,
         attendees: (0..n % 5).map(attendee).collect(),
         response: Response::Accepted,
@@ -239,7 +240,7 @@ fn single(n: usize, start: PrimitiveDateTime, length: Duration, zone: &str) -> E
             ShowAs::WorkingElsewhere,
             ShowAs::Unknown,
         ][n % 6],
-        reminder_minutes: (n % 4 > 0).then_some(n as i64 * 5 - 5),
+        reminder_minutes: (!n.is_multiple_of(4)).then_some(n as i64 * 5 - 5),
         cancelled: n % 29 == 7,
         online_meeting_url: (n % 6 == 1).then(|| format!("https://meet.example/j?id={n}&a=1,2;b")),
         recurrence: None,

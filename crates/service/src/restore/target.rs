@@ -1,0 +1,196 @@
+//! The mailbox that is restored to: which folder an item goes into.
+
+use std::collections::HashMap;
+
+use mailkeep_exchange::Provider;
+use mailkeep_model::{Folder, FolderId, FolderKind, Mailbox, MailboxId, WellKnownFolder};
+use mailkeep_vault::FolderPath;
+
+use super::select::{Source, SourceFolder};
+use crate::{ServiceError, pipeline::FolderTree};
+
+/// Between the names of folders that become one name, where there are no folders in folders.
+const JOINED: &str = " – ";
+
+/// Whether folders may be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// Only say what would be done.
+    Preview,
+    /// Do it.
+    Write,
+}
+
+/// A mailbox that is restored to.
+pub(super) struct Target<P> {
+    provider: P,
+    pub(super) mailbox: Mailbox,
+    mode: Mode,
+    folders: HashMap<FolderId, Folder>,
+    /// Below which everything goes; empty: where it was.
+    below: FolderPath,
+    /// Where the folders of the snapshot go.
+    placed: HashMap<FolderId, Place>,
+    pub(super) created: Vec<String>,
+}
+
+/// Where a folder of the snapshot goes.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    /// `None` in a preview, when it would be made.
+    pub(super) folder: Option<Folder>,
+    /// For people.
+    pub(super) path: String,
+}
+
+impl<P: Provider> Target<P> {
+    pub(super) async fn open(
+        provider: P,
+        mailbox: Mailbox,
+        below: FolderPath,
+        mode: Mode,
+    ) -> Result<Self, ServiceError> {
+        let tree = FolderTree::read(&provider, &mailbox, Vec::new(), None).await?;
+        let folders = tree.present().map(|folder| (folder.id.clone(), folder.clone())).collect();
+        let (placed, created) = (HashMap::new(), Vec::new());
+        Ok(Self { provider, mailbox, mode, folders, below, placed, created })
+    }
+
+    /// Whether items go back to where they were, so that those that are still there matter.
+    pub(super) fn is_in_place(&self, source: &MailboxId) -> bool {
+        self.below.0.is_empty() && self.mailbox.id == *source
+    }
+
+    /// The deleted items.
+    pub(super) fn trash(&self) -> Option<&FolderId> {
+        self.role(WellKnownFolder::DeletedItems).map(|folder| &folder.id)
+    }
+
+    /// Where a folder goes; makes it when it is not there.
+    pub(super) async fn place(
+        &mut self,
+        source: &Source,
+        wanted: &SourceFolder,
+    ) -> Result<Place, ServiceError> {
+        let id = &wanted.folder.folder.id;
+        if let Some(known) = self.placed.get(id) {
+            return Ok(known.clone());
+        }
+        let place = if self.below.0.is_empty() {
+            self.same_place(source, id).await?
+        } else {
+            self.place_below(wanted).await?
+        };
+        self.placed.insert(id.clone(), place.clone());
+        Ok(place)
+    }
+
+    /// The folder itself, the one with its role, or one of its name in its parent's place.
+    async fn same_place(&mut self, source: &Source, id: &FolderId) -> Result<Place, ServiceError> {
+        // Upwards, until there is one that has a place.
+        let mut chain = Vec::new();
+        let mut next = Some(id.clone());
+        let mut place: Option<Place> = None;
+        while let Some(id) = next {
+            if let Some(known) = self.placed.get(&id) {
+                place = Some(known.clone());
+                break;
+            }
+            let Some(stored) = source.all.get(&id) else { break };
+            let folder = &stored.folder;
+            let same = self.folders.get(&id).filter(|_| self.mailbox.id == source.id);
+            let found = same.or_else(|| folder.well_known.and_then(|role| self.role(role)));
+            if let Some(found) = found {
+                let path = self.path(&found.id);
+                place = Some(Place { folder: Some(found.clone()), path });
+                break;
+            }
+            // A circle of parents would have no end.
+            if chain.iter().any(|seen: &Folder| seen.id == folder.id) {
+                break;
+            }
+            chain.push(folder.clone());
+            next = folder.parent.clone();
+        }
+        for folder in chain.into_iter().rev() {
+            let child = self.child(place.as_ref(), folder.kind, &folder.name).await?;
+            self.placed.insert(folder.id.clone(), child.clone());
+            place = Some(child);
+        }
+        place.ok_or(ServiceError::Stopped)
+    }
+
+    async fn place_below(&mut self, wanted: &SourceFolder) -> Result<Place, ServiceError> {
+        let kind = wanted.folder.folder.kind;
+        let names: Vec<_> = self.below.0.iter().chain(&wanted.below.0).cloned().collect();
+        if kind == FolderKind::Calendar {
+            // Graph's calendars lie beside each other.
+            return self.child(None, kind, &names.join(JOINED)).await;
+        }
+        let mut place = None;
+        for name in names {
+            place = Some(self.child(place.as_ref(), kind, &name).await?);
+        }
+        place.ok_or(ServiceError::Stopped)
+    }
+
+    /// The folder of that name in a folder, made when it is not there.
+    async fn child(
+        &mut self,
+        parent: Option<&Place>,
+        kind: FolderKind,
+        name: &str,
+    ) -> Result<Place, ServiceError> {
+        let own = FolderPath(vec![name.to_owned()]).to_string();
+        let path = match parent {
+            Some(parent) => format!("{}/{own}", parent.path),
+            None => own,
+        };
+        let parent_id = match parent {
+            None => None,
+            Some(Place { folder: Some(folder), .. }) => Some(folder.id.clone()),
+            Some(_) => return Ok(Place { folder: None, path }),
+        };
+        let found = self.folders.values().find(|folder| {
+            let beside = kind == FolderKind::Calendar || folder.parent == parent_id;
+            folder.kind == kind && beside && folder.name.eq_ignore_ascii_case(name)
+        });
+        if let Some(found) = found {
+            return Ok(Place { folder: Some(found.clone()), path });
+        }
+        let what = match kind {
+            FolderKind::Calendar => " (calendar)",
+            FolderKind::Contacts => " (contacts)",
+            _ => "",
+        };
+        self.created.push(format!("{}:{path}{what}", self.mailbox.address));
+        if self.mode == Mode::Preview {
+            return Ok(Place { folder: None, path });
+        }
+        let made =
+            self.provider.create_folder(&self.mailbox, kind, parent_id.as_ref(), name).await?;
+        // As it was asked for: what the provider calls the parent of a folder at the top is its
+        // own affair.
+        let made = Folder { parent: parent_id, ..made };
+        self.folders.insert(made.id.clone(), made.clone());
+        Ok(Place { folder: Some(made), path })
+    }
+
+    fn role(&self, role: WellKnownFolder) -> Option<&Folder> {
+        self.folders.values().find(|folder| folder.well_known == Some(role))
+    }
+
+    fn path(&self, id: &FolderId) -> String {
+        let mut names = Vec::new();
+        let mut next = Some(id);
+        while let Some(folder) = next.and_then(|id| self.folders.get(id)) {
+            names.push(folder.name.clone());
+            next = folder.parent.as_ref();
+            if names.len() > self.folders.len() {
+                break;
+            }
+        }
+        names.reverse();
+        FolderPath(names).to_string()
+    }
+}
