@@ -6,6 +6,7 @@ mod incremental;
 mod measure;
 mod memory;
 mod report;
+mod restore;
 
 use std::path::{Path, PathBuf};
 
@@ -25,6 +26,8 @@ pub(crate) enum Bench {
     Incremental(Record),
     /// The release build from nothing
     Build(Record),
+    /// A restore at a provider 30 ms away, and one item out of the vault
+    Restore(restore::Options),
     /// The service's memory with real mailboxes and one message of 150 MB
     Memory(memory::Options),
 }
@@ -41,6 +44,7 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
         Bench::Backup(options) => backup::run(options),
         Bench::Incremental(record) => incremental::run(record),
         Bench::Build(record) => build::run(record),
+        Bench::Restore(options) => restore::run(options),
         Bench::Memory(options) => memory::run(options),
     }
 }
