@@ -1,6 +1,8 @@
 //! What comes back of events, contacts and messages that were backed up, deleted and restored,
 //! property by property. Writes `docs/fidelity.md`, which says what does not.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 mod story;
 
 use std::{

@@ -37,7 +37,7 @@ pub use data::DataDirectory;
 pub use error::{ErrorKind, ServiceError};
 pub use observe::{Event, Observer, Unobserved};
 pub use pass::{MailboxFailure, MissedItem, PassLimits, PassReport};
-pub use recover::{ExportForm, Located, View};
+pub use recover::{Located, View};
 pub use restore::{
     OnConflict, RestoreOutcome, RestoreReport, RestoreRequest, RestoreTarget, RestoreWhat,
     RestoredItem,

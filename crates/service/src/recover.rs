@@ -3,8 +3,9 @@ use std::{io::Write, path::Path};
 use mailkeep_control::{KnownMailbox, SnapshotRecord};
 use mailkeep_model::{Address, MailboxId, TenantName};
 use mailkeep_vault::{
-    ExportProgress, ExportReport, FolderPath, ReadData, RecoveryKit, Selection, ShortId, Snapshot,
-    StoredFolder, StoredItem, StoredMailbox, Vault, VaultError, VerifyReport, write_recovery_kit,
+    ExportForm, ExportProgress, ExportReport, FolderPath, ReadData, RecoveryKit, Selection,
+    ShortId, Snapshot, StoredFolder, StoredItem, StoredMailbox, Vault, VaultError, VerifyReport,
+    write_recovery_kit,
 };
 use serde_json::json;
 use time::OffsetDateTime;
@@ -27,25 +28,6 @@ pub struct Located {
     pub folder: StoredFolder,
     /// What is known of it.
     pub item: StoredItem,
-}
-
-/// How an export writes its files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ExportForm {
-    /// One file a message, below a directory.
-    Eml,
-    /// One mbox a folder, below a directory.
-    MboxFolders,
-    /// One mbox for all.
-    Mbox,
-    /// One iCalendar file an event, below a directory.
-    Ics,
-    /// One iCalendar file for all events.
-    IcsFile,
-    /// One vCard file a contact, below a directory.
-    Vcf,
-    /// One vCard file for all contacts.
-    VcfFile,
 }
 
 impl View {
@@ -153,18 +135,7 @@ impl View {
         out: &Path,
         progress: &mut dyn FnMut(ExportProgress),
     ) -> Result<ExportReport, ServiceError> {
-        let (vault, snapshot) = (&self.vault, &self.snapshot.id);
-        let report = match form {
-            ExportForm::Eml => vault.export_eml(snapshot, selection, out, progress),
-            ExportForm::MboxFolders => {
-                vault.export_mbox_folders(snapshot, selection, out, progress)
-            }
-            ExportForm::Mbox => vault.export_mbox(snapshot, selection, out, progress),
-            ExportForm::Ics => vault.export_ics(snapshot, selection, out, progress),
-            ExportForm::IcsFile => vault.export_ics_file(snapshot, selection, out, progress),
-            ExportForm::Vcf => vault.export_vcf(snapshot, selection, out, progress),
-            ExportForm::VcfFile => vault.export_vcf_file(snapshot, selection, out, progress),
-        };
+        let report = self.vault.export(&self.snapshot.id, selection, form, out, progress);
         report.map_err(|error| self.named(&selection.mailbox, error))
     }
 

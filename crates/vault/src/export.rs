@@ -52,142 +52,78 @@ pub struct ExportReport {
 /// How export tells how far it is.
 type Progress<'p> = &'p mut dyn FnMut(ExportProgress);
 
+/// What an export writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExportForm {
+    /// Each message, byte for byte as it was stored, to a file of its own below a directory, in
+    /// directories like those of the repository (also for empty folders of mail).
+    Eml,
+    /// The messages of each folder of mail to an mbox of its own below a directory: `Inbox.mbox`,
+    /// `Inbox/Projects.mbox` (mboxrd, line ends LF).
+    MboxFolders,
+    /// All messages, one behind the other, to one file (mboxrd, line ends LF).
+    Mbox,
+    /// Each event to a file of its own, as [`ExportForm::Eml`] does with messages.
+    Ics,
+    /// All events to one file, one calendar that says of each zone once what it is. While it is
+    /// written, a file `OUT.part` lies beside it.
+    IcsFile,
+    /// Each contact to a file of its own, as [`ExportForm::Eml`] does with messages.
+    Vcf,
+    /// All contacts, one vCard behind the other, to one file.
+    VcfFile,
+}
+
+impl ExportForm {
+    /// What it takes; items of other kinds are passed over.
+    fn kind(self) -> ItemKind {
+        match self {
+            Self::Eml | Self::MboxFolders | Self::Mbox => ItemKind::Message,
+            Self::Ics | Self::IcsFile => ItemKind::Event,
+            Self::Vcf | Self::VcfFile => ItemKind::Contact,
+        }
+    }
+}
+
 impl Vault {
-    /// Writes each message, byte for byte as it was stored, to a file of its own below the directory
-    /// `out`, in directories like those of the repository (also for empty folders of mail).
+    /// Writes what is selected to the file or directory `out`.
     ///
     /// # Errors
     /// [`VaultError::NoSuchSnapshot`], [`VaultError::NoSuchMailbox`],
     /// [`VaultError::NoSuchFolder`]; [`VaultError::Output`], [`VaultError::OutputExists`];
     /// [`VaultError::Storage`], [`VaultError::Damaged`]. An item that cannot be read is skipped
     /// and reported.
-    pub fn export_eml(
+    pub fn export(
         &self,
         snapshot: &SnapshotId,
         selection: &Selection,
+        form: ExportForm,
         out: &Path,
         progress: &mut dyn FnMut(ExportProgress),
     ) -> Result<ExportReport, VaultError> {
-        Export::new(self, snapshot, selection, ItemKind::Message, progress)?.one_file_each(out)
-    }
-
-    /// Writes each event to a file of its own, as [`Vault::export_eml`] does with messages.
-    ///
-    /// # Errors
-    /// As [`Vault::export_eml`].
-    pub fn export_ics(
-        &self,
-        snapshot: &SnapshotId,
-        selection: &Selection,
-        out: &Path,
-        progress: &mut dyn FnMut(ExportProgress),
-    ) -> Result<ExportReport, VaultError> {
-        Export::new(self, snapshot, selection, ItemKind::Event, progress)?.one_file_each(out)
-    }
-
-    /// Writes each contact to a file of its own, as [`Vault::export_eml`] does with messages.
-    ///
-    /// # Errors
-    /// As [`Vault::export_eml`].
-    pub fn export_vcf(
-        &self,
-        snapshot: &SnapshotId,
-        selection: &Selection,
-        out: &Path,
-        progress: &mut dyn FnMut(ExportProgress),
-    ) -> Result<ExportReport, VaultError> {
-        Export::new(self, snapshot, selection, ItemKind::Contact, progress)?.one_file_each(out)
-    }
-
-    /// Writes all events to the file `out`, one calendar that says of each zone once what it is.
-    /// While it is written, a file `OUT.part` lies beside it.
-    ///
-    /// # Errors
-    /// As [`Vault::export_eml`].
-    pub fn export_ics_file(
-        &self,
-        snapshot: &SnapshotId,
-        selection: &Selection,
-        out: &Path,
-        progress: &mut dyn FnMut(ExportProgress),
-    ) -> Result<ExportReport, VaultError> {
-        let mut export = Export::new(self, snapshot, selection, ItemKind::Event, progress)?;
-        let mut calendar = Calendar::create(out)?;
-        for folder in std::mem::take(&mut export.folders) {
-            export.items(&folder, |vault, _, node| calendar.append(vault, node))?;
-        }
-        calendar.close()?;
-        export.report.files = 1;
-        Ok(export.report)
-    }
-
-    /// Writes all contacts, one vCard behind the other, to the file `out`.
-    ///
-    /// # Errors
-    /// As [`Vault::export_eml`].
-    pub fn export_vcf_file(
-        &self,
-        snapshot: &SnapshotId,
-        selection: &Selection,
-        out: &Path,
-        progress: &mut dyn FnMut(ExportProgress),
-    ) -> Result<ExportReport, VaultError> {
-        let mut export = Export::new(self, snapshot, selection, ItemKind::Contact, progress)?;
-        let mut cards = Cards::create(out)?;
-        for folder in std::mem::take(&mut export.folders) {
-            export.items(&folder, |vault, _, node| cards.append(vault, node))?;
-        }
-        cards.close()?;
-        export.report.files = 1;
-        Ok(export.report)
-    }
-
-    /// Writes all messages, one behind the other, to the file `out` (mboxrd, line ends LF).
-    ///
-    /// # Errors
-    /// As [`Vault::export_eml`].
-    pub fn export_mbox(
-        &self,
-        snapshot: &SnapshotId,
-        selection: &Selection,
-        out: &Path,
-        progress: &mut dyn FnMut(ExportProgress),
-    ) -> Result<ExportReport, VaultError> {
-        let mut export = Export::new(self, snapshot, selection, ItemKind::Message, progress)?;
-        let mut mbox = Mbox::create(out)?;
-        for folder in std::mem::take(&mut export.folders) {
-            export.items(&folder, |vault, item, node| mbox.append(vault, item, node))?;
-        }
-        mbox.close()?;
-        export.report.files = 1;
-        Ok(export.report)
-    }
-
-    /// Writes the messages of each folder of mail to an mbox of its own below the directory `out`:
-    /// `Inbox.mbox`, `Inbox/Projects.mbox` (mboxrd, line ends LF).
-    ///
-    /// # Errors
-    /// As [`Vault::export_eml`].
-    pub fn export_mbox_folders(
-        &self,
-        snapshot: &SnapshotId,
-        selection: &Selection,
-        out: &Path,
-        progress: &mut dyn FnMut(ExportProgress),
-    ) -> Result<ExportReport, VaultError> {
-        let mut export = Export::new(self, snapshot, selection, ItemKind::Message, progress)?;
-        for folder in std::mem::take(&mut export.folders) {
-            if !export.belongs(&folder) {
-                export.pass_over(&folder);
-                continue;
+        let mut export = Export::new(self, snapshot, selection, form.kind(), progress)?;
+        match form {
+            ExportForm::Eml | ExportForm::Ics | ExportForm::Vcf => {
+                return export.one_file_each(out);
             }
-            let path = out.join(format!("{}.mbox", folder.directory));
-            create_directory(path.parent().unwrap_or(out))?;
-            let mut mbox = Mbox::create(&path)?;
-            export.items(&folder, |vault, item, node| mbox.append(vault, item, node))?;
-            mbox.close()?;
-            export.report.files += 1;
+            ExportForm::MboxFolders => return export.one_mbox_each(out),
+            ExportForm::Mbox => {
+                let mut mbox = Mbox::create(out)?;
+                export.all(|vault, item, node| mbox.append(vault, item, node))?;
+                mbox.close()?;
+            }
+            ExportForm::IcsFile => {
+                let mut calendar = Calendar::create(out)?;
+                export.all(|vault, _, node| calendar.append(vault, node))?;
+                calendar.close()?;
+            }
+            ExportForm::VcfFile => {
+                let mut cards = Cards::create(out)?;
+                export.all(|vault, _, node| cards.append(vault, node))?;
+                cards.close()?;
+            }
         }
+        export.report.files = 1;
         Ok(export.report)
     }
 }
@@ -265,6 +201,31 @@ impl<'v, 'p> Export<'v, 'p> {
         }
         self.report.files = self.report.items;
         Ok(self.report)
+    }
+
+    fn one_mbox_each(mut self, out: &Path) -> Result<ExportReport, VaultError> {
+        for folder in std::mem::take(&mut self.folders) {
+            if !self.belongs(&folder) {
+                self.pass_over(&folder);
+                continue;
+            }
+            let path = out.join(format!("{}.mbox", folder.directory));
+            create_directory(path.parent().unwrap_or(out))?;
+            let mut mbox = Mbox::create(&path)?;
+            self.items(&folder, |vault, item, node| mbox.append(vault, item, node))?;
+            mbox.close()?;
+            self.report.files += 1;
+        }
+        Ok(self.report)
+    }
+
+    /// Calls `write` with each item of all folders.
+    fn all(
+        &mut self,
+        mut write: impl FnMut(&Vault, &StoredItem, &Node) -> Result<u64, VaultError>,
+    ) -> Result<(), VaultError> {
+        let folders = std::mem::take(&mut self.folders);
+        folders.iter().try_for_each(|folder| self.items(folder, &mut write))
     }
 
     /// Calls `write` with each item of a folder that is of the format's kind, a leaf at a time, and

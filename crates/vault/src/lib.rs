@@ -40,7 +40,7 @@ mod write;
 
 pub use catalog::CatalogChange;
 pub use error::{InvalidShortId, Retry, VaultError};
-pub use export::{ExportProgress, ExportReport, Selection};
+pub use export::{ExportForm, ExportProgress, ExportReport, Selection};
 pub use folder_path::FolderPath;
 pub use formats::{attachments_in_icalendar, icalendar, photo_in_vcard, vcard};
 pub use recovery_kit::{RecoveryKit, write_recovery_kit};

@@ -8,8 +8,8 @@ use std::{collections::BTreeSet, fs, path::Path};
 use common::*;
 use mailkeep_model::{Contact, Detail, Event, Folder, FolderId, FolderKind, ItemKind};
 use mailkeep_vault::{
-    CatalogChange, ExportProgress, ItemChange, ReadData, Selection, Vault, VaultError, icalendar,
-    vcard,
+    CatalogChange, ExportForm, ExportProgress, ItemChange, ReadData, Selection, Vault, VaultError,
+    icalendar, vcard,
 };
 use time::Duration;
 
@@ -41,7 +41,8 @@ fn an_exported_file_is_what_was_backed_up() {
     let (dir, vault, snapshot) = vault_with_mail();
     let out = dir.path().join("out");
     let mut seen: Vec<ExportProgress> = Vec::new();
-    let report = vault.export_eml(&snapshot, &all(), &out, &mut |p| seen.push(p)).unwrap();
+    let report =
+        vault.export(&snapshot, &all(), ExportForm::Eml, &out, &mut |p| seen.push(p)).unwrap();
     assert_eq!((report.items, report.files, report.failed.len()), (101, 101, 0));
     assert_eq!(seen.len(), 101);
     let bytes = report.bytes;
@@ -57,7 +58,7 @@ fn an_exported_file_is_what_was_backed_up() {
             }
         }
     }
-    let again = vault.export_eml(&snapshot, &all(), &out, &mut |_| ());
+    let again = vault.export(&snapshot, &all(), ExportForm::Eml, &out, &mut |_| ());
     assert!(matches!(again, Err(VaultError::OutputExists { .. })), "{again:?}");
 }
 
@@ -80,14 +81,14 @@ fn messages(path: &Path) -> Vec<String> {
 fn an_mbox_gives_the_messages_back_but_for_their_line_ends() {
     let (dir, vault, snapshot) = vault_with_mail();
     let out = dir.path().join("mail.mbox");
-    let report = vault.export_mbox(&snapshot, &all(), &out, &mut |_| ()).unwrap();
+    let report = vault.export(&snapshot, &all(), ExportForm::Mbox, &out, &mut |_| ()).unwrap();
     assert_eq!((report.items, report.files), (101, 1));
     let found = messages(&out);
     let lf = |n| String::from_utf8(eml(n)).unwrap().replace("\r\n", "\n");
     let mut expected: Vec<_> = (0..100).map(lf).collect();
     expected.push("A: b\n\nFrom x\n>From y\nlast line\n".to_owned());
     assert_eq!(found, expected);
-    let again = vault.export_mbox(&snapshot, &all(), &out, &mut |_| ());
+    let again = vault.export(&snapshot, &all(), ExportForm::Mbox, &out, &mut |_| ());
     assert!(matches!(again, Err(VaultError::OutputExists { .. })), "{again:?}");
 }
 
@@ -96,7 +97,9 @@ fn a_folder_can_be_exported_alone_with_what_is_below_it() {
     let (dir, vault, snapshot) = vault_with_mail();
     let export = |selection: &Selection, name: &str| {
         let out = dir.path().join(name);
-        vault.export_mbox(&snapshot, selection, &out, &mut |_| ()).map(|report| report.items)
+        vault
+            .export(&snapshot, selection, ExportForm::Mbox, &out, &mut |_| ())
+            .map(|report| report.items)
     };
     assert_eq!(export(&folder_named("Inbox"), "1").unwrap(), 101);
     assert_eq!(export(&folder_named("Inbox/A%2FB"), "2").unwrap(), 1);
@@ -106,7 +109,8 @@ fn a_folder_can_be_exported_alone_with_what_is_below_it() {
     assert!(!dir.path().join("4").exists());
 
     let out = dir.path().join("folders");
-    let report = vault.export_mbox_folders(&snapshot, &all(), &out, &mut |_| ()).unwrap();
+    let report =
+        vault.export(&snapshot, &all(), ExportForm::MboxFolders, &out, &mut |_| ()).unwrap();
     assert_eq!((report.items, report.files), (101, 3));
     assert_eq!(messages(&out.join("Inbox.mbox")).len(), 100);
     assert_eq!(messages(&out.join("Inbox/A%2FB.mbox")).len(), 1);
@@ -151,12 +155,14 @@ fn an_item_that_cannot_be_read_is_left_out_whole_and_reported() {
     }
     assert!(damaged, "no pack was found that holds the item alone");
     let out = dir.path().join("out.mbox");
-    let exported = vault.export_mbox(&report.snapshot.id, &all(), &out, &mut |_| ()).unwrap();
+    let exported =
+        vault.export(&report.snapshot.id, &all(), ExportForm::Mbox, &out, &mut |_| ()).unwrap();
     assert_eq!((exported.items, exported.failed.len()), (3, 1));
     assert_eq!(exported.failed[0].item, item(1000, "inbox").id);
     assert_eq!(messages(&out).len(), 3);
     let out = dir.path().join("eml");
-    let exported = vault.export_eml(&report.snapshot.id, &all(), &out, &mut |_| ()).unwrap();
+    let exported =
+        vault.export(&report.snapshot.id, &all(), ExportForm::Eml, &out, &mut |_| ()).unwrap();
     assert_eq!((exported.items, exported.failed.len()), (3, 1));
 }
 
@@ -234,17 +240,19 @@ fn each_format_takes_what_it_can_hold_and_counts_the_rest() {
     let (dir, vault, snapshot) = events_and_contacts();
     let out = |name: &str| dir.path().join(name);
     let none = &mut |_| ();
-    let eml = vault.export_eml(&snapshot, &all(), &out("eml"), none).unwrap();
+    let eml = vault.export(&snapshot, &all(), ExportForm::Eml, &out("eml"), none).unwrap();
     assert_eq!((eml.items, eml.files, eml.not_of_format), (5, 5, 44));
     assert!(out("eml/Inbox").is_dir() && !out("eml/Calendar").exists());
-    let mbox = vault.export_mbox_folders(&snapshot, &all(), &out("mbox"), none).unwrap();
+    let mbox =
+        vault.export(&snapshot, &all(), ExportForm::MboxFolders, &out("mbox"), none).unwrap();
     assert_eq!((mbox.items, mbox.files, mbox.not_of_format), (5, 1, 44));
     let mut last = ExportProgress { items: 0, of: 0, bytes: 0 };
-    let ics = vault.export_ics(&snapshot, &all(), &out("ics"), &mut |p| last = p).unwrap();
+    let ics =
+        vault.export(&snapshot, &all(), ExportForm::Ics, &out("ics"), &mut |p| last = p).unwrap();
     assert_eq!((ics.items, ics.files, ics.not_of_format), (40, 40, 9));
     assert_eq!((last.items, last.of), (49, 49));
     assert!(!out("ics/Inbox").exists());
-    let vcf = vault.export_vcf(&snapshot, &all(), &out("vcf"), none).unwrap();
+    let vcf = vault.export(&snapshot, &all(), ExportForm::Vcf, &out("vcf"), none).unwrap();
     assert_eq!((vcf.items, vcf.files, vcf.not_of_format), (4, 4, 45));
 }
 
@@ -252,7 +260,7 @@ fn each_format_takes_what_it_can_hold_and_counts_the_rest() {
 fn one_calendar_holds_all_events_and_says_once_what_a_zone_is() {
     let (dir, vault, snapshot) = events_and_contacts();
     let out = dir.path().join("all.ics");
-    let report = vault.export_ics_file(&snapshot, &all(), &out, &mut |_| ()).unwrap();
+    let report = vault.export(&snapshot, &all(), ExportForm::IcsFile, &out, &mut |_| ()).unwrap();
     assert_eq!((report.items, report.files, report.not_of_format), (40, 1, 9));
     let text = fs::read_to_string(&out).unwrap();
     let lines: Vec<&str> = text.split_terminator("\r\n").collect();
@@ -272,11 +280,11 @@ fn one_calendar_holds_all_events_and_says_once_what_a_zone_is() {
             < lines.iter().position(|l| *l == "BEGIN:VEVENT")
     );
     assert!(!dir.path().join("all.ics.part").exists());
-    let again = vault.export_ics_file(&snapshot, &all(), &out, &mut |_| ());
+    let again = vault.export(&snapshot, &all(), ExportForm::IcsFile, &out, &mut |_| ());
     assert!(matches!(again, Err(VaultError::OutputExists { .. })), "{again:?}");
 
     let cards = dir.path().join("all.vcf");
-    let report = vault.export_vcf_file(&snapshot, &all(), &cards, &mut |_| ()).unwrap();
+    let report = vault.export(&snapshot, &all(), ExportForm::VcfFile, &cards, &mut |_| ()).unwrap();
     assert_eq!((report.items, report.files, report.not_of_format), (4, 1, 45));
     assert_eq!(fs::read_to_string(&cards).unwrap().matches("BEGIN:VCARD\r\n").count(), 4);
 }

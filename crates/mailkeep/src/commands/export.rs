@@ -1,8 +1,7 @@
 use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use mailkeep_service::ExportForm;
-use mailkeep_vault::Selection;
+use mailkeep_vault::{ExportForm, Selection};
 use serde_json::json;
 
 use super::{Outcome, open_service};
