@@ -263,7 +263,7 @@ fn folder_path(data: &[u8]) {
 }
 
 fn stored_calendar(data: &[u8]) {
-    let mut event = plain_event(String::new());
+    let mut event = plain_event("");
     for count in 0..4 {
         event.attachments = vec![AttachmentInfo::default(); count];
         if let Ok(found) = attachments_in_icalendar(data, &event) {
@@ -285,7 +285,7 @@ fn stored_card(data: &[u8]) {
 }
 
 fn event_html(data: &[u8]) {
-    let event = plain_event(String::from_utf8_lossy(data).into_owned());
+    let event = plain_event(&String::from_utf8_lossy(data));
     let written = icalendar(&event, &[]);
     let lines = written.split(|byte| *byte == b'\n');
     assert!(lines.clone().all(|line| line.len() <= 76 && std::str::from_utf8(line).is_ok()));
@@ -293,7 +293,7 @@ fn event_html(data: &[u8]) {
 }
 
 /// An event in a zone, with this HTML.
-fn plain_event(html: String) -> Event {
+fn plain_event(html: &str) -> Event {
     let json = serde_json::json!({
         "body": {"type": "html", "content": html},
         "start": {"local": "2026-11-23 10:00:00.0", "zone": "W. Europe Standard Time"},
