@@ -55,7 +55,7 @@ fn what_was_mailed_can_be_found_read_and_restored_without_us() {
 
     // 7. Stock restic, with the recovery kit alone, checks and restores all of it.
     world.repository("acme").is_sound();
-    let restored = world.restore("acme", "restored");
+    let restored = world.restore_with_restic("acme", "restored");
     compare(mail.root(), None, &Form::Restored, &restored).is_exact(mail.messages());
 
     // 8. Nothing happens: nothing is read again, no snapshot is made.

@@ -3,10 +3,10 @@
 
 mod story;
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, path::Path};
 
 use serde_json::json;
-use story::{READER_ROLES, Run, World, run, wait_until};
+use story::{READER_ROLES, Run, SmallDisk, World, wait_until};
 
 /// A lab with two mailboxes of built-in mail, nobody registered.
 fn world() -> World {
@@ -185,7 +185,7 @@ fn a_full_disk_ends_the_pass_and_harms_nothing() {
     vault_is_safe(&world, messages);
 
     // 4. Somebody makes room: the backup goes on and is whole.
-    disk.grow("200m");
+    disk.resize("200m");
     let report = world.backup("acme");
     assert_eq!(report["missed"], json!([]), "{report}");
     vault_is_safe(&world, messages + 60);
@@ -262,32 +262,6 @@ fn what_does_not_exist_is_told_apart_from_what_failed() {
         [&["backup"][..], &["backup", "Not A Name"], &["cat", "acme", "?"], &["nonsense"]]
     {
         world.mailkeep.run(arguments).exits(2);
-    }
-}
-
-/// A disk of a few megabytes, in memory.
-struct SmallDisk<'a> {
-    at: &'a Path,
-}
-
-impl<'a> SmallDisk<'a> {
-    fn at(at: &'a Path, size: &str) -> Option<Self> {
-        fs::create_dir_all(at).expect("a directory of ours");
-        let size = format!("size={size}");
-        let mounted =
-            run(Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(at), b"");
-        (mounted.code == Some(0)).then_some(Self { at })
-    }
-
-    fn grow(&self, size: &str) {
-        let size = format!("remount,size={size}");
-        run(Command::new("mount").args(["-o", &size]).arg(self.at), b"").ok();
-    }
-}
-
-impl Drop for SmallDisk<'_> {
-    fn drop(&mut self) {
-        run(Command::new("umount").arg("--lazy").arg(self.at), b"");
     }
 }
 

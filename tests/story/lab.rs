@@ -111,6 +111,12 @@ impl Lab {
         counted["requests"].as_u64().unwrap_or_default()
     }
 
+    /// Everything that the lab counts.
+    #[track_caller]
+    pub(crate) fn counters(&self) -> Value {
+        self.call("GET", "counters", None)
+    }
+
     /// Requests for the content of a message.
     #[track_caller]
     pub(crate) fn contents_read(&self) -> u64 {
@@ -127,6 +133,26 @@ impl Lab {
     #[track_caller]
     pub(crate) fn faults(&self, rules: &Value) {
         self.post("faults", rules);
+    }
+
+    /// How often each of the rules has hit, in their order.
+    #[track_caller]
+    pub(crate) fn hits(&self) -> Vec<u64> {
+        let rules = self.call("GET", "faults", None);
+        let rules = rules.as_array().into_iter().flatten();
+        rules.map(|rule| rule["hits"].as_u64().unwrap_or_default()).collect()
+    }
+
+    /// Sets the lab's clock ahead of the machine's, or back.
+    #[track_caller]
+    pub(crate) fn set_clock(&self, offset_seconds: i64) {
+        self.post("clock", &json!({"offset_seconds": offset_seconds}));
+    }
+
+    /// Everything in a mailbox, as the lab has it.
+    #[track_caller]
+    pub(crate) fn contents(&self, mailbox: &str) -> Value {
+        self.call("GET", &format!("mailbox/{mailbox}"), None)
     }
 
     #[track_caller]

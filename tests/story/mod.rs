@@ -6,17 +6,23 @@
 // Every story is a program of its own and uses a part of this.
 #![allow(dead_code, unused_imports)]
 
+mod disk;
+mod fault;
 mod lab;
 mod mail;
 mod outside;
 mod process;
+mod state;
 mod world;
 
+pub(crate) use disk::{ReadOnly, SmallDisk};
+pub(crate) use fault::{Costs, Fault, Ours, Scene, faults_of_backup, faults_of_restore};
 pub(crate) use lab::Lab;
 pub(crate) use mail::MailTree;
-pub(crate) use outside::{Comparison, Form, Repository, compare, shared_data, testdata};
-pub(crate) use process::{Background, Mailkeep, Run, run, wait_until};
-pub(crate) use world::{READER_ROLES, World, size_of};
+pub(crate) use outside::{Comparison, Form, Repository, compare, python, shared_data, testdata};
+pub(crate) use process::{Background, Mailkeep, Run, Watched, run, wait_until};
+pub(crate) use state::{State, copies};
+pub(crate) use world::{READER_ROLES, RESTORER_ROLES, World, size_of};
 
 /// A directory that is gone at the end.
 pub(crate) fn temporary() -> tempfile::TempDir {

@@ -129,6 +129,14 @@ impl Repository {
     }
 }
 
+/// A Python with libraries that read calendars and cards, which `cargo xtask test` installs.
+pub(crate) fn python() -> Option<PathBuf> {
+    let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    let python = workspace().join(target).join("python/bin/python3");
+    let works = Command::new(&python).args(["-c", "import icalendar, vobject"]).output();
+    works.is_ok_and(|output| output.status.success()).then_some(python)
+}
+
 /// The project's reference data, where it is present: real mail, which is in no clone.
 pub(crate) fn shared_data() -> Option<PathBuf> {
     let place = match std::env::var_os("MAILKEEP_SHARED_DATA") {

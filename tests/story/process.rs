@@ -2,10 +2,10 @@
 
 use std::{
     ffi::OsStr,
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, Read, Write},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
-    thread,
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -119,6 +119,78 @@ pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
+/// A program that runs to its end beside the story, unless it is killed.
+pub(crate) struct Watched {
+    what: String,
+    child: Child,
+    begin: Instant,
+    stdout: JoinHandle<Vec<u8>>,
+    stderr: JoinHandle<Vec<u8>>,
+}
+
+impl Watched {
+    /// Starts a command; `on_line` gets each line of its output as it comes.
+    #[track_caller]
+    pub(crate) fn start(
+        command: &mut Command,
+        mut on_line: impl FnMut(&str) + Send + 'static,
+    ) -> Self {
+        let what = describe(command);
+        let pipes = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = pipes.spawn().unwrap_or_else(|e| panic!("cannot start {what}: {e}"));
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        // A pipe that nobody reads would stop the program when it is full.
+        let stdout = thread::spawn(move || {
+            let mut all = Vec::new();
+            let mut lines = BufReader::new(stdout.expect("a pipe was asked for"));
+            loop {
+                let begin = all.len();
+                // What a killed program leaves behind may end anywhere.
+                if lines.read_until(b'\n', &mut all).unwrap_or(0) == 0 {
+                    return all;
+                }
+                on_line(&String::from_utf8_lossy(&all[begin..]));
+            }
+        });
+        let stderr = thread::spawn(move || {
+            let mut all = Vec::new();
+            let _ = stderr.expect("a pipe was asked for").read_to_end(&mut all);
+            all
+        });
+        Self { what, child, begin: Instant::now(), stdout, stderr }
+    }
+
+    pub(crate) fn has_ended(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(Some(_)))
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub(crate) fn finish(mut self) -> Run {
+        let what = &self.what;
+        let status = self.child.wait().unwrap_or_else(|e| panic!("cannot wait for {what}: {e}"));
+        let read = |thread: JoinHandle<Vec<u8>>| match thread.join() {
+            Ok(bytes) => bytes,
+            Err(panic) => std::panic::resume_unwind(panic),
+        };
+        Run {
+            code: status.code(),
+            stdout: read(self.stdout),
+            stderr: String::from_utf8_lossy(&read(self.stderr)).into_owned(),
+            took: self.begin.elapsed(),
+            what: self.what,
+        }
+    }
+
+    /// Ends it at once, as a power failure would; what it had printed until then.
+    #[track_caller]
+    pub(crate) fn kill(mut self) -> Run {
+        // It may have ended already.
+        let _ = self.child.kill();
+        self.finish()
+    }
+}
+
 /// A program that goes on in the background until it is stopped or dropped.
 pub(crate) struct Background {
     child: Child,
@@ -221,6 +293,16 @@ impl Mailkeep {
     #[track_caller]
     pub(crate) fn start<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Background {
         Background::start(self.command(arguments).args(["--json", "--until-stdin-closes"]))
+    }
+
+    /// Starts a command with `--json` that runs beside the story.
+    #[track_caller]
+    pub(crate) fn watch<A: AsRef<OsStr>>(
+        &self,
+        arguments: &[A],
+        on_line: impl FnMut(&str) + Send + 'static,
+    ) -> Watched {
+        Watched::start(self.command(arguments).arg("--json"), on_line)
     }
 
     /// Starts a command that the story does not wait for.

@@ -3,16 +3,22 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    process::Command,
     sync::Arc,
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{Background, Lab, Mailkeep, Repository, temporary};
+use super::{Background, Lab, Mailkeep, Repository, Run, State, Watched, temporary};
 
 /// What a reader has to be granted for a backup.
-pub(crate) const READER_ROLES: &[&str] = &["Mail.Read", "User.Read.All"];
+pub(crate) const READER_ROLES: &[&str] =
+    &["Mail.Read", "Calendars.Read", "Contacts.Read", "User.Read.All"];
+
+/// What a restorer has to be granted.
+pub(crate) const RESTORER_ROLES: &[&str] =
+    &["Mail.ReadWrite", "Calendars.ReadWrite", "Contacts.ReadWrite", "User.Read.All"];
 
 /// A lab, a signer and a data directory of their own, gone at the end of the story.
 pub(crate) struct World {
@@ -94,6 +100,36 @@ impl World {
         client_id
     }
 
+    /// Names the application that restores, without a certificate: its client id. For a tenant that
+    /// is set up.
+    #[track_caller]
+    pub(crate) fn set_up_restorer(&self, tenant: &str) -> String {
+        let client_id = self.lab.register("Mailkeep restorer", "", RESTORER_ROLES);
+        let client = format!("restorer={client_id}");
+        self.mailkeep.run(&["tenant", "add", tenant, "--client-id", &client]).ok();
+        client_id
+    }
+
+    /// `mailkeep restore ARGUMENTS` to its end, whatever that is.
+    #[track_caller]
+    pub(crate) fn restore(&self, arguments: &[&str]) -> Run {
+        self.start_restore(arguments).finish()
+    }
+
+    /// `mailkeep restore ARGUMENTS`, with an administrator who registers its key's certificate.
+    #[track_caller]
+    pub(crate) fn start_restore(&self, arguments: &[&str]) -> Watched {
+        let lab = Arc::clone(&self.lab);
+        self.mailkeep.watch(&[&["restore"], arguments].concat(), move |line| {
+            let line: Value = serde_json::from_str(line).unwrap_or_default();
+            if let Some(asked) = line.get("register") {
+                let client_id = asked["client_id"].as_str().unwrap_or_default();
+                let change = json!({"add_certificate": asked["certificate"]});
+                lab.change_application(client_id, &change);
+            }
+        })
+    }
+
     /// One pass that must succeed; what it reports.
     #[track_caller]
     pub(crate) fn backup(&self, tenant: &str) -> Value {
@@ -129,7 +165,7 @@ impl World {
     /// A tenant's repository, opened without Mailkeep. Writes a recovery kit.
     #[track_caller]
     pub(crate) fn repository(&self, tenant: &str) -> Repository {
-        let kit = self.mailkeep.data().with_extension("kit");
+        let kit = self.mailkeep.data().with_extension(format!("{tenant}.kit"));
         if !kit.exists() {
             self.mailkeep.run(&["recovery-kit", tenant, "--out", &kit.to_string_lossy()]).ok();
         }
@@ -138,15 +174,51 @@ impl World {
 
     /// Restores the newest snapshot with stock restic into a new directory.
     #[track_caller]
-    pub(crate) fn restore(&self, tenant: &str, name: &str) -> PathBuf {
+    pub(crate) fn restore_with_restic(&self, tenant: &str, name: &str) -> PathBuf {
         let target = self.path(name);
         self.repository(tenant).restore(&target);
         target
     }
 
+    /// One mailbox in the newest snapshot, as stock restic finds it.
+    #[track_caller]
+    pub(crate) fn vault_state(&self, tenant: &str, mailbox: &str) -> State {
+        self.vault_states(tenant, &[mailbox]).remove(0)
+    }
+
+    /// The same for several mailboxes.
+    #[track_caller]
+    pub(crate) fn vault_states(&self, tenant: &str, mailboxes: &[&str]) -> Vec<State> {
+        let target = tempfile::tempdir_in(self.directory.path()).expect("a directory of ours");
+        let to = target.path().to_string_lossy();
+        let paths: Vec<String> = mailboxes.iter().map(|mailbox| format!("/{mailbox}")).collect();
+        let mut restore = vec!["restore", "latest", "--target", &to];
+        restore.extend(paths.iter().flat_map(|path| ["--include", path]));
+        self.repository(tenant).restic(&restore).ok();
+        mailboxes.iter().map(|mailbox| State::of_files(&target.path().join(mailbox))).collect()
+    }
+
+    /// One mailbox as the lab has it.
+    #[track_caller]
+    pub(crate) fn lab_state(&self, mailbox: &str) -> State {
+        State::of_lab(&self.lab.contents(mailbox))
+    }
+
     /// The signer's ledger.
     pub(crate) fn ledger(&self) -> PathBuf {
         self.mailkeep.data().join("signer/ledger.jsonl")
+    }
+
+    /// Takes hold of the database as another writer would, until the value is dropped.
+    #[track_caller]
+    pub(crate) fn lock_database(&self) -> Background {
+        const HOLD: &str = "import sqlite3, sys\n\
+            database = sqlite3.connect(sys.argv[1], isolation_level=None)\n\
+            database.execute('BEGIN IMMEDIATE')\n\
+            print('locked', flush=True)\n\
+            sys.stdin.read()";
+        let file = self.mailkeep.data().join("control.sqlite");
+        Background::start(Command::new("python3").args(["-c", HOLD]).arg(file))
     }
 
     /// Where a tenant's repository lies.

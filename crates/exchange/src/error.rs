@@ -31,7 +31,7 @@ pub enum ExchangeError {
     },
     /// The provider knows us but does not let us do this.
     #[error(
-        "tenant {tenant}: the {function} application may not {action}: {message}. Grant it {right}, with admin consent, and run 'mailkeep tenant check {tenant}'"
+        "tenant {tenant}: the {function} application was refused: {action}: {message}. Grant it {right}, with admin consent, and run 'mailkeep tenant check {tenant}'"
     )]
     Forbidden {
         /// The tenant.

@@ -24,5 +24,7 @@ pub use graph::{
     Access, GraphConfig, GraphProvider, message_request, parse_contacts_page, parse_event,
     parse_events_page, parse_folder_page, parse_item_page,
 };
-pub use provider::{Content, Created, Details, Existing, NewItem, Origin, Provider, Wanted};
+pub use provider::{
+    Content, Created, Details, Existing, Looked, NewItem, Origin, Provider, Wanted,
+};
 pub use usage::Usage;

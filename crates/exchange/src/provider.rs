@@ -84,8 +84,8 @@ pub trait Provider: Clone + Send + Sync + 'static {
         item: &Item,
     ) -> impl Future<Output = Result<Details, ExchangeError>> + Send;
 
-    /// Which of some items are in the mailbox: they themselves, or what a restore made of them.
-    /// What lies in the deleted items counts only as itself.
+    /// Which of some items are in the mailbox, its deleted items included: they themselves, or what
+    /// a restore made of them.
     fn existing(
         &self,
         mailbox: &Mailbox,
@@ -184,6 +184,8 @@ pub struct Existing {
     pub folder: FolderId,
     /// The [`Origin::key`] that it carries, when a restore made it to the end.
     pub key: Option<String>,
+    /// Whether it lies among the deleted items.
+    pub deleted: bool,
     /// Changes with its content; see [`Item::content_key`].
     pub content_key: String,
 }
@@ -199,6 +201,17 @@ pub struct NewItem<'a> {
     pub attachments: &'a [Attachment],
     /// What it is made of.
     pub origin: &'a Origin,
+    /// Whether the mailbox was searched for that already.
+    pub looked: Looked,
+}
+
+/// Whether it is known that nothing in the mailbox carries an origin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Looked {
+    /// [`Provider::existing`] was just asked and found nothing: one request less for each item.
+    NothingThere,
+    /// Not yet.
+    NotYet,
 }
 
 /// An item that was written back.

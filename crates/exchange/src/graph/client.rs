@@ -393,7 +393,13 @@ pub(crate) fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
     while let Some(inner) = cause.source() {
         cause = inner;
     }
-    cause.to_string()
+    match cause.downcast_ref::<std::io::Error>() {
+        // The library tells programmers about TLS where people want to know what happened.
+        Some(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+            "the connection broke off".into()
+        }
+        _ => cause.to_string(),
+    }
 }
 
 pub(super) async fn read_all(mut response: Response) -> Result<Bytes, String> {

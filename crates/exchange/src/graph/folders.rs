@@ -22,7 +22,8 @@ const WELL_KNOWN: [(&str, WellKnownFolder); 5] = [
 ];
 
 /// What the cursor carries beside Graph's link: the id of the root, which the delta names as a
-/// parent but does not list, and, within a first enumeration, the roles.
+/// parent but does not list, and the roles. They stay in it after the first enumeration, because a
+/// delta may tell of a folder later than it should.
 #[derive(Serialize, Deserialize)]
 struct State {
     link: String,
@@ -65,7 +66,6 @@ pub(super) async fn changes(
         }
         Next::Done(Cursor(link)) => {
             state.link = link;
-            state.roles.clear();
             Next::Done(encode(&state)?)
         }
         Next::Complete => Next::Complete,

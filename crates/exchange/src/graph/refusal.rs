@@ -175,7 +175,9 @@ pub(super) fn is_unknown_zone(error: &ExchangeError) -> bool {
 
 /// The first line, of bounded length: the rest is trace ids.
 fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().chars().take(300).collect()
+    let line: String = text.lines().next().unwrap_or_default().chars().take(300).collect();
+    // A sentence of ours goes on behind it.
+    line.trim_end().trim_end_matches('.').to_owned()
 }
 
 #[cfg(test)]

@@ -140,7 +140,7 @@ async fn what_was_left_half_made_is_not_taken_for_restored_and_is_made_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_user_deleted_does_not_count_as_restored_but_counts_as_itself() {
+async fn what_the_user_deleted_is_found_and_known_to_be_deleted() {
     let world = World::new().await;
     let folder = world.folder(FolderKind::Mail, "Restored").await;
     let provider = &world.provider;
@@ -154,7 +154,7 @@ async fn what_the_user_deleted_does_not_count_as_restored_but_counts_as_itself()
         let existing = world.existing(ItemKind::Message, &wanted).await;
         assert_eq!(existing.len(), 1);
         assert_eq!((&existing[0].id, &existing[0].folder), (&created.id, &folder.id));
-        assert_eq!(existing[0].key, Some(key("One")));
+        assert_eq!((existing[0].key.clone(), existing[0].deleted), (Some(key("One")), false));
     }
     let deleted = FolderId("deleteditems".into());
     provider.relocate(&world.mailbox, ItemKind::Message, &created.id, &deleted).await.unwrap();
@@ -163,10 +163,11 @@ async fn what_the_user_deleted_does_not_count_as_restored_but_counts_as_itself()
         (vec![wanted("One")], vec![itself.clone()]),
         (many(vec![wanted("One")]), many(vec![itself])),
     ] {
-        assert!(world.existing(ItemKind::Message, &by_key).await.is_empty());
-        let existing = world.existing(ItemKind::Message, &by_id).await;
-        assert_eq!((existing.len(), existing[0].key.as_ref()), (1, None));
-        assert_ne!(existing[0].folder, folder.id);
+        for wanted in [by_key, by_id] {
+            let existing = world.existing(ItemKind::Message, &wanted).await;
+            assert_eq!((existing.len(), existing[0].deleted), (1, true));
+            assert_ne!(existing[0].folder, folder.id);
+        }
     }
     let again = world.create(&folder, &message("One"), &mime("One", 0), &[]).await.unwrap();
     assert_ne!(again.id, created.id);

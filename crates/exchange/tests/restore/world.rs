@@ -1,7 +1,7 @@
 //! A lab, a signer, and a tenant of the one whose restorer key is in the other.
 
 use mailkeep_exchange::{
-    Access, Existing, GraphConfig, GraphProvider, NewItem, Origin, Provider, Wanted,
+    Access, Existing, GraphConfig, GraphProvider, Looked, NewItem, Origin, Provider, Wanted,
 };
 use mailkeep_identity::{JobId, ReceiptLog, SignerClient};
 use mailkeep_lab::{Lab, LabOptions, Registration};
@@ -121,7 +121,7 @@ impl World {
         attachments: &[Attachment],
     ) -> Result<mailkeep_exchange::Created, mailkeep_exchange::ExchangeError> {
         let origin = origin(&item.id.0);
-        let new = NewItem { item, content, attachments, origin: &origin };
+        let new = NewItem { item, content, attachments, origin: &origin, looked: Looked::NotYet };
         self.provider.create(&self.mailbox, folder, &new).await
     }
 

@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 
 use crate::{
     ServiceError,
-    spool::{Spool, Spooled},
+    spool::{Spool, SpoolWriter, Spooled},
 };
 
 /// Tries of one content whose answer breaks off.
@@ -68,13 +68,16 @@ impl<P: Provider> Fetcher<P> {
         mailbox: &Mailbox,
         item: &Item,
     ) -> Result<Fetched, ServiceError> {
+        if item.kind != ItemKind::Message {
+            return self.described(mailbox, item).await;
+        }
         let mut tries = 1;
         loop {
-            let fetched = match item.kind {
-                ItemKind::Message => self.message(mailbox, item).await,
-                _ => self.described(mailbox, item).await,
-            };
-            match fetched {
+            // Room first: a request that waits for room would hold a place at the provider.
+            let spooled = self.spool.begin().await;
+            // What fails before the answer begins has been tried again and again already.
+            let content = self.provider.content(mailbox, &item.id).await?;
+            match self.message(spooled, content).await {
                 Err(ServiceError::Exchange(ExchangeError::Protocol { .. })) if tries < TRIES => {
                     tries += 1;
                 }
@@ -102,10 +105,11 @@ impl<P: Provider> Fetcher<P> {
         Ok(Fetched { content, item: Some(item), report: None })
     }
 
-    async fn message(&self, mailbox: &Mailbox, item: &Item) -> Result<Fetched, ServiceError> {
-        // Room first: a request that waits for room would hold a place at the provider.
-        let mut spooled = self.spool.begin().await;
-        let mut content: Content = self.provider.content(mailbox, &item.id).await?;
+    async fn message(
+        &self,
+        mut spooled: SpoolWriter,
+        mut content: Content,
+    ) -> Result<Fetched, ServiceError> {
         let mut turn = None;
         let mut head = Vec::new();
         while let Some(chunk) = content.chunk().await? {

@@ -120,6 +120,11 @@ impl FolderTree {
         self.gone.iter().filter_map(|id| self.folders.get(id))
     }
 
+    /// Takes a folder's disappearance back.
+    pub(crate) fn keep(&mut self, folder: &FolderId) {
+        self.gone.remove(folder);
+    }
+
     /// All folders, the disappeared ones included.
     pub(crate) fn known(&self) -> Arc<Vec<Folder>> {
         Arc::new(self.folders.values().cloned().collect())

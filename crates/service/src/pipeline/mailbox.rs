@@ -141,6 +141,11 @@ impl<P: Provider> MailboxReader<'_, P> {
                     settled.push(missed.item);
                     found.push(item);
                 }
+                // It is there, and its folder is said not to be, or could not be listed.
+                Ok(Some(item)) if self.is_known(&item.folder) => {
+                    let error = "its folder was not listed";
+                    delivery.missed.push(self.failed_because(item, error));
+                }
                 // Gone, or in a folder that is read from its beginning once it is listed.
                 Ok(_) => {
                     delivery.removed.push(missed.item.clone());
@@ -370,7 +375,7 @@ impl<P: Provider> MailboxReader<'_, P> {
 
     /// Every folder has been read: what is still missing is looked for, once more by its id. What
     /// could not be listed comes back.
-    async fn finish(self, tree: FolderTree) -> Result<Vec<ExchangeError>, ServiceError> {
+    async fn finish(self, mut tree: FolderTree) -> Result<Vec<ExchangeError>, ServiceError> {
         let Reading { provider, control, tenant, observer, .. } = self.reading;
         let missing = std::mem::take(&mut *lock(&self.missing));
         let ids: Vec<_> = missing.iter().map(|missing| missing.item.clone()).collect();
@@ -397,6 +402,8 @@ impl<P: Provider> MailboxReader<'_, P> {
             match found {
                 // Moved behind our back into a folder that was read already.
                 Ok(Some(item)) if self.present.contains(&item.folder) => moved.push(item),
+                // A list of folders left out the one that it lies in. Both stay as they are.
+                Ok(Some(item)) if self.is_known(&item.folder) => tree.keep(&item.folder),
                 // Gone, or in a folder that the tree does not list: Recoverable Items, or one made
                 // during this pass, which the next pass reads from its beginning.
                 Ok(_) => delivery.removed.push(id),
@@ -419,8 +426,17 @@ impl<P: Provider> MailboxReader<'_, P> {
         Ok(unlisted)
     }
 
+    /// Whether a folder was there when it was last listed, or is there now.
+    fn is_known(&self, folder: &FolderId) -> bool {
+        self.folders.iter().any(|known| known.id == *folder)
+    }
+
     fn failed(&self, item: Item, error: &ExchangeError) -> Missed {
-        self.missed(item.id, item.kind, Some(item.folder), &error.to_string())
+        self.failed_because(item, &error.to_string())
+    }
+
+    fn failed_because(&self, item: Item, error: &str) -> Missed {
+        self.missed(item.id, item.kind, Some(item.folder), error)
     }
 
     fn missed(

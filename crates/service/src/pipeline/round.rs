@@ -12,7 +12,7 @@ use mailkeep_control::{
     SnapshotOutcome,
 };
 use mailkeep_model::{
-    Cursor, Folder, FolderId, ItemId, ItemKind, Mailbox, MailboxId, TenantName, WellKnownFolder,
+    Folder, FolderId, ItemId, ItemKind, Mailbox, MailboxId, TenantName, WellKnownFolder,
 };
 use mailkeep_vault::{
     Content, ItemChange, ItemPath, MailboxRound, OpenContent, Round, RoundReport, Vault,
@@ -74,7 +74,9 @@ struct WaitingMailbox {
     removed: HashSet<ItemId>,
     missed: Vec<Missed>,
     settled: HashSet<ItemId>,
-    cursors: HashMap<FolderId, Cursor>,
+    /// A folder of which more is stored than its cursor knows has to be compared anew, unless this
+    /// pass moves the cursor on: what is deleted before then, nobody would tell us of.
+    cursors: HashMap<FolderId, CursorMove>,
     end: Option<End>,
 }
 
@@ -276,11 +278,7 @@ fn commits(
             folder_cursor: entry
                 .end
                 .map_or(CursorMove::Keep, |end| CursorMove::To(end.folder_cursor)),
-            item_cursors: entry
-                .cursors
-                .into_iter()
-                .map(|(id, to)| (id, CursorMove::To(to)))
-                .collect(),
+            item_cursors: entry.cursors,
             put,
             removed: entry.removed,
             skipped,
@@ -318,7 +316,7 @@ struct Entry {
     folders: Arc<Vec<Folder>>,
     missed: Vec<Missed>,
     settled: HashSet<ItemId>,
-    cursors: HashMap<FolderId, Cursor>,
+    cursors: HashMap<FolderId, CursorMove>,
     end: Option<End>,
     /// Content key and metadata key of what is put.
     metas: HashMap<ItemId, Keys>,
@@ -348,6 +346,7 @@ impl Waiting {
             self.items += 1;
             let id = staged.item.id.clone();
             mailbox.removed.remove(&id);
+            mailbox.cursors.insert(staged.item.folder.clone(), CursorMove::Forget);
             if staged.content.is_none()
                 && let Some(earlier) = mailbox.staged.remove(&id)
             {
@@ -363,7 +362,8 @@ impl Waiting {
         }
         mailbox.missed.extend(delivery.missed);
         mailbox.settled.extend(delivery.settled);
-        mailbox.cursors.extend(delivery.cursors);
+        let cursors = delivery.cursors.into_iter();
+        mailbox.cursors.extend(cursors.map(|(folder, to)| (folder, CursorMove::To(to))));
         mailbox.end = delivery.end.or(mailbox.end.take());
     }
 }

@@ -22,10 +22,19 @@ pub(super) enum Action {
 pub(super) struct Found<'a> {
     /// The item itself, when it is restored to where it was.
     pub(super) original: Option<&'a Existing>,
-    /// What an earlier restore made of it, for the same place.
+    /// What an earlier restore made of it, for the same place; see [`restored`].
     pub(super) restored: Option<&'a Existing>,
     /// The mailbox's deleted items.
     pub(super) trash: Option<&'a FolderId>,
+}
+
+/// Which of the things that restores made of an item counts. What its owner has thrown away since
+/// does not, unless it is where it was put: among the deleted items.
+pub(super) fn restored<'a>(
+    made: &[&'a Existing],
+    folder: Option<&FolderId>,
+) -> Option<&'a Existing> {
+    made.iter().copied().find(|one| !one.deleted || folder == Some(&one.folder))
 }
 
 pub(super) fn decide(
@@ -34,12 +43,16 @@ pub(super) fn decide(
     found: &Found<'_>,
     on_conflict: OnConflict,
 ) -> Action {
-    if found.restored.is_some() {
-        return Action::Nothing;
+    let is_message = item.kind == ItemKind::Message;
+    if let Some(restored) = found.restored {
+        return match on_conflict {
+            // Its owner may have moved or marked it since.
+            OnConflict::Replace if is_message => Action::Update(restored.clone()),
+            _ => Action::Nothing,
+        };
     }
     let Some(original) = found.original else { return Action::Create };
     let same_content = original.content_key == item.content_key;
-    let is_message = item.kind == ItemKind::Message;
     let thrown_away = found.trash == Some(&original.folder) && folder != found.trash;
     match on_conflict {
         OnConflict::Copy => Action::Create,
@@ -90,6 +103,7 @@ mod tests {
             id: ItemId("1".into()),
             folder: FolderId(folder.into()),
             key: None,
+            deleted: folder == "trash",
             content_key: content_key.into(),
         }
     }
@@ -112,9 +126,31 @@ mod tests {
         let made = existing("inbox", "other");
         for on_conflict in [OnConflict::Skip, OnConflict::Replace, OnConflict::Copy] {
             let found = Found { original: None, restored: Some(&made), trash: None };
-            let action = decide(&item(ItemKind::Message), None, &found, on_conflict);
-            assert_eq!(action, Action::Nothing);
+            for kind in [ItemKind::Message, ItemKind::Event, ItemKind::Contact] {
+                let action = decide(&item(kind), None, &found, on_conflict);
+                assert!(!matches!(action, Action::Create | Action::Replace(_)), "{action:?}");
+            }
         }
+    }
+
+    #[test]
+    fn what_was_restored_and_thrown_away_comes_back_and_what_belongs_in_the_trash_is_not_doubled() {
+        let (trashed, other) = (existing("trash", "a"), existing("inbox", "a"));
+        let (inbox, trash) = (FolderId("inbox".into()), FolderId("trash".into()));
+        assert_eq!(restored(&[&trashed], Some(&inbox)), None);
+        assert_eq!(restored(&[&trashed, &other], Some(&inbox)), Some(&other));
+        assert_eq!(restored(&[&trashed], Some(&trash)), Some(&trashed));
+        assert_eq!(restored(&[&other], None), Some(&other));
+    }
+
+    #[test]
+    fn what_a_restore_made_and_its_owner_moved_is_set_back_when_asked_for() {
+        let made = existing("elsewhere", "other");
+        let found = Found { original: None, restored: Some(&made), trash: None };
+        let decided = |on_conflict| decide(&item(ItemKind::Message), None, &found, on_conflict);
+        assert_eq!(decided(OnConflict::Replace), Action::Update(made.clone()));
+        assert_eq!(decided(OnConflict::Skip), Action::Nothing);
+        assert_eq!(decided(OnConflict::Copy), Action::Nothing);
     }
 
     #[test]

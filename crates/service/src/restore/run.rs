@@ -10,7 +10,9 @@ use std::{
 };
 
 use futures::{StreamExt, stream};
-use mailkeep_exchange::{Created, ExchangeError, Existing, NewItem, Origin, Provider, Wanted};
+use mailkeep_exchange::{
+    Created, ExchangeError, Existing, Looked, NewItem, Origin, Provider, Wanted,
+};
 use mailkeep_model::{Address, Attachment, Detail, Folder, Item, ItemId, ItemKind, Mailbox};
 use mailkeep_vault::{FolderPath, StoredItem, attachments_in_icalendar, photo_in_vcard};
 use serde_json::json;
@@ -19,7 +21,7 @@ use tokio::sync::Semaphore;
 
 use super::{
     RestoreOutcome, RestoreReport, RestoreRequest, RestoreWhat, RestoredItem,
-    decide::{Action, Found, decide},
+    decide::{Action, Found, decide, restored},
     select::{Source, select},
     target::{Mode, Target},
 };
@@ -177,8 +179,10 @@ async fn plan<P: Provider>(
     }
     let all = || existing.values().flatten();
     let by_id: HashMap<&ItemId, &Existing> = all().map(|one| (&one.id, one)).collect();
-    let by_key: HashMap<&str, &Existing> =
-        all().filter_map(|one| Some((one.key.as_deref()?, one))).collect();
+    let mut by_key: HashMap<&str, Vec<&Existing>> = HashMap::new();
+    for one in all() {
+        by_key.entry(one.key.as_deref().unwrap_or_default()).or_default().push(one);
+    }
     let in_place = target.is_in_place(&source.id);
 
     let mut work = Vec::new();
@@ -189,12 +193,13 @@ async fn plan<P: Provider>(
         let place = target.place(source, folder).await?;
         for stored in &folder.items {
             let key = key(&stored.item);
+            let id = place.folder.as_ref().map(|folder| &folder.id);
+            let made = by_key.get(key.as_str()).map(Vec::as_slice).unwrap_or_default();
             let found = Found {
                 original: by_id.get(&stored.item.id).copied().filter(|_| in_place),
-                restored: by_key.get(key.as_str()).copied(),
+                restored: restored(made, id),
                 trash: target.trash(),
             };
-            let id = place.folder.as_ref().map(|folder| &folder.id);
             let action = decide(&stored.item, id, &found, request.on_conflict);
             let (folder, path) = (place.folder.clone(), place.path.clone());
             work.push(Work { stored: stored.clone(), folder, path, key, action });
@@ -297,6 +302,8 @@ impl<P: Provider> Writer<'_, P> {
             content: &content,
             attachments: &attachments,
             origin: &origin,
+            // The plan looked for all of them at once.
+            looked: Looked::NothingThere,
         };
         Ok(self.provider.create(&self.mailbox, folder, &new).await?)
     }

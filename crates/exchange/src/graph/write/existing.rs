@@ -131,18 +131,17 @@ impl Look<'_> {
         }
         let ids: HashSet<&str> = self.wanted.iter().map(|one| one.item.0.as_str()).collect();
         let deleted =
-            if told.iter().any(has_key) { self.deleted_folders().await? } else { HashSet::new() };
+            if told.is_empty() { HashSet::new() } else { self.deleted_folders().await? };
         let existing = told.into_iter().filter_map(|message| {
             let folder = message.parent_folder_id.clone()?;
-            let gone = deleted.contains(&folder);
-            let key = key(message.single_value_extended_properties.as_deref());
-            let key = key.filter(|_| !gone).map(str::to_owned);
-            // Found by a key, and gone: nothing that counts.
+            let deleted = deleted.contains(&folder);
+            let key = key(message.single_value_extended_properties.as_deref()).map(str::to_owned);
             (key.is_some() || ids.contains(message.id.as_str())).then(|| Existing {
                 content_key: message.content_key(),
                 id: ItemId(message.id),
                 folder: FolderId(folder),
                 key,
+                deleted,
             })
         });
         Ok(existing.collect())
@@ -278,12 +277,8 @@ impl Told {
         let key = key(self.single_value_extended_properties.as_deref()).map(str::to_owned);
         // As `events::listed` and `contacts` compute it.
         let content_key = self.change_key.or(self.last_modified_date_time).unwrap_or_default();
-        Existing { id: ItemId(self.id), folder, key, content_key }
+        Existing { id: ItemId(self.id), folder, key, deleted: false, content_key }
     }
-}
-
-fn has_key(message: &Message) -> bool {
-    key(message.single_value_extended_properties.as_deref()).is_some()
 }
 
 /// The key of what a restore made to the end.

@@ -34,7 +34,7 @@ use super::{
     refusal,
     send::Posted,
 };
-use crate::{Created, ExchangeError, NewItem, Origin};
+use crate::{Created, ExchangeError, Looked, NewItem, Origin};
 
 const MAIL: &str = "Mail.ReadWrite";
 const CALENDARS: &str = "Calendars.ReadWrite";
@@ -88,7 +88,7 @@ pub(super) async fn create(
     new: &NewItem<'_>,
 ) -> Result<Created, ExchangeError> {
     let place = Place::of(mailbox, &folder.id, new.item.kind)?;
-    let make = Make { graph, place: &place, origin: new.origin };
+    let make = Make { graph, place: &place, origin: new.origin, looked: new.looked };
     let planned = |clock| plan(mailbox, new, clock);
     match make.whole(planned(Clock::Own)?).await {
         Err(error) if refusal::is_unknown_zone(&error) => match &new.item.detail {
@@ -224,6 +224,7 @@ struct Make<'a> {
     graph: &'a GraphProvider,
     place: &'a Place<'a>,
     origin: &'a Origin,
+    looked: Looked,
 }
 
 impl Make<'_> {
@@ -233,7 +234,9 @@ impl Make<'_> {
         let mark = if several { &unfinished } else { &self.origin.key };
         add_property(&mut plan.fields, ORIGIN, mark);
         add_property(&mut plan.fields, SNAPSHOT, &self.origin.snapshot);
-        if let Some(id) = self.find(&self.origin.key).await?.pop() {
+        if self.looked == Looked::NotYet
+            && let Some(id) = self.find(&self.origin.key).await?.pop()
+        {
             return Ok(Created { id: ItemId(id), lost: plan.lost });
         }
         let mut attempt = 1;
