@@ -86,9 +86,10 @@ fn a_right_that_is_missing_is_named() {
         let client_id = world.lab.register("Mailkeep reader", &certificate, &others);
         world.name_client("acme", &client_id);
 
-        // 2. Check and backup name it.
+        // 2. Check and backup name it. Without a right to calendars the mail is safe all the same.
         world.mailkeep.run(&["tenant", "check", "acme"]).exits(12).says(&[right]);
-        backup(&world).exits(12).says(&[right, "grant"]);
+        let partly = ["Calendars.Read", "Contacts.Read"].contains(right);
+        backup(&world).exits(if partly { 3 } else { 12 }).says(&[right, "grant"]);
 
         // 3. Granted, it works.
         world.lab.change_application(&client_id, &json!({"roles": READER_ROLES}));

@@ -1,5 +1,6 @@
 use std::{io, path::Path, time::Duration};
 
+use mailkeep_service::PassLimits;
 use serde::Deserialize;
 
 use crate::exit::Failure;
@@ -9,7 +10,29 @@ use crate::exit::Failure;
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Config {
+    pub(crate) backup: BackupConfig,
     pub(crate) serve: ServeConfig,
+}
+
+/// `[backup]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct BackupConfig {
+    /// Items after which a pass writes a snapshot and goes on. Fewer take less memory, and less is
+    /// read again after a crash; more make fewer snapshots.
+    round_items: usize,
+}
+
+impl Default for BackupConfig {
+    fn default() -> Self {
+        Self { round_items: PassLimits::default().round_items }
+    }
+}
+
+impl BackupConfig {
+    pub(crate) fn limits(&self) -> PassLimits {
+        PassLimits { round_items: self.round_items.max(1), ..PassLimits::default() }
+    }
 }
 
 /// 30 days: who wants fewer passes does not want them run by a service, and a time that far ahead
@@ -64,6 +87,9 @@ mod tests {
         assert!(toml::from_str::<Config>("[serve]\ninterval = 3\n").is_err());
         let config: Config = toml::from_str("[serve]\ninterval_seconds = 3\n").unwrap();
         assert_eq!(config.serve.interval(), Duration::from_secs(3));
+        assert_eq!(config.backup.limits().round_items, PassLimits::default().round_items);
+        let config: Config = toml::from_str("[backup]\nround_items = 40\n").unwrap();
+        assert_eq!(config.backup.limits().round_items, 40);
     }
 
     #[test]

@@ -92,7 +92,8 @@ async fn open_service(global: &Global) -> Result<Service, Failure> {
 
 async fn make_service(global: &Global) -> Result<Service, Failure> {
     let caller: CallerLabel = "cli".parse().expect("a valid label");
-    Ok(Service::open(DataDirectory::new(&global.data), caller).await?)
+    let limits = config(global)?.backup.limits();
+    Ok(Service::open(DataDirectory::new(&global.data), caller).await?.with_limits(limits))
 }
 
 fn config(global: &Global) -> Result<Config, Failure> {

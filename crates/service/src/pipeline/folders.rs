@@ -1,10 +1,10 @@
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
 use mailkeep_exchange::{ExchangeError, Provider};
-use mailkeep_model::{Change, Cursor, Folder, FolderId, FolderKind, Mailbox, Next};
+use mailkeep_model::{Change, Cursor, Folder, FolderId, FolderKind, ItemKind, Mailbox, Next};
 
 /// What is listed beside mail folders, whole each time.
 const LISTED: [FolderKind; 2] = [FolderKind::Calendar, FolderKind::Contacts];
@@ -105,6 +105,52 @@ impl FolderTree {
                 }
             }
         }
+    }
+
+    /// Adds those of some folders that were made after the tree was read, and the new ones above
+    /// them. The tree stands where it stood: the next pass is told of them again.
+    pub(crate) async fn look_again<P: Provider>(
+        &mut self,
+        provider: &P,
+        mailbox: &Mailbox,
+        wanted: &[(ItemKind, FolderId)],
+    ) -> Result<(), ExchangeError> {
+        let holds = |kind: FolderKind| wanted.iter().any(|(items, _)| *items == kind.items());
+        let mut told = HashMap::new();
+        let mut cursor = holds(FolderKind::Mail).then(|| Some(self.cursor.clone()));
+        while let Some(from) = cursor {
+            let page = match provider.folder_changes(mailbox, from.as_ref()).await {
+                Err(ExchangeError::CursorExpired { .. }) if from.is_some() => {
+                    cursor = Some(None);
+                    continue;
+                }
+                page => page?,
+            };
+            for change in page.changes {
+                if let Change::Upsert(folder) = change {
+                    told.insert(folder.id.clone(), folder);
+                }
+            }
+            cursor = match page.next {
+                Next::More(next) => Some(Some(next)),
+                Next::Done(_) | Next::Complete => None,
+            };
+        }
+        for kind in LISTED.into_iter().filter(|kind| holds(*kind)) {
+            let listed = provider.other_folders(mailbox, kind).await?;
+            told.extend(listed.into_iter().map(|folder| (folder.id.clone(), folder)));
+        }
+        for (_, wanted) in wanted {
+            let mut next = Some(wanted.clone());
+            while let Some(id) = next
+                && !self.folders.contains_key(&id)
+                && let Some(folder) = told.remove(&id)
+            {
+                next = folder.parent.clone();
+                self.folders.insert(id, folder);
+            }
+        }
+        Ok(())
     }
 
     /// The folders that are there, to be read.

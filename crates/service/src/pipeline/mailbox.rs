@@ -375,7 +375,7 @@ impl<P: Provider> MailboxReader<'_, P> {
 
     /// Every folder has been read: what is still missing is looked for, once more by its id. What
     /// could not be listed comes back.
-    async fn finish(self, mut tree: FolderTree) -> Result<Vec<ExchangeError>, ServiceError> {
+    async fn finish(mut self, mut tree: FolderTree) -> Result<Vec<ExchangeError>, ServiceError> {
         let Reading { provider, control, tenant, observer, .. } = self.reading;
         let missing = std::mem::take(&mut *lock(&self.missing));
         let ids: Vec<_> = missing.iter().map(|missing| missing.item.clone()).collect();
@@ -398,15 +398,15 @@ impl<P: Provider> MailboxReader<'_, P> {
 
         let mut delivery = self.delivery();
         let mut moved = Vec::new();
+        let mut strayed = Vec::new();
         while let Some((Missing { item: id, kind, folder }, found)) = located.next().await {
             match found {
                 // Moved behind our back into a folder that was read already.
                 Ok(Some(item)) if self.present.contains(&item.folder) => moved.push(item),
                 // A list of folders left out the one that it lies in. Both stay as they are.
                 Ok(Some(item)) if self.is_known(&item.folder) => tree.keep(&item.folder),
-                // Gone, or in a folder that the tree does not list: Recoverable Items, or one made
-                // during this pass, which the next pass reads from its beginning.
-                Ok(_) => delivery.removed.push(id),
+                Ok(Some(item)) => strayed.push(item),
+                Ok(None) => delivery.removed.push(id),
                 // Nobody knows: it stays, and is looked for in the next pass.
                 Err(error) if error.concerns_one_item() => {
                     let error = error.to_string();
@@ -416,6 +416,22 @@ impl<P: Provider> MailboxReader<'_, P> {
             }
         }
         drop(located);
+        if !strayed.is_empty() {
+            // In a folder that was made during this pass, or in one that is never listed:
+            // Recoverable Items.
+            let folders: Vec<_> =
+                strayed.iter().map(|item| (item.kind, item.folder.clone())).collect();
+            tree.look_again(provider, self.mailbox, &folders).await?;
+            self.folders = tree.known();
+            delivery.folders = Arc::clone(&self.folders);
+            for item in strayed {
+                if self.is_known(&item.folder) {
+                    moved.push(item);
+                } else {
+                    delivery.removed.push(item.id);
+                }
+            }
+        }
         self.stage(&mut delivery, moved, Known::Skip).await?;
         delivery.cursors = std::mem::take(&mut *lock(&self.held));
         let (folders, unlisted, folder_cursor) = tree.finish();

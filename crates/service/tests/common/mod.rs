@@ -1,0 +1,181 @@
+//! The lab, a real signer and the service in one process.
+
+// Each test binary uses its own part of this.
+#![allow(dead_code)]
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use mailkeep_lab::{Lab, LabOptions, Registration};
+use mailkeep_model::{Function, ProviderKind, TenantName};
+use mailkeep_service::{
+    Connection, DataDirectory, Observer, PassLimits, PassReport, Registration as Ours, Service,
+    ServiceError, Unobserved,
+};
+use mailkeep_signer::{RateLimit, Sealing, Signer, SignerOptions};
+use reqwest::Method;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// So small that a few hundred messages reach them.
+pub(crate) const TINY: PassLimits =
+    PassLimits { spool_bytes: 1 << 20, round_bytes: 256 << 10, round_items: 200, part_bytes: 4096 };
+
+pub(crate) struct World {
+    pub(crate) lab: Lab,
+    pub(crate) admin: Admin,
+    pub(crate) service: Service,
+    pub(crate) tenant: TenantName,
+    pub(crate) directory: TempDir,
+}
+
+/// The lab's administrative interface.
+#[derive(Clone)]
+pub(crate) struct Admin {
+    pub(crate) http: reqwest::Client,
+    base: String,
+    token: String,
+}
+
+impl Admin {
+    pub(crate) async fn order(&self, what: &str, body: Value) -> Value {
+        self.ask(Method::POST, what, Some(body)).await
+    }
+
+    pub(crate) async fn show(&self, what: &str) -> Value {
+        self.ask(Method::GET, what, None).await
+    }
+
+    pub(crate) async fn clear_faults(&self) {
+        self.ask(Method::DELETE, "faults", None).await;
+    }
+
+    pub(crate) async fn counters(&self) -> Value {
+        self.show("counters").await
+    }
+
+    async fn ask(&self, method: Method, what: &str, body: Option<Value>) -> Value {
+        let mut request = self.http.request(method, format!("{}/{what}", self.base));
+        request = request.bearer_auth(&self.token);
+        if let Some(body) = &body {
+            request = request.json(body);
+        }
+        let answer = request.send().await.unwrap();
+        let status = answer.status();
+        let text = answer.text().await.unwrap();
+        assert!(status.is_success(), "{what}: {status} {text}");
+        serde_json::from_str(&text).unwrap_or(Value::Null)
+    }
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        Self::with(|_| {}, TINY).await
+    }
+
+    pub(crate) async fn with(change: impl FnOnce(&mut LabOptions), limits: PassLimits) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let mut lab = LabOptions::new(directory.path().join("lab"));
+        change(&mut lab);
+        let lab = Lab::start(lab).await.unwrap();
+        let data = DataDirectory::new(directory.path().join("data"));
+        data.create().unwrap();
+        let sealing = Sealing::IdentityFile(directory.path().join("key.txt"));
+        let mut options = SignerOptions::new(data.signer(), data.signer_socket(), sealing);
+        // A test runs more passes in a minute than a service does in an hour.
+        options.rate_limit = RateLimit { per_hour: 100_000, burst: 10_000 };
+        let signer = tokio::task::spawn_blocking(|| Signer::open(options)).await.unwrap().unwrap();
+        tokio::spawn(signer.serve(std::future::pending()));
+        let description = lab.description();
+        let ca = std::fs::read(&description.ca).unwrap();
+        let ca = reqwest::Certificate::from_pem(&ca).unwrap();
+        let token = std::fs::read_to_string(&description.admin_token_file).unwrap();
+        let admin = Admin {
+            http: reqwest::Client::builder().tls_certs_only([ca]).build().unwrap(),
+            base: description.admin.clone(),
+            token: token.trim().to_owned(),
+        };
+        let service = open(data.root(), limits).await;
+        let tenant: TenantName = "acme".parse().unwrap();
+        let world = Self { lab, admin, service, tenant, directory };
+        world.set_up().await;
+        world
+    }
+
+    /// Adds the tenant, as its administrator does; again after the state was lost.
+    pub(crate) async fn set_up(&self) {
+        let description = self.lab.description();
+        let directory_id = description.tenants[0].id.to_string();
+        let connection = Connection {
+            provider: ProviderKind::M365,
+            directory: directory_id.clone(),
+            authority: description.authority.clone(),
+            graph: description.graph.clone(),
+            ca_pem: Some(std::fs::read_to_string(&description.ca).unwrap()),
+        };
+        let certificate = self.service.add_tenant(&self.tenant, connection).await.unwrap();
+        let client_id = self.directory.path().join("client-id");
+        let client_id = match std::fs::read_to_string(&client_id) {
+            Ok(known) => known,
+            Err(_) => {
+                let registration = Registration {
+                    name: "reader".into(),
+                    certificate: certificate.certificate_pem,
+                    roles: ["Mail.Read", "Calendars.Read", "Contacts.Read", "User.Read.All"]
+                        .map(Into::into)
+                        .into(),
+                };
+                let registered = self.lab.register(&directory_id, registration).unwrap();
+                std::fs::write(&client_id, registered.client_id.to_string()).unwrap();
+                registered.client_id.to_string()
+            }
+        };
+        let function = Function::Reader;
+        self.service.register(&self.tenant, Ours { function, client_id }).await.unwrap();
+    }
+
+    /// Registers the application that restores are done with. It has no certificate: each restore
+    /// brings its own.
+    pub(crate) async fn set_up_restorer(&self) {
+        let roles = [
+            "Mail.ReadWrite",
+            "Calendars.ReadWrite",
+            "Contacts.ReadWrite",
+            "User.Read.All",
+            "Mail-Advanced.ReadWrite",
+        ];
+        let order = json!({"tenant": self.directory_id(), "name": "restorer", "roles": roles});
+        let registered = self.admin.order("register", order).await;
+        let client_id = registered["client_id"].as_str().unwrap().to_owned();
+        let function = Function::Restorer;
+        self.service.register(&self.tenant, Ours { function, client_id }).await.unwrap();
+    }
+
+    /// The lab's first tenant.
+    pub(crate) fn directory_id(&self) -> String {
+        self.lab.description().tenants[0].id.to_string()
+    }
+
+    pub(crate) async fn pass(&self) -> PassReport {
+        self.watched_pass(Arc::new(Unobserved)).await
+    }
+
+    /// Runs a pass that must come to an end.
+    pub(crate) async fn watched_pass(&self, observer: Arc<dyn Observer>) -> PassReport {
+        self.try_pass(observer).await.unwrap()
+    }
+
+    /// Runs a pass that must come to an end, good or bad.
+    pub(crate) async fn try_pass(
+        &self,
+        observer: Arc<dyn Observer>,
+    ) -> Result<PassReport, ServiceError> {
+        let pass = self.service.backup(&self.tenant, &[], observer);
+        let pass = tokio::time::timeout(Duration::from_secs(120), pass).await;
+        pass.expect("a pass ends")
+    }
+}
+
+pub(crate) async fn open(data: &Path, limits: PassLimits) -> Service {
+    let data = DataDirectory::new(data);
+    Service::open(data, "test".parse().unwrap()).await.unwrap().with_limits(limits)
+}
