@@ -55,9 +55,7 @@ pub(crate) fn parts(request: &Request) -> Parts {
         Request::ReleaseSecret { job, tenant, .. } => {
             ("release_secret", Some(job), Some(tenant), None)
         }
-        Request::Retire { job, tenant, function } => {
-            ("retire", Some(job), Some(tenant), *function)
-        }
+        Request::Retire { job, tenant, function } => ("retire", Some(job), Some(tenant), *function),
         Request::Credentials { tenant, .. } => ("credentials", None, tenant.as_ref(), None),
         Request::Status => ("status", None, None, None),
         Request::Checkpoint => ("checkpoint", None, None, None),

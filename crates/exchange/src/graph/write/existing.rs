@@ -130,8 +130,7 @@ impl Look<'_> {
             told = self.pages(ask, wanted).await?;
         }
         let ids: HashSet<&str> = self.wanted.iter().map(|one| one.item.0.as_str()).collect();
-        let deleted =
-            if told.is_empty() { HashSet::new() } else { self.deleted_folders().await? };
+        let deleted = if told.is_empty() { HashSet::new() } else { self.deleted_folders().await? };
         let existing = told.into_iter().filter_map(|message| {
             let folder = message.parent_folder_id.clone()?;
             let deleted = deleted.contains(&folder);
