@@ -149,7 +149,9 @@ impl Fault {
 
     /// Whether passes over other mailboxes are not touched by it.
     pub(crate) fn stays_in_one_mailbox(&self) -> bool {
-        self.ours.is_none() && self.clock.is_none() && !self.rules.iter().any(is_of_the_tenant)
+        // A token is the tenant's, too.
+        let is_wider = |rule: &Value| is_of_the_tenant(rule) || rule["invalidate"] == "tokens";
+        self.ours.is_none() && self.clock.is_none() && !self.rules.iter().any(is_wider)
     }
 
     /// Whether it takes an item that does not fit into one request.
@@ -170,9 +172,12 @@ impl Fault {
         // Without its signer a pass cannot get another token.
         let dies = |fault: &Self| fault.ours == Some(Ours::SignerDies);
         let renews = |fault: &Self| fault.rules.iter().any(|r| r["invalidate"] == "tokens");
-        place(self) != place(other)
-            && !(dies(self) && renews(other))
-            && !(renews(self) && dies(other))
+        // Where every cursor is refused, none is left to expire.
+        let refuses = |fault: &Self| fault.rules.iter().any(|r| r["status"] == 410);
+        let expires = |fault: &Self| fault.rules.iter().any(|r| r["invalidate"] == "cursors");
+        let clash =
+            |one: &Self, two: &Self| dies(one) && renews(two) || refuses(one) && expires(two);
+        place(self) != place(other) && !clash(self, other) && !clash(other, self)
     }
 }
 

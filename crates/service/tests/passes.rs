@@ -164,3 +164,22 @@ async fn events_of_a_calendar_that_a_list_leaves_out_are_not_taken_for_deleted()
     assert_eq!(report.removed, 0, "{report:?}");
     assert_eq!(world.stored().await, before);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_early_in_a_calendar_of_several_pages_is_seen() {
+    let world = World::new().await;
+    let order = json!({"mailbox": "busy", "messages": 0, "events": 1100, "seed": 2});
+    world.admin.order("generate", order).await;
+    let first = world.pass().await;
+    assert!(first.is_whole(), "{:?}", first.missed);
+    let pages = |counters: &Value| counters["operations"]["events.list"]["requests"].as_u64();
+    let before = pages(&world.admin.counters().await).unwrap();
+    let work = json!({"mailbox": "busy@lab.example", "seed": 4,
+                      "events": {"change": 30, "delete": 20}});
+    world.admin.order("mutate", work).await;
+    let second = world.pass().await;
+    assert_eq!((second.changed, second.removed), (30, 20), "{second:?}");
+    assert!(pages(&world.admin.counters().await).unwrap() > before + 6, "one page a calendar");
+    let third = world.pass().await;
+    assert_eq!((third.new, third.changed, third.removed), (0, 0, 0));
+}

@@ -1,4 +1,5 @@
 use std::{
+    any::Any,
     collections::HashMap,
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -132,6 +133,15 @@ impl fmt::Display for Problem {
     }
 }
 
+/// How often the library's check is begun again when it lost a race against itself.
+const RACES: u32 = 5;
+
+/// Whether the library found that threads of its own had not ended a tenth of a second after their
+/// work had, as happens on a busy machine. That says nothing about the repository.
+fn is_race(panic: &(dyn Any + Send)) -> bool {
+    panic.downcast_ref::<String>().is_some_and(|text| text.starts_with("index still in use"))
+}
+
 impl Vault {
     /// Checks the repository, and that directories and indexes of all snapshots agree with each
     /// other. What is wrong is in the report.
@@ -158,8 +168,15 @@ impl Vault {
 
     fn check_repository(&self, read_data: ReadData, report: &mut VerifyReport) {
         let options = CheckOptions::default().read_data(read_data == ReadData::Yes);
-        // The library gives up with a panic on data that decrypts but does not decompress.
-        match catch_unwind(AssertUnwindSafe(|| self.repo.check(options))) {
+        let check = || catch_unwind(AssertUnwindSafe(|| self.repo.check(options)));
+        let mut checked = check();
+        for _ in 0..RACES {
+            if !checked.as_ref().is_err_and(|panic| is_race(&**panic)) {
+                break;
+            }
+            checked = check();
+        }
+        match checked {
             Ok(Ok(results)) => report.problems.extend(results.0.into_iter().map(|finding| {
                 let what = crate::error::one_line(&finding.1.to_string());
                 // The library does not let its type for the level be named.
@@ -172,8 +189,13 @@ impl Vault {
                 let what = crate::error::reason(&error).1;
                 report.problems.push(Problem::Repository { what });
             }
-            Err(_) => {
-                let what = "the check gave up on data that cannot be decompressed".to_owned();
+            // The library gives up with a panic on data that decrypts but does not decompress.
+            Err(panic) => {
+                let what = if is_race(&*panic) {
+                    "the check did not come to its end; try again".to_owned()
+                } else {
+                    "the check gave up on data that cannot be decompressed".to_owned()
+                };
                 report.problems.push(Problem::Repository { what });
             }
         }

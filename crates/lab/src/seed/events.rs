@@ -84,16 +84,18 @@ pub(crate) fn everyday(state: &mut MailboxState, setting: &Setting<'_>, first: D
 pub(crate) fn move_occurrence(event: &mut Event, nth: usize, days: i64, now: i64) -> Option<Date> {
     let date = event.occurrences().nth(nth)?;
     let (start, end) = event.times(Aspect::Occurrence(date));
+    // It may have been changed before.
+    let all_day = event.details(Aspect::Occurrence(date)).all_day;
     let later = |moment: Moment| {
-        let ahead = Duration::days(days)
-            + if event.details.all_day { Duration::ZERO } else { Duration::minutes(30) };
+        let ahead =
+            Duration::days(days) + if all_day { Duration::ZERO } else { Duration::minutes(30) };
         Moment { local: moment.local.checked_add(ahead).unwrap_or(moment.local), ..moment }
     };
     let exception = Exception {
         details: Details {
             start: later(start),
             end: later(end),
-            all_day: event.details.all_day,
+            all_day,
             fields: Map::from_iter([
                 ("location".to_owned(), place("Room 7, second floor")),
                 ("locations".to_owned(), json!([place("Room 7, second floor")])),

@@ -88,9 +88,13 @@ pub(super) fn summary(report: &PassReport) -> String {
     for snapshot in &report.snapshots {
         text.push_str(&format!("\nsnapshot {}", &snapshot[..snapshot.len().min(8)]));
     }
-    for failure in &report.failures {
+    for failure in report.failures.iter().take(NAMED) {
         let error = plain(&failure.error.to_string());
         text.push_str(&format!("\nnot backed up: {}: {error}", failure.mailbox));
+    }
+    if report.failures.len() > NAMED {
+        let more = report.failures.len() - NAMED;
+        text.push_str(&format!("\n… and {more} more (--json lists all)"));
     }
     for missed in report.missed.iter().take(NAMED) {
         text.push_str(&format!(

@@ -77,7 +77,7 @@ pub(super) async fn run_once(data: &Path, arguments: &[&str], path: &Path) -> Re
     if status.success() { Ok(()) } else { Err(failed("it failed; its message is above".into())) }
 }
 
-/// Returns at Ctrl-C, at SIGTERM and, when asked for, at the end of standard input.
+/// Returns at Ctrl-C, at SIGTERM, when the terminal is closed and, when asked for, at the end of standard input.
 pub(super) async fn until_told_to_end(when_stdin_closes: bool) {
     let stdin_closes = async {
         if when_stdin_closes {
@@ -88,17 +88,16 @@ pub(super) async fn until_told_to_end(when_stdin_closes: bool) {
             std::future::pending::<()>().await;
         }
     };
-    let terminated = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminate) => {
-                terminate.recv().await;
-            }
-            Err(_) => std::future::pending().await,
+    let told = async |kind| match signal(kind) {
+        Ok(mut told) => {
+            told.recv().await;
         }
+        Err(_) => std::future::pending().await,
     };
     tokio::select! {
         () = stdin_closes => {}
-        () = terminated => {}
+        () = told(SignalKind::terminate()) => {}
+        () = told(SignalKind::hangup()) => {}
         _ = tokio::signal::ctrl_c() => {}
     }
 }

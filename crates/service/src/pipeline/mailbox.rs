@@ -9,7 +9,8 @@ use futures::{StreamExt, TryStreamExt, stream};
 use mailkeep_control::{Control, InspectedItem};
 use mailkeep_exchange::{ExchangeError, Provider};
 use mailkeep_model::{
-    Change, Cursor, Folder, FolderId, Item, ItemId, ItemKind, Mailbox, Next, Page, TenantName,
+    Change, Cursor, Folder, FolderId, FolderKind, Item, ItemId, ItemKind, Mailbox, Next, Page,
+    TenantName,
 };
 use time::OffsetDateTime;
 use tokio::sync::mpsc;
@@ -69,6 +70,8 @@ struct MailboxReader<'a, P> {
     seen: Mutex<HashMap<ItemId, Seen>>,
     /// Reported gone from a folder; a move looks the same.
     missing: Mutex<Vec<Missing>>,
+    /// Why calendars or contact folders could not be read.
+    unread: Mutex<Vec<ExchangeError>>,
     /// Cursors that must not move before the missing items of their folder are settled.
     held: Mutex<Vec<(FolderId, Cursor)>>,
 }
@@ -107,6 +110,7 @@ pub(crate) async fn read<P: Provider>(
         present: tree.present().map(|folder| folder.id.clone()).collect(),
         seen: Mutex::default(),
         missing: Mutex::default(),
+        unread: Mutex::default(),
         held: Mutex::default(),
     };
     reader.retry_missed().await?;
@@ -151,7 +155,7 @@ impl<P: Provider> MailboxReader<'_, P> {
                     delivery.removed.push(missed.item.clone());
                     settled.push(missed.item);
                 }
-                Err(error) if error.concerns_one_item() => {
+                Err(error) if is_local(&error) => {
                     let (folder, error) = (missed.folder, error.to_string());
                     delivery.missed.push(self.missed(missed.item, missed.kind, folder, &error));
                 }
@@ -198,6 +202,11 @@ impl<P: Provider> MailboxReader<'_, P> {
                 Err(ExchangeError::NotFound { .. }) => {
                     return self.expect_items_elsewhere(folder).await;
                 }
+                // One calendar that cannot be read does not stop the mail.
+                Err(error) if folder.kind != FolderKind::Mail && is_local(&error) => {
+                    lock(&self.unread).push(error);
+                    return Ok(());
+                }
                 Err(error) => return Err(error.into()),
             };
             let mut delivery = self.delivery();
@@ -234,7 +243,9 @@ impl<P: Provider> MailboxReader<'_, P> {
                     if at_end {
                         lock(&self.held).push(moved);
                     }
-                } else if unnamed.is_none() {
+                } else if unnamed.is_none() && (at_end || folder.kind == FolderKind::Mail) {
+                    // A place within the list of a calendar is none to go on from: what changes
+                    // before it would never be seen.
                     delivery.cursors.push(moved);
                 }
             }
@@ -342,15 +353,17 @@ impl<P: Provider> MailboxReader<'_, P> {
                 }
                 Err(ServiceError::Exchange(error @ ExchangeError::NotFound { .. })) => {
                     // Deleted on its way: another change says so. Or it is there all the same.
-                    if provider.item(self.mailbox, item.kind, &item.id).await?.is_some() {
-                        delivery.missed.push(self.failed(item, &error));
+                    match provider.item(self.mailbox, item.kind, &item.id).await {
+                        Ok(None) => {}
+                        Ok(Some(_)) => delivery.missed.push(self.failed(item, &error)),
+                        Err(error) if is_local(&error) => {
+                            delivery.missed.push(self.failed(item, &error));
+                        }
+                        Err(error) => return Err(error.into()),
                     }
                 }
                 // Where its folder could be read, a refusal is about this one item, too.
-                Err(ServiceError::Exchange(error))
-                    if error.concerns_one_item()
-                        || matches!(error, ExchangeError::Forbidden { .. }) =>
-                {
+                Err(ServiceError::Exchange(error)) if is_local(&error) => {
                     delivery.missed.push(self.failed(item, &error));
                 }
                 Err(error) => return Err(error),
@@ -408,7 +421,7 @@ impl<P: Provider> MailboxReader<'_, P> {
                 Ok(Some(item)) => strayed.push(item),
                 Ok(None) => delivery.removed.push(id),
                 // Nobody knows: it stays, and is looked for in the next pass.
-                Err(error) if error.concerns_one_item() => {
+                Err(error) if is_local(&error) => {
                     let error = error.to_string();
                     delivery.missed.push(self.missed(id, kind, Some(folder), &error));
                 }
@@ -439,7 +452,8 @@ impl<P: Provider> MailboxReader<'_, P> {
         delivery.end = Some(End { folder_cursor });
         self.deliver(delivery).await?;
         observer.on_event(&Event::MailboxRead { mailbox: self.mailbox.address.clone() });
-        Ok(unlisted)
+        let unread = std::mem::take(&mut *lock(&self.unread));
+        Ok(unlisted.into_iter().chain(unread).collect())
     }
 
     /// Whether a folder was there when it was last listed, or is there now.
@@ -487,6 +501,11 @@ enum Known {
     /// Fetch and store it again: its last attempt failed, perhaps because the vault's copy is
     /// damaged.
     Refetch,
+}
+
+/// Whether the rest of the mailbox may be read all the same.
+fn is_local(error: &ExchangeError) -> bool {
+    error.concerns_one_item() || matches!(error, ExchangeError::Forbidden { .. })
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

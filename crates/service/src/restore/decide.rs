@@ -12,6 +12,8 @@ pub(super) enum Action {
     Create,
     /// Make it, then delete this one.
     Replace(Existing),
+    /// Delete this one: what replaces it was made before, and the restore was cut off then.
+    Remove(Existing),
     /// Set folder, flags and categories of this one.
     Update(Existing),
     /// Nothing.
@@ -45,7 +47,11 @@ pub(super) fn decide(
 ) -> Action {
     let is_message = item.kind == ItemKind::Message;
     if let Some(restored) = found.restored {
+        let older = found.original.filter(|original| {
+            original.id != restored.id && original.content_key != item.content_key
+        });
         return match on_conflict {
+            OnConflict::Replace if let Some(older) = older => Action::Remove(older.clone()),
             // Its owner may have moved or marked it since.
             OnConflict::Replace if is_message => Action::Update(restored.clone()),
             _ => Action::Nothing,
@@ -53,7 +59,9 @@ pub(super) fn decide(
     }
     let Some(original) = found.original else { return Action::Create };
     let same_content = original.content_key == item.content_key;
-    let thrown_away = found.trash == Some(&original.folder) && folder != found.trash;
+    let thrown_away = (original.deleted || found.trash == Some(&original.folder))
+        && folder != found.trash
+        && folder != Some(&original.folder);
     match on_conflict {
         OnConflict::Copy => Action::Create,
         OnConflict::Skip if thrown_away && same_content && is_message => {
@@ -171,5 +179,18 @@ mod tests {
         }
         let same = existing("inbox", "a");
         assert_eq!(decided(ItemKind::Event, Some(&same), OnConflict::Replace), Action::Nothing);
+    }
+
+    #[test]
+    fn a_replacement_that_was_cut_off_is_finished_instead_of_leaving_both() {
+        let (older, made) =
+            (existing("inbox", "b"), Existing { id: ItemId("2".into()), ..existing("inbox", "a") });
+        for kind in [ItemKind::Message, ItemKind::Event, ItemKind::Contact] {
+            let found = Found { original: Some(&older), restored: Some(&made), trash: None };
+            let action = decide(&item(kind), None, &found, OnConflict::Replace);
+            assert_eq!(action, Action::Remove(older.clone()));
+            let action = decide(&item(kind), None, &found, OnConflict::Skip);
+            assert_eq!(action, Action::Nothing);
+        }
     }
 }

@@ -33,6 +33,8 @@ impl Service {
             return Err(ServiceError::NotRegistered { tenant: name.clone(), function });
         };
         let client_id = registered.client_id.clone();
+        // One that a restore left which was cut off is not used again.
+        self.retire_restorer(name).await?;
         let signer = self.signer().await?;
         let certificate = signer.create_key(job, name, function).await?;
         let endpoint = format!("{}/{}/oauth2/v2.0/token", tenant.authority, tenant.directory_id);

@@ -13,7 +13,9 @@ use futures::{StreamExt, stream};
 use mailkeep_exchange::{
     Created, ExchangeError, Existing, Looked, NewItem, Origin, Provider, Wanted,
 };
-use mailkeep_model::{Address, Attachment, Detail, Folder, Item, ItemId, ItemKind, Mailbox};
+use mailkeep_model::{
+    Address, Attachment, Detail, Folder, Item, ItemId, ItemKind, Mailbox, MailboxId,
+};
 use mailkeep_vault::{FolderPath, StoredItem, attachments_in_icalendar, photo_in_vcard};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -113,15 +115,27 @@ impl Service {
             throttled: 0,
             seconds: 0.0,
         };
-        for source in sources {
+        for mut source in sources {
             let into = request.to.as_ref().map_or(&source.mailbox, |to| &to.mailbox);
-            let found = mailboxes.iter().find(|mailbox| mailbox.address == *into);
+            // Back to where it was means the same mailbox, whatever its address is now, and not
+            // whoever has the address now.
+            let found = mailboxes.iter().find(|mailbox| match &request.to {
+                Some(to) => mailbox.address == to.mailbox,
+                None => mailbox.id == source.id,
+            });
+            if found.is_none() && request.to.is_none() {
+                let (tenant, address) = (request.tenant.clone(), &source.mailbox);
+                let reason = format!(
+                    "the mailbox that was {address} in that snapshot is no longer there; to restore into another one, also one that has this address now, name it with --to"
+                );
+                return Err(ServiceError::Refused { tenant, reason });
+            }
             let Some(mailbox) = found.cloned() else {
                 let tenant = request.to_tenant.as_ref().unwrap_or(&request.tenant).clone();
                 return Err(ServiceError::NoMailbox { tenant, mailbox: into.clone() });
             };
             let mut target = Target::open(provider.clone(), mailbox, below.clone(), mode).await?;
-            let work = plan(&provider, &source, &mut target, request).await?;
+            let work = plan(&provider, &mut source, &mut target, request).await?;
             let writer = Writer {
                 provider: &provider,
                 view: Arc::clone(&view),
@@ -157,15 +171,17 @@ struct Work {
     action: Action,
 }
 
-/// Looks up what is there and decides what to do with each item. Makes folders.
+/// Looks up what is there and decides what to do with each item. Makes folders. The items are taken
+/// out of `source`: a large mailbox's take hundreds of megabytes, which must not be there twice.
 async fn plan<P: Provider>(
     provider: &P,
-    source: &Source,
+    source: &mut Source,
     target: &mut Target<P>,
     request: &RestoreRequest,
 ) -> Result<Vec<Work>, ServiceError> {
     let below = request.to.as_ref().map(|to| to.path.to_string()).unwrap_or_default();
-    let key = |item: &Item| origin_key(source, item, &below);
+    let id = source.id.clone();
+    let key = |item: &Item| origin_key(&id, item, &below);
     let mut existing: HashMap<ItemKind, Vec<Existing>> = HashMap::new();
     for kind in [ItemKind::Message, ItemKind::Event, ItemKind::Contact] {
         let items = source.folders.iter().flat_map(|folder| &folder.items);
@@ -186,32 +202,38 @@ async fn plan<P: Provider>(
     let in_place = target.is_in_place(&source.id);
 
     let mut work = Vec::new();
-    for folder in &source.folders {
-        if folder.items.is_empty() && !folder.whole {
+    for index in 0..source.folders.len() {
+        let items = std::mem::take(&mut source.folders[index].items);
+        let folder = &source.folders[index];
+        if items.is_empty() && !folder.whole {
             continue;
         }
         let place = target.place(source, folder).await?;
-        for stored in &folder.items {
+        for stored in items {
             let key = key(&stored.item);
             let id = place.folder.as_ref().map(|folder| &folder.id);
             let made = by_key.get(key.as_str()).map(Vec::as_slice).unwrap_or_default();
             let found = Found {
-                original: by_id.get(&stored.item.id).copied().filter(|_| in_place),
+                // What lies in a folder that nobody sees (Recoverable Items) is gone.
+                original: by_id
+                    .get(&stored.item.id)
+                    .copied()
+                    .filter(|one| in_place && target.shows(&one.folder)),
                 restored: restored(made, id),
                 trash: target.trash(),
             };
             let action = decide(&stored.item, id, &found, request.on_conflict);
             let (folder, path) = (place.folder.clone(), place.path.clone());
-            work.push(Work { stored: stored.clone(), folder, path, key, action });
+            work.push(Work { stored, folder, path, key, action });
         }
     }
     Ok(work)
 }
 
 /// The same for the same item in the same state going to the same place.
-fn origin_key(source: &Source, item: &Item, below: &str) -> String {
+fn origin_key(mailbox: &MailboxId, item: &Item, below: &str) -> String {
     let mut hash = Sha256::new();
-    for part in [&source.id.0, &item.id.0, &item.content_key, below] {
+    for part in [&mailbox.0, &item.id.0, &item.content_key, below] {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part);
     }
@@ -271,8 +293,16 @@ impl<P: Provider> Writer<'_, P> {
             Action::Create => Ok(Done::with(RestoreOutcome::Created, self.create(work).await?)),
             Action::Replace(old) => {
                 let made = self.create(work).await?;
-                self.provider.delete(&self.mailbox, item.kind, &old.id).await?;
+                if let Err(error) = self.provider.delete(&self.mailbox, item.kind, &old.id).await {
+                    // Not both: the new one goes, and all is as it was.
+                    self.provider.delete(&self.mailbox, item.kind, &made.id).await?;
+                    return Err(error.into());
+                }
                 Ok(Done::with(RestoreOutcome::Replaced, made))
+            }
+            Action::Remove(old) => {
+                self.provider.delete(&self.mailbox, item.kind, &old.id).await?;
+                Ok(Done::without(RestoreOutcome::Replaced))
             }
             Action::Update(old) => {
                 if let Some(folder) = &work.folder
@@ -345,7 +375,7 @@ fn read(
 fn expected(action: &Action) -> RestoreOutcome {
     match action {
         Action::Create => RestoreOutcome::Created,
-        Action::Replace(_) => RestoreOutcome::Replaced,
+        Action::Replace(_) | Action::Remove(_) => RestoreOutcome::Replaced,
         Action::Update(_) => RestoreOutcome::Updated,
         Action::Nothing => RestoreOutcome::Present,
     }

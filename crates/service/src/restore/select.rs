@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use mailkeep_model::{Address, FolderId, MailboxId};
+use mailkeep_model::{Address, FolderId, MailboxId, WellKnownFolder};
 use mailkeep_vault::{FolderPath, StoredFolder, StoredItem};
 
 use super::RestoreWhat;
@@ -16,6 +16,21 @@ pub(super) struct Source {
     pub(super) all: HashMap<FolderId, StoredFolder>,
     /// The folders that were asked for, parents first, with their items.
     pub(super) folders: Vec<SourceFolder>,
+}
+
+impl Source {
+    /// Whether a folder lay below the one with this role.
+    pub(super) fn is_below(&self, folder: &FolderId, role: WellKnownFolder) -> bool {
+        let mut next = self.all.get(folder);
+        for _ in 0..=self.all.len() {
+            let Some(stored) = next else { return false };
+            if stored.folder.well_known == Some(role) {
+                return true;
+            }
+            next = stored.folder.parent.as_ref().and_then(|parent| self.all.get(parent));
+        }
+        false
+    }
 }
 
 pub(super) struct SourceFolder {

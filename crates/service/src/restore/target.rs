@@ -66,6 +66,25 @@ impl<P: Provider> Target<P> {
         self.role(WellKnownFolder::DeletedItems).map(|folder| &folder.id)
     }
 
+    /// Whether a folder is one that people see.
+    pub(super) fn shows(&self, folder: &FolderId) -> bool {
+        self.folders.contains_key(folder)
+    }
+
+    /// Whether a folder lies below the deleted items.
+    fn is_thrown_away(&self, folder: &Folder) -> bool {
+        let trash = self.trash();
+        let mut next = folder.parent.as_ref();
+        for _ in 0..self.folders.len() {
+            let Some(id) = next else { return false };
+            if Some(id) == trash {
+                return true;
+            }
+            next = self.folders.get(id).and_then(|folder| folder.parent.as_ref());
+        }
+        false
+    }
+
     /// Where a folder goes; makes it when it is not there.
     pub(super) async fn place(
         &mut self,
@@ -98,7 +117,11 @@ impl<P: Provider> Target<P> {
             }
             let Some(stored) = source.all.get(&id) else { break };
             let folder = &stored.folder;
-            let same = self.folders.get(&id).filter(|_| self.mailbox.id == source.id);
+            let was_deleted = source.is_below(&id, WellKnownFolder::DeletedItems);
+            // One that its owner threw away since is not where it was.
+            let same = self.folders.get(&id).filter(|folder| {
+                self.mailbox.id == source.id && (was_deleted || !self.is_thrown_away(folder))
+            });
             let found = same.or_else(|| folder.well_known.and_then(|role| self.role(role)));
             if let Some(found) = found {
                 let path = self.path(&found.id);

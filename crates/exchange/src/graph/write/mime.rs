@@ -243,7 +243,9 @@ fn content_ids(html: &str) -> HashSet<String> {
     let mut rest = html;
     while let Some(at) = rest.find("cid:") {
         rest = &rest[at + 4..];
-        let end = rest.find(['"', '\'', ' ', '>', ')', '&', '\r', '\n']).unwrap_or(rest.len());
+        // Not further than a name is long: a text full of `cid:` would be read again and again.
+        let near = &rest[..rest.floor_char_boundary(LONGEST_NAME + 1)];
+        let end = near.find(['"', '\'', ' ', '>', ')', '&', '\r', '\n']).unwrap_or(near.len());
         if end > 0 && end <= LONGEST_NAME {
             ids.insert(rest[..end].to_owned());
         }

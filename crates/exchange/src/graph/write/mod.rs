@@ -31,6 +31,7 @@ pub use message::message_request;
 use self::{event::Clock, uploads::NewFile};
 use super::{
     client::{Ask, GraphProvider, MAX_FAULTS, Patience},
+    events::NOT_KEPT,
     refusal,
     send::Posted,
 };
@@ -90,15 +91,21 @@ pub(super) async fn create(
     let place = Place::of(mailbox, &folder.id, new.item.kind)?;
     let make = Make { graph, place: &place, origin: new.origin, looked: new.looked };
     let planned = |clock| plan(mailbox, new, clock);
-    match make.whole(planned(Clock::Own)?).await {
+    let mut created = match make.whole(planned(Clock::Own)?).await {
         Err(error) if refusal::is_unknown_zone(&error) => match &new.item.detail {
             Some(Detail::Event(event)) => {
-                make.whole(planned(Clock::utc(event, new.item.received))?).await
+                make.whole(planned(Clock::utc(event, new.item.received))?).await?
             }
-            _ => Err(error),
+            _ => return Err(error),
         },
-        done => done,
-    }
+        done => done?,
+    };
+    // What the backup could not keep cannot come back.
+    let not_kept = new.item.provider.get(NOT_KEPT).and_then(Value::as_array);
+    created
+        .lost
+        .extend(not_kept.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned));
+    Ok(created)
 }
 
 fn plan<'a>(mailbox: &Mailbox, new: &NewItem<'a>, clock: Clock) -> Result<Plan<'a>, ExchangeError> {
