@@ -293,11 +293,8 @@ impl<P: Provider> Writer<'_, P> {
             Action::Create => Ok(Done::with(RestoreOutcome::Created, self.create(work).await?)),
             Action::Replace(old) => {
                 let made = self.create(work).await?;
-                if let Err(error) = self.provider.delete(&self.mailbox, item.kind, &old.id).await {
-                    // Not both: the new one goes, and all is as it was.
-                    self.provider.delete(&self.mailbox, item.kind, &made.id).await?;
-                    return Err(error.into());
-                }
+                // Where this fails both are there, the report says so, and so does the next try.
+                self.provider.delete(&self.mailbox, item.kind, &old.id).await?;
                 Ok(Done::with(RestoreOutcome::Replaced, made))
             }
             Action::Remove(old) => {

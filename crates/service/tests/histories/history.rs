@@ -1,7 +1,7 @@
 //! One history: rounds of changes, faults and passes, and what must be true afterwards.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -47,6 +47,8 @@ impl Log {
 /// The mailboxes as they were at a time.
 struct Point {
     at: OffsetDateTime,
+    /// Whether changes were hidden for good from a pass that led here.
+    hidden: bool,
     mailboxes: Vec<Mailbox>,
 }
 
@@ -167,7 +169,8 @@ impl History {
 
     /// Nobody does anything, nothing goes wrong: afterwards the vault has it all.
     async fn quiet_pass(&mut self) {
-        if std::mem::take(&mut self.hidden) {
+        let hidden = std::mem::take(&mut self.hidden);
+        if hidden {
             // What a provider hides for good comes out when it is asked for everything again.
             let expire = json!([{ "invalidate": "cursors", "times": 1 }]);
             self.world.admin.order("faults", expire).await;
@@ -181,7 +184,7 @@ impl History {
         self.world.admin.clear_faults().await;
         let at = OffsetDateTime::now_utc();
         let mailboxes = self.mailboxes().await;
-        self.points.push(Point { at, mailboxes });
+        self.points.push(Point { at, hidden, mailboxes });
     }
 
     async fn mailboxes(&self) -> Vec<Mailbox> {
@@ -295,7 +298,8 @@ impl History {
         }
         // What stayed in a mailbox all the time is in every snapshot, also in those of passes that
         // were disturbed: a message on its way from one folder to another is nowhere gone.
-        for pair in self.points.windows(2) {
+        // A folder that the provider hides for good looks like its Recoverable Items, though.
+        for pair in self.points.windows(2).filter(|pair| !pair[1].hidden) {
             let written = |one: &&Snapshot| one.time > pair[0].at && one.time <= pair[1].at;
             for snapshot in snapshots.iter().filter(written) {
                 for (before, after) in pair[0].mailboxes.iter().zip(&pair[1].mailboxes) {
@@ -408,19 +412,20 @@ impl History {
         let there: HashSet<_> = between.items().map(|(_, item)| item["id"].to_string()).collect();
         let owner = MailboxId(was.0["id"].as_str().unwrap().to_owned());
         // Of a draft, an event or a contact that an earlier restore made, nobody can tell whether
-        // it was changed since: it is left as it is, and said to be there.
-        let mut left = HashSet::new();
-        for item in report
-            .items
-            .iter()
-            .filter(|one| matches!(one.outcome, RestoreOutcome::Present | RestoreOutcome::Updated))
-        {
-            left.insert(item.item.clone());
-        }
+        // it was changed since: it is left as it is, and said to be there. A meeting stays as it is
+        // when replacing it would send cancellations.
+        let outcomes: HashMap<_, _> =
+            report.items.iter().map(|item| (&item.item, &item.outcome)).collect();
         was.forget(|item| {
             let short = ShortId::new(&owner, &ItemId(item["id"].as_str().unwrap().to_owned()));
             let can_change = item["draft"].as_bool().unwrap_or(true);
-            can_change && left.contains(&short) && !there.contains(&item["id"].to_string())
+            match outcomes.get(&short) {
+                Some(RestoreOutcome::Present | RestoreOutcome::Updated) => {
+                    can_change && !there.contains(&item["id"].to_string())
+                }
+                Some(RestoreOutcome::Failed(why)) => why.contains(HAS_ATTENDEES),
+                _ => false,
+            }
         });
         let found = restored::not_back(&was, &between, &is);
         let lines = found.iter().map(|line| format!("back to round {}: {line}", at + 1));
