@@ -62,17 +62,34 @@ def true_names(path):
     return "/".join(unquote(part) for part in path.split("/"))
 
 
-def files_of(root, person):
-    """Folders of one mailbox: all directories but those of months, and the .eml files in them."""
+def told_names(path):
+    """The folders that folders.json tells of: directory -> true name. Siblings that differ by case
+    alone, such as somebody's mail folder "calendar" beside the calendar, have a mark in theirs."""
+    with open(path, encoding="utf-8") as file:
+        folders = json.load(file)["folders"]
+    names = {folder["directory"]: folder["name"] for folder in folders}
+
+    def whole(directory):
+        above, slash, _ = directory.rpartition("/")
+        return (whole(above) + "/" if slash else "") + names[directory]
+
+    return {directory: whole(directory) for directory in names}
+
+
+def files_of(root, person, names=None):
+    """Folders of one mailbox: all directories but those of months, and the .eml files in them.
+    Their names are those of `names`, or else the directories' own."""
     found = {}
-    for directory, below, names in os.walk(root):
+    for directory, _, files in os.walk(root):
         parts = [] if directory == root else os.path.relpath(directory, root).split(os.sep)
         if parts and MONTH.match(parts[-1]):
             parts.pop()
         if not parts:
             continue
-        counted = found.setdefault((person, true_names("/".join(parts))), collections.Counter())
-        for name in names:
+        path = "/".join(parts)
+        folder = true_names(path) if names is None else names[path]
+        counted = found.setdefault((person, folder), collections.Counter())
+        for name in files:
             if name.endswith(".eml"):
                 with open(os.path.join(directory, name), "rb") as file:
                     counted[digest(normal(file.read()))] += 1
@@ -85,7 +102,8 @@ def restored(root, properties=False):
         mail = os.path.join(root, mailbox_name, "mail")
         if os.path.isdir(mail):
             person = unquote(mailbox_name).split("@")[0]
-            found.update(files_of(mail, person))
+            names = told_names(os.path.join(root, mailbox_name, "folders.json"))
+            found.update(files_of(mail, person, names))
             if properties:
                 found.update(properties_of(mail, person))
     return found
