@@ -28,6 +28,7 @@ pub(crate) enum PageKind {
     Skip,
     Lose,
     Stale,
+    Circle,
 }
 
 /// What is asked, for a rule to be compared with.

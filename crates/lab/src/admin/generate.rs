@@ -38,6 +38,9 @@ pub(super) struct Generate {
     bytes: usize,
     #[serde(default)]
     events: usize,
+    /// Size of the files that are attached to each event together; 0 for none but those that some have anyway.
+    #[serde(default)]
+    event_bytes: usize,
     #[serde(default)]
     contacts: usize,
 }
@@ -48,7 +51,8 @@ fn four_kilobytes() -> usize {
 
 pub(super) fn run(shared: &Shared, wanted: &Generate) -> Result<Value, Refused> {
     let bad = |text: String| (StatusCode::BAD_REQUEST, text);
-    if wanted.messages > MOST_MESSAGES || wanted.folders > MOST_FOLDERS || wanted.bytes > LARGEST {
+    let bytes = wanted.bytes.max(wanted.event_bytes);
+    if wanted.messages > MOST_MESSAGES || wanted.folders > MOST_FOLDERS || bytes > LARGEST {
         return Err(bad(format!(
             "at most {MOST_MESSAGES} messages, {MOST_FOLDERS} folders and {LARGEST} bytes a message"
         )));
@@ -108,6 +112,7 @@ pub(super) fn run(shared: &Shared, wanted: &Generate) -> Result<Value, Refused> 
     }
     let counts = (wanted.events, wanted.contacts);
     personal::generate(&mut state, &mut rng, &setting, counts, FIRST)?;
+    personal::attach(&mut state, &mut rng, wanted.event_bytes, FIRST);
     Ok(json!({
         "tenant": tenant.id,
         "mailbox": mailbox.address,

@@ -18,7 +18,7 @@ use crate::LabError;
 use crate::faults::Rule;
 use crate::lab::Shared;
 use crate::options::Registration;
-use crate::state::Tenant;
+use crate::state::{SharedCalendar, Tenant};
 use crate::throttle::Limits;
 
 /// Largest body of a request.
@@ -71,6 +71,15 @@ fn route(
             let name = crate::graph::percent_decode(&path["mailbox/".len()..]).unwrap_or_default();
             mailbox::run(shared, &name)
         }
+        ("POST", "share") => {
+            let wanted: Share = read(body)?;
+            let tenant = shared.tenant(None).map_err(|error| refused(&error))?;
+            let mailbox = tenant.mailbox(&wanted.mailbox);
+            let mailbox = mailbox.ok_or_else(|| unknown_mailbox(&wanted.mailbox, tenant))?;
+            let sharing = SharedCalendar { owner: wanted.owner.into(), can_edit: wanted.can_edit };
+            let number = mailbox.write().share_calendar(&wanted.calendar, sharing);
+            Ok(json!({ "calendar": crate::ids::folder_id(mailbox.id, number) }))
+        }
         ("GET", "applications") => applications::list(shared),
         ("POST", path) if path.starts_with("applications/") => {
             applications::change(shared, &path["applications/".len()..], read(body)?)
@@ -120,6 +129,16 @@ struct Register {
     #[serde(default)]
     certificate: String,
     roles: Vec<String>,
+}
+
+/// Somebody's calendar that a mailbox is shown.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Share {
+    mailbox: String,
+    calendar: String,
+    owner: String,
+    can_edit: bool,
 }
 
 #[derive(Deserialize)]

@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use axum::http::StatusCode;
+use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use time::macros::date;
 
 use super::Refused;
+use crate::compose::Attachment;
 use crate::ids;
 use crate::seed::generate::Setting;
 use crate::seed::{Rng, events, people};
-use crate::state::{Aspect, Mailbox, MailboxState, Refusal};
+use crate::state::{Aspect, Attached, Mailbox, MailboxState, Refusal};
 
 /// Most events or contacts that one request makes or changes.
 pub(super) const MOST: usize = 100_000;
@@ -52,6 +54,35 @@ pub(super) fn generate(
     events::generate(state, rng, setting, 0..event_count, FIRST, now).map_err(gone)?;
     people::generate(state, rng, contact_count, now).map_err(gone)?;
     Ok(())
+}
+
+/// The largest file that is attached: `$value` of an event's attachment, by which a client would
+/// read a larger one, is not there.
+const LARGEST_FILE: usize = 6_000_000;
+
+/// Attaches the same files, in which nothing repeats, of so many bytes together to every event.
+pub(super) fn attach(state: &mut MailboxState, rng: &mut Rng, bytes: usize, now: i64) {
+    if bytes == 0 {
+        return;
+    }
+    let words = std::iter::repeat_with(|| rng.next().to_le_bytes()).flatten();
+    let bytes: Bytes = words.take(bytes).collect();
+    let pieces = (0..bytes.len()).step_by(LARGEST_FILE);
+    let files: Vec<_> = pieces
+        .map(|begin| Attachment {
+            name: format!("Plans from byte {begin}.bin"),
+            content_type: "application/octet-stream".to_owned(),
+            content_id: None,
+            inline: false,
+            bytes: bytes.slice(begin..bytes.len().min(begin + LARGEST_FILE)),
+        })
+        .collect();
+    for event in state.calendars.events.values_mut() {
+        let last = event.attachments.iter().map(|one| one.number).max().unwrap_or_default();
+        let numbered = files.iter().cloned().zip(last + 1..);
+        let attached = numbered.map(|(file, number)| Attached { number, modified: now, file });
+        event.attachments.extend(attached);
+    }
 }
 
 /// Changes calendars of mailboxes, one mailbox after the other.

@@ -209,6 +209,7 @@ pub(super) fn unfinished<T>(
         held: start.held.iter().skip(size).copied().collect(),
         held_for_next_round: start.held_for_next_round.clone(),
         again: false,
+        circle: false,
     }
 }
 
@@ -234,7 +235,9 @@ pub(super) fn link<T>(
     start: &Cursor,
     page: &DeltaPage<T>,
 ) -> (&'static str, String) {
-    let next = if page.again {
+    let next = if page.circle {
+        Cursor { skip: true, ..start.clone() }
+    } else if page.again {
         Cursor { skip: true, again: true, issued: desk.now, ..start.clone() }
     } else {
         let mut held = page.held.clone();

@@ -2,7 +2,8 @@
 //! `$filter`, `$expand`, the body of a request, and their ids
 //! (<https://learn.microsoft.com/graph/api/singlevaluelegacyextendedproperty-get>).
 //!
-//! - [`Filter::parse`] reads `singleValueExtendedProperties/Any(ep: ep/id eq '…' and ep/value eq '…')`.
+//! - [`Filter::parse`] reads `singleValueExtendedProperties/Any(ep: ep/id eq '…' and ep/value eq '…')`,
+//!   and with `startswith(ep/value, '…')` or `contains(ep/value, '…')`.
 //! - [`expanded`] reads one part of `$expand`:
 //!   `singleValueExtendedProperties($filter=id eq '…' or id eq '…')`.
 //! - [`given`] reads the `singleValueExtendedProperties` of a request's body.
@@ -31,6 +32,8 @@ pub(crate) struct Filter {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Test {
     Equals(String),
+    StartsWith(String),
+    Contains(String),
     /// `ne null`
     Present,
 }
@@ -50,6 +53,12 @@ impl Filter {
         let variable = variable.trim();
         let (mut id, mut test) = (None, None);
         for clause in split_words(inner.trim(), "and") {
+            if let Some(called) = called(clause, variable) {
+                if test.replace(called).is_some() {
+                    return Err(refuse());
+                }
+                continue;
+            }
             let words: Vec<&str> =
                 split_top(clause, ' ').into_iter().filter(|w| !w.is_empty()).collect();
             let [property, operator, value] = words[..] else { return Err(refuse()) };
@@ -77,12 +86,30 @@ impl Filter {
         }
     }
 
-    /// Whether an item passes that has this value, if it has one.
+    /// Whether an item passes that has this value, if it has one. Upper and lower case are the same
+    /// in values, as the page says.
     pub(crate) fn holds(&self, value: Option<&str>) -> bool {
+        let lower = |text: &str| text.to_lowercase();
+        let Some(value) = value else { return false };
         match &self.test {
-            Test::Equals(wanted) => value == Some(wanted),
-            Test::Present => value.is_some(),
+            Test::Equals(wanted) => lower(value) == lower(wanted),
+            Test::StartsWith(wanted) => lower(value).starts_with(&lower(wanted)),
+            Test::Contains(wanted) => lower(value).contains(&lower(wanted)),
+            Test::Present => true,
         }
+    }
+}
+
+/// `startswith(ep/value, '…')` or `contains(ep/value, '…')`.
+fn called(clause: &str, variable: &str) -> Option<Test> {
+    let (function, rest) = clause.trim().split_once('(')?;
+    let (property, text) = rest.trim_end().strip_suffix(')')?.split_once(',')?;
+    let member = property.trim().strip_prefix(variable)?.strip_prefix('/')?;
+    let text = unquoted(text.trim())?;
+    match (function.trim(), member) {
+        ("startswith", "value") => Some(Test::StartsWith(text)),
+        ("contains", "value") => Some(Test::Contains(text)),
+        _ => None,
     }
 }
 
@@ -239,7 +266,24 @@ mod tests {
         let filter = Filter::parse(&text).unwrap().unwrap();
         assert!(filter.holds(Some("")) && !filter.holds(None));
         assert_eq!(Filter::parse("subject eq 'x'"), Ok(None));
+        for (function, text, other) in [("startswith", "IT.x", "x.it."), ("contains", "xit.", "i")]
+        {
+            let text_of = format!(
+                "singleValueExtendedProperties/Any(ep: ep/id eq '{ID}' and {function}(ep/value, 'it.'))"
+            );
+            let filter = Filter::parse(&text_of).unwrap().unwrap();
+            assert!(filter.holds(Some(text)) && !filter.holds(Some(other)) && !filter.holds(None));
+        }
         for bad in [
+            format!(
+                "singleValueExtendedProperties/Any(ep: ep/id eq '{ID}' and endswith(ep/value, 'x'))"
+            ),
+            format!(
+                "singleValueExtendedProperties/Any(ep: ep/id eq '{ID}' and startswith(ep/id, 'x'))"
+            ),
+            format!(
+                "singleValueExtendedProperties/Any(ep: startswith(ep/value, 'x') and ep/id eq '{ID}' and ep/value eq 'x')"
+            ),
             "singleValueExtendedProperties".to_owned(),
             "singleValueExtendedProperties/Any(ep: ep/value eq 'x')".to_owned(),
             format!("singleValueExtendedProperties/Any(ep: ep/id eq '{ID}')"),

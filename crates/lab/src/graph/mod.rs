@@ -51,6 +51,7 @@ pub(crate) use calendars::everything as event_as_graph_shows;
 pub(crate) use contacts::everything as contact_as_graph_shows;
 pub(crate) use cursor::Sealer;
 use errors::GraphError;
+use personal::Personal;
 use query::{Prefer, Query};
 pub(crate) use route::percent_decode;
 use route::{Resource, Route, Target};
@@ -282,6 +283,9 @@ impl Call<'_> {
         };
         let content_type = header(&self.parts.headers, "content-type").unwrap_or_default();
         match (route.operation, resource) {
+            (_, Resource::Personal(Personal::EventUpload(place, id))) => {
+                uploads::create_for_event(&desk, owner, place, id, body)
+            }
             (operation, Resource::Personal(personal)) => {
                 personal::answer(&desk, operation, personal, content_type, body)
             }

@@ -49,6 +49,7 @@ pub(super) fn falsified<T>(
                     next = Some(skip);
                 }
             }
+            PageKind::Circle => next = Some(skip),
         }
     }
     ListPage { items, next }
@@ -65,6 +66,8 @@ pub(super) struct DeltaPage<T> {
     pub(super) held_for_next_round: Vec<u64>,
     /// The same page is to be told again.
     pub(super) again: bool,
+    /// The nextLink is the one that led here.
+    pub(super) circle: bool,
 }
 
 impl<T> DeltaPage<T> {
@@ -87,6 +90,7 @@ impl<T> DeltaPage<T> {
                 PageKind::Stale if !self.more => self.cut(due, fault.tail(self.told(due))),
                 PageKind::Stale => {}
                 PageKind::Repeat => self.again = !again,
+                PageKind::Circle => self.circle = true,
             }
         }
     }

@@ -20,6 +20,8 @@ pub(crate) enum Personal {
     Instances(In, String),
     EventAttachments(In, String),
     EventAttachment(In, String, String),
+    /// For an attachment that comes in pieces.
+    EventUpload(In, String),
     /// Of the mailbox, or below a folder.
     ContactFolders(Option<String>),
     ContactFoldersDelta,
@@ -88,6 +90,7 @@ impl Personal {
             Self::EventAttachment(..) => {
                 (Some(Op::EventAttachmentShow), None, None, Some(Op::EventAttachmentDelete))
             }
+            Self::EventUpload(..) => (None, Some(Op::UploadCreate), None, None),
             Self::ContactFolders(_) => {
                 (Some(Op::ContactFoldersList), Some(Op::ContactFolderCreate), None, None)
             }
@@ -166,6 +169,7 @@ impl Personal {
             | Self::Instances(_, id)
             | Self::EventAttachments(_, id)
             | Self::EventAttachment(_, id, _)
+            | Self::EventUpload(_, id)
             | Self::Contact(_, id)
             | Self::Photo(_, id, _) => Some(id),
             _ => None,
@@ -212,9 +216,10 @@ fn events(place: In, words: &[&str]) -> Option<Personal> {
         [id, what] if is(what, "attachments") => {
             Some(Personal::EventAttachments(place, (*id).to_owned()))
         }
-        [id, what, attachment]
-            if is(what, "attachments") && !is(attachment, "createUploadSession") =>
-        {
+        [id, what, action] if is(what, "attachments") && is(action, "createUploadSession") => {
+            Some(Personal::EventUpload(place, (*id).to_owned()))
+        }
+        [id, what, attachment] if is(what, "attachments") => {
             Some(Personal::EventAttachment(place, (*id).to_owned(), (*attachment).to_owned()))
         }
         _ => None,
@@ -261,6 +266,10 @@ mod tests {
         );
         assert_eq!(parse("calendar/events"), Some(Personal::Events(In::Default)));
         assert_eq!(
+            parse("calendars/c/events/e/attachments/createUploadSession"),
+            Some(Personal::EventUpload(In::Calendar("c".into()), "e".into()))
+        );
+        assert_eq!(
             parse("contactFolders/a/childFolders/b/contacts/delta"),
             Some(Personal::ContactsDelta("b".into()))
         );
@@ -268,7 +277,7 @@ mod tests {
         for nothing in [
             "contacts/c/move",
             "contacts/delta",
-            "events/e/attachments/createUploadSession",
+            "events/e/attachments/createUploadSession/more",
             "events/delta",
         ] {
             assert_eq!(parse(nothing), None, "{nothing}");

@@ -15,9 +15,10 @@ use uuid::Uuid;
 use super::answer::{Answer, Content};
 use super::errors::GraphError;
 use super::json::Json;
+use super::personal::In;
 use super::query::{Prefer, Query};
 use super::users::encode;
-use super::{Base, Call, Desk, attachments, folders, header, messages, write};
+use super::{Base, Call, Desk, attachments, calendars, folders, header, messages, write};
 use crate::clock;
 use crate::compose::Attachment;
 use crate::entra::Grant;
@@ -45,13 +46,21 @@ pub(crate) struct Uploads {
 struct Session {
     grant: Arc<Grant>,
     mailbox: Arc<Mailbox>,
-    /// The item and its id as the client names it.
-    item: u64,
+    owner: Owner,
+    /// The item's id as the client names it.
     item_id: String,
     file: Attachment,
     size: usize,
     received: Vec<u8>,
     expires: i64,
+}
+
+/// What the file is attached to.
+#[derive(Debug)]
+enum Owner {
+    Message(u64),
+    /// An event, or one occurrence of a series.
+    Event(In),
 }
 
 impl Uploads {
@@ -60,7 +69,7 @@ impl Uploads {
     }
 }
 
-/// `POST …/attachments/createUploadSession`
+/// `POST …/messages/{id}/attachments/createUploadSession`
 pub(super) fn create(
     desk: &Desk<'_>,
     mailbox: &Arc<Mailbox>,
@@ -68,6 +77,32 @@ pub(super) fn create(
     id: &str,
     body: &[u8],
 ) -> Result<Answer, GraphError> {
+    let (file, size) = wanted(desk, body)?;
+    let item = {
+        let state = desk.mailbox.read();
+        let (item, message) = messages::find(&state, folder, id)?;
+        write::may_change_content(desk.grant, message)?;
+        item
+    };
+    Ok(begin(desk, mailbox, Owner::Message(item), id, file, size))
+}
+
+/// `POST …/events/{id}/attachments/createUploadSession`
+/// (<https://learn.microsoft.com/graph/api/attachment-createuploadsession>).
+pub(super) fn create_for_event(
+    desk: &Desk<'_>,
+    mailbox: &Arc<Mailbox>,
+    place: &In,
+    id: &str,
+    body: &[u8],
+) -> Result<Answer, GraphError> {
+    let (file, size) = wanted(desk, body)?;
+    calendars::must_have(desk, place, id)?;
+    Ok(begin(desk, mailbox, Owner::Event(place.clone()), id, file, size))
+}
+
+/// The file that a request announces, without its bytes, and how many they will be.
+fn wanted(desk: &Desk<'_>, body: &[u8]) -> Result<(Attachment, usize), GraphError> {
     desk.query.allow(&[])?;
     let body = folders::object(body)?;
     let wrong =
@@ -104,13 +139,21 @@ pub(super) fn create(
         inline: wanted.get("isInline").and_then(Value::as_bool).unwrap_or(false),
         bytes: bytes::Bytes::new(),
     };
-    let state = desk.mailbox.read();
-    let (item, message) = messages::find(&state, folder, id)?;
-    write::may_change_content(desk.grant, message)?;
+    Ok((file, size))
+}
+
+fn begin(
+    desk: &Desk<'_>,
+    mailbox: &Arc<Mailbox>,
+    owner: Owner,
+    id: &str,
+    file: Attachment,
+    size: usize,
+) -> Answer {
     let session = Session {
         grant: Arc::clone(desk.grant),
         mailbox: Arc::clone(mailbox),
-        item,
+        owner,
         item_id: id.to_owned(),
         file,
         size,
@@ -133,14 +176,18 @@ pub(super) fn create(
     let mut sessions = desk.shared.uploads.lock();
     sessions.retain(|_, session| session.expires > desk.now);
     sessions.insert(secret, session);
-    Ok(Answer::status(201, Content::Json(json.finish())))
+    Answer::status(201, Content::Json(json.finish()))
 }
 
 impl Session {
     /// The item as the upload URLs name it.
     fn item_url(&self, authority: &str) -> String {
+        let items = match self.owner {
+            Owner::Message(_) => "Messages",
+            Owner::Event(_) => "Events",
+        };
         format!(
-            "{authority}{PATH}Users('{}@{}')/Messages('{}')",
+            "{authority}{PATH}Users('{}@{}')/{items}('{}')",
             self.mailbox.id,
             self.grant.tenant.id,
             encode(&self.item_id)
@@ -247,8 +294,10 @@ fn take(desk: &Desk<'_>, secret: &str, range: &str, bytes: &[u8]) -> Result<Answ
     drop(sessions);
     let received = std::mem::take(&mut session.received);
     let file = Attachment { bytes: received.into(), ..session.file.clone() };
-    let mut state = desk.mailbox.write();
-    let name = attachments::add(desk, &mut state, session.item, file)?;
+    let name = match &session.owner {
+        Owner::Message(item) => attachments::add(desk, &mut desk.mailbox.write(), *item, file)?,
+        Owner::Event(place) => calendars::attach(desk, place, &session.item_id, file)?,
+    };
     let url = format!("{}/Attachments('{}')", session.item_url(desk.base.graph), encode(&name));
     Ok(Answer { location: Some(url), ..Answer::status(201, Content::Empty) })
 }

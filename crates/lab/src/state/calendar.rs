@@ -27,6 +27,16 @@ pub(crate) struct Calendar {
     pub(crate) name: Box<str>,
     pub(crate) color: &'static str,
     pub(crate) changed: u64,
+    /// Whose it is, when somebody else has shared it.
+    pub(crate) shared: Option<Shared>,
+}
+
+/// A calendar that somebody else has shared.
+#[derive(Clone, Debug)]
+pub(crate) struct Shared {
+    /// Address of the one whose it is.
+    pub(crate) owner: Box<str>,
+    pub(crate) can_edit: bool,
 }
 
 /// A single event, or a series with what differs from its rule.
@@ -100,6 +110,7 @@ impl Default for Calendars {
             name: "Calendar".into(),
             color: "auto",
             changed: 0,
+            shared: None,
         };
         Self { list: vec![calendar], events: BTreeMap::new() }
     }
@@ -228,8 +239,24 @@ impl MailboxState {
             return Err(Refusal::FolderExists);
         }
         let (number, changed) = (self.next_number(), self.next_change());
-        self.calendars.list.push(Calendar { number, name: name.into(), color, changed });
+        self.calendars.list.push(Calendar {
+            number,
+            name: name.into(),
+            color,
+            changed,
+            shared: None,
+        });
         Ok(number)
+    }
+
+    /// Somebody else shares a calendar; the mailbox may have one of that name already. It comes
+    /// before those that the mailbox has made.
+    pub(crate) fn share_calendar(&mut self, name: &str, shared: Shared) -> u64 {
+        let (number, changed) = (self.next_number(), self.next_change());
+        let calendar =
+            Calendar { number, name: name.into(), color: "auto", changed, shared: Some(shared) };
+        self.calendars.list.insert(1, calendar);
+        number
     }
 
     pub(crate) fn change_calendar(

@@ -20,6 +20,7 @@ mod zone;
 pub(crate) use application::{Application, Credential};
 pub(crate) use calendar::{
     Aspect, Attached, Calendar, Calendars, DEFAULT_CALENDAR, Details, Event, Exception, Moment,
+    Shared as SharedCalendar,
 };
 pub(crate) use changes::{FolderChange, IdKind, MessageChange};
 pub(crate) use contacts::{

@@ -8,15 +8,15 @@ use crate::world::{Graph, PERSONAL, World, read};
 
 const PROPERTY: &str = "String {6ca41bbd-3f53-4b7a-8e8e-4dd5a1a5a5a5} Name origin";
 
-struct Calendar {
-    world: World,
-    graph: Graph,
-    user: String,
-    events: String,
+pub(crate) struct Calendar {
+    pub(crate) world: World,
+    pub(crate) graph: Graph,
+    pub(crate) user: String,
+    pub(crate) events: String,
 }
 
 impl Calendar {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let world = World::new().await;
         let graph = world.graph(PERSONAL).await;
         let user = format!("users/{}", world.mailbox(0));
@@ -27,17 +27,17 @@ impl Calendar {
         Self { world, graph, user, events }
     }
 
-    async fn make(&self, event: Value) -> Value {
+    pub(crate) async fn make(&self, event: Value) -> Value {
         let (status, made) = self.graph.send("POST", &self.events, event).await;
         assert_eq!(status, StatusCode::CREATED, "{made}");
         made
     }
 
-    fn path(&self, event: &Value) -> String {
+    pub(crate) fn path(&self, event: &Value) -> String {
         format!("{}/events/{}", self.user, event["id"].as_str().unwrap())
     }
 
-    async fn instances(&self, event: &Value, from: &str, to: &str) -> Vec<Value> {
+    pub(crate) async fn instances(&self, event: &Value, from: &str, to: &str) -> Vec<Value> {
         let path = format!(
             "{}/instances?startDateTime={from}&endDateTime={to}&$top=1000",
             self.path(event)
@@ -59,7 +59,7 @@ fn event(start: &str, end: &str, zone: &str) -> Value {
     })
 }
 
-fn weekly(zone: &str) -> Value {
+pub(crate) fn weekly(zone: &str) -> Value {
     let mut event = event("2026-09-01T09:00:00", "2026-09-01T10:00:00", zone);
     event["recurrence"] = json!({
         "pattern": { "type": "weekly", "interval": 1, "daysOfWeek": ["tuesday"] },

@@ -8,6 +8,7 @@ mod attachments;
 mod calendars;
 mod contacts;
 mod delta;
+mod event_uploads;
 mod faults;
 mod mailbox;
 mod reading;

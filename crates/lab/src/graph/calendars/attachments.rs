@@ -6,6 +6,7 @@ use super::events::find;
 use super::invite::{self, Notice, What};
 use super::render::{self, attachment_id};
 use super::{input, write};
+use crate::compose::Attachment;
 use crate::graph::Desk;
 use crate::graph::answer::Answer;
 use crate::graph::errors::GraphError;
@@ -14,7 +15,7 @@ use crate::graph::page::{Page, collection, single};
 use crate::graph::personal::In;
 use crate::state::{Aspect, Attached, Event};
 
-/// A larger one needs an upload session, which the lab has for messages only.
+/// A larger one needs an upload session.
 const LARGEST: usize = 3 * 1024 * 1024;
 
 /// `GET …/attachments`. With `$select` without `contentBytes`, without these.
@@ -61,16 +62,26 @@ pub(super) fn create(
             "The attachment is too large: 3 MB and more need an upload session.",
         ));
     }
+    let made = add(desk, place, id, file)?;
+    let shown = render::attachment(&made);
+    let members = shown.as_object().cloned().unwrap_or_default();
+    Ok(single(desk, &format!("events/{id}/attachments"), "", members, 201))
+}
+
+/// Attaches a file, whatever its size.
+pub(super) fn add(
+    desk: &Desk<'_>,
+    place: &In,
+    id: &str,
+    file: Attachment,
+) -> Result<Attached, GraphError> {
     let mut made = None;
     change(desk, place, id, |all| {
         let all = write::numbered(&all, &[file], desk.now);
         made = all.last().cloned();
         Ok(all)
     })?;
-    let made = made.ok_or_else(GraphError::item_not_found)?;
-    let shown = render::attachment(&made);
-    let members = shown.as_object().cloned().unwrap_or_default();
-    Ok(single(desk, &format!("events/{id}/attachments"), "", members, 201))
+    made.ok_or_else(GraphError::item_not_found)
 }
 
 /// `DELETE …/attachments/{id}`

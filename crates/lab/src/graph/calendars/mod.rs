@@ -19,6 +19,7 @@ use super::folders::{known, object};
 use super::page::{Page, collection, single};
 use super::personal::In;
 use super::select::Selection;
+use crate::compose::Attachment;
 use crate::ids;
 use crate::operation::Operation;
 use crate::state::{
@@ -95,6 +96,22 @@ pub(super) fn events(
         Op::EventAttachmentDelete => attachments::delete(desk, place, id, attachment),
         _ => Err(GraphError::bad_request("The request URI is not valid.")),
     }
+}
+
+/// Refuses the id of an event that is not there.
+pub(super) fn must_have(desk: &Desk<'_>, place: &In, id: &str) -> Result<(), GraphError> {
+    events::find(&desk.mailbox.read(), place, id).map(drop)
+}
+
+/// Attaches a file that came in pieces; the attachment's id.
+pub(super) fn attach(
+    desk: &Desk<'_>,
+    place: &In,
+    id: &str,
+    file: Attachment,
+) -> Result<String, GraphError> {
+    let made = attachments::add(desk, place, id, file)?;
+    Ok(render::attachment_id(&made))
 }
 
 /// `GET …/events/{id}/calendar`

@@ -223,12 +223,16 @@ pub(super) fn calendar(
             "hexColor" => json!(""),
             "isDefaultCalendar" => json!(default),
             "changeKey" => json!(change_key(mailbox.id, calendar.changed)),
-            "canShare" | "canViewPrivateItems" | "canEdit" => json!(true),
+            "canEdit" => json!(calendar.shared.as_ref().is_none_or(|shared| shared.can_edit)),
+            "canShare" | "canViewPrivateItems" => json!(calendar.shared.is_none()),
             "allowedOnlineMeetingProviders" => json!(["teamsForBusiness"]),
             "defaultOnlineMeetingProvider" => json!("teamsForBusiness"),
             "isTallyingResponses" => json!(default),
             "isRemovable" => json!(!default),
-            "owner" => json!({ "name": mailbox.display_name, "address": mailbox.address }),
+            "owner" => match &calendar.shared {
+                Some(shared) => json!({ "name": shared.owner, "address": shared.owner }),
+                None => json!({ "name": mailbox.display_name, "address": mailbox.address }),
+            },
             _ => Value::Null,
         };
         shown.insert(name.to_owned(), value);
