@@ -1,3 +1,5 @@
+use std::collections::HashSet;
+
 use mailkeep_model::{MailboxId, TenantName, TrafficCount};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter,
@@ -9,6 +11,7 @@ use crate::{
     Control, ControlError, MailboxChanges, NewSnapshot, SnapshotMailbox,
     changes::{Applied, Inspection},
     entity::{folder, item, mailbox, snapshot},
+    keys::pieces,
     mailboxes::{find_mailbox, insert_mailbox},
     rounds::set_head,
     snapshots::{catalog_size, insert_snapshot},
@@ -59,8 +62,11 @@ pub struct Rebuild {
 
 impl Control {
     /// Applies what snapshots changed when a crash fell between writing and committing them, in
-    /// one transaction. Cursors stay: what they lead to is read again and found to be known.
-    /// Contents that were not known become *uninspected* ([`Control::uninspected`]).
+    /// one transaction. The cursors of folders in which items are new or different are forgotten,
+    /// and where the folders of these mailboxes stand: they lie before what the catalog holds now,
+    /// and an item that came after one of them and is gone by now would never be mentioned again.
+    /// Reading from the beginning tells. Contents that were not known become *uninspected*
+    /// ([`Control::uninspected`]).
     ///
     /// # Errors
     ///
@@ -160,12 +166,17 @@ impl Rebuild {
         Ok(transaction.commit().await?)
     }
 
-    /// Ends the rebuild: the catalog equals the last of these snapshots.
+    /// Ends the rebuild: the catalog equals the last of these snapshots, and `traffic` is added to
+    /// the tenant's counts.
     ///
     /// # Errors
     ///
     /// When the database cannot be written; it can be called again with the same list.
-    pub async fn finish(&mut self, snapshots: &[RebuiltSnapshot]) -> Result<(), ControlError> {
+    pub async fn finish(
+        &mut self,
+        snapshots: &[RebuiltSnapshot],
+        traffic: &[TrafficCount],
+    ) -> Result<(), ControlError> {
         let transaction = self.control.write().await?;
         let tenant_id = self.lock(&transaction).await?;
         for rebuilt in snapshots {
@@ -177,6 +188,7 @@ impl Rebuild {
             let (snapshot, items) = (&rebuilt.snapshot, rebuilt.items);
             insert_snapshot(&transaction, tenant_id, snapshot, &changed, items).await?;
         }
+        add_traffic(&transaction, tenant_id, traffic).await?;
         let head = snapshots.last().map(|rebuilt| rebuilt.snapshot.id.as_str());
         set_head(&transaction, tenant_id, head).await?;
         Ok(transaction.commit().await?)
@@ -216,8 +228,33 @@ async fn apply(
         removed: &changes.removed,
         inspection: Inspection::Unknown,
     };
-    applied.apply(connection).await?;
+    let folders = applied.apply(connection).await?;
+    let touched: HashSet<_> =
+        changes.put.iter().filter_map(|item| folders.get(&item.folder).copied()).collect();
+    forget_cursors(connection, mailbox_id, touched).await?;
     Ok(mailbox_id)
+}
+
+/// Has the next pass read a mailbox's list of folders, and some of the folders, from the beginning.
+async fn forget_cursors(
+    connection: &impl ConnectionTrait,
+    mailbox_id: i64,
+    folders: HashSet<i64>,
+) -> Result<(), ControlError> {
+    mailbox::Entity::update_many()
+        .col_expr(mailbox::Column::FolderCursor, Expr::value(None::<String>))
+        .filter(mailbox::Column::Id.eq(mailbox_id))
+        .exec(connection)
+        .await?;
+    let folders: Vec<_> = folders.into_iter().collect();
+    for piece in pieces(&folders) {
+        folder::Entity::update_many()
+            .col_expr(folder::Column::Cursor, Expr::value(None::<String>))
+            .filter(folder::Column::Id.is_in(piece.iter().copied()))
+            .exec(connection)
+            .await?;
+    }
+    Ok(())
 }
 
 async fn known_mailbox(

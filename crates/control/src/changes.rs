@@ -102,6 +102,10 @@ impl Applied<'_> {
                 well_known: Set(folder.well_known.as_ref().map(variant_name)),
                 present: Set(true),
                 cursor: NotSet,
+                compared: NotSet,
+                surplus: NotSet,
+                explained_surplus: NotSet,
+                doubts: NotSet,
             };
             let id = match known.remove(&folder.id.0) {
                 Some(before) if same_folder(&before, &row) => before.id,
@@ -111,7 +115,14 @@ impl Applied<'_> {
                     before.id
                 }
                 None => {
-                    let row = folder::ActiveModel { cursor: Set(None), ..row };
+                    let row = folder::ActiveModel {
+                        cursor: Set(None),
+                        compared: Set(None),
+                        surplus: Set(None),
+                        explained_surplus: Set(0),
+                        doubts: Set(0),
+                        ..row
+                    };
                     folder::Entity::insert(row).exec_with_returning(connection).await?.id
                 }
             };
@@ -123,6 +134,7 @@ impl Applied<'_> {
                 id: Unchanged(row.id),
                 present: Set(false),
                 cursor: Set(None),
+                doubts: Set(0),
                 ..Default::default()
             };
             folder::Entity::update(gone).exec(connection).await?;

@@ -34,6 +34,7 @@ mod audit;
 mod catalog;
 mod catch_up;
 mod changes;
+mod comparisons;
 mod convert;
 mod entity;
 mod error;
@@ -56,7 +57,9 @@ pub use catch_up::{CatchUp, Rebuild, RebuiltSnapshot, SnapshotChanges};
 pub use changes::MailboxChanges;
 pub use error::ControlError;
 pub use findings::{FindingCounts, FindingFilter, RecordedVerdict};
-pub use mailboxes::{Completeness, KnownMailbox, MailboxMerge, MailboxRename, SyncState};
+pub use mailboxes::{
+    Comparison, Completeness, KnownMailbox, MailboxMerge, MailboxRename, SyncState,
+};
 pub use passes::{Pass, PassCounts, PassId, PassOutcome};
 pub use rounds::{CursorMove, MailboxCommit, RoundCommit};
 pub use skipped::{Skip, SkippedItem};

@@ -69,14 +69,30 @@ pub struct MailboxRename {
 }
 
 /// Where the synchronisation of one mailbox stands.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyncState {
+    /// Whether its first backup has reached its end.
+    pub completeness: Completeness,
     /// Where the list of folders stands; `None`: to be read from the beginning.
     pub folder_cursor: Option<Cursor>,
     /// The folders as of the last committed round, in the order in which they became known.
     pub folders: Vec<Folder>,
     /// Where each folder's items stand; a folder without an entry is read from the beginning.
     pub item_cursors: HashMap<FolderId, Cursor>,
+    /// When the list of folders was last read from its beginning.
+    pub tree_compared: Option<OffsetDateTime>,
+    /// What is known of how far folders can be trusted to be complete.
+    pub comparisons: HashMap<FolderId, Comparison>,
+}
+
+/// How far a folder's part of the catalog can be trusted to be complete.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Comparison {
+    /// When it was last read from its beginning and compared.
+    pub last: Option<OffsetDateTime>,
+    /// For how many passes in a row the provider has counted the same number of items that is
+    /// neither ours nor explained by what an earlier comparison could not change.
+    pub doubts: u64,
 }
 
 impl Control {
@@ -170,8 +186,14 @@ impl Control {
         let transaction = self.read().await?;
         let tenant_id = tenant_key(&transaction, tenant).await?;
         let row = find_mailbox(&transaction, tenant_id, mailbox).await?;
-        let mut state =
-            SyncState { folder_cursor: row.folder_cursor.map(Cursor), ..SyncState::default() };
+        let mut state = SyncState {
+            completeness: Completeness::from_column(row.complete),
+            folder_cursor: row.folder_cursor.map(Cursor),
+            folders: Vec::new(),
+            item_cursors: HashMap::new(),
+            tree_compared: row.tree_compared.map(instant).transpose()?,
+            comparisons: HashMap::new(),
+        };
         let folders = folder::Entity::find()
             .filter(folder::Column::MailboxId.eq(row.id))
             .filter(folder::Column::Present.eq(true))
@@ -183,6 +205,9 @@ impl Control {
             if let Some(cursor) = row.cursor {
                 state.item_cursors.insert(id.clone(), Cursor(cursor));
             }
+            let last = row.compared.map(instant).transpose()?;
+            let comparison = Comparison { last, doubts: unsigned(row.doubts) };
+            state.comparisons.insert(id.clone(), comparison);
             state.folders.push(Folder {
                 id,
                 parent: row.parent.map(FolderId),
@@ -254,6 +279,7 @@ pub(crate) async fn insert_mailbox(
         items: Set(0),
         folder_cursor: Set(None),
         last_pass: Set(None),
+        tree_compared: Set(None),
     };
     Ok(mailbox::Entity::insert(row).exec_with_returning(connection).await?)
 }

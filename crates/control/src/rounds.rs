@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use mailkeep_model::{Cursor, Folder, FolderId, ItemId, MailboxId, TenantName, TrafficCount};
 use sea_orm::{
@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use crate::{
     CatalogItem, Completeness, Control, ControlError, NewSnapshot, Skip,
     changes::{Applied, Inspection},
+    comparisons::note_counts,
     convert::micros,
     entity::{folder, mailbox, tenant},
     mailboxes::find_mailbox,
@@ -49,6 +50,13 @@ pub struct MailboxCommit {
     pub folder_cursor: CursorMove,
     /// Where the items of folders stand; folders that are not named keep their cursor.
     pub item_cursors: HashMap<FolderId, CursorMove>,
+    /// When the list of folders was read from its beginning, if this pass did so.
+    pub tree_compared: Option<OffsetDateTime>,
+    /// Folders that this pass has read from their beginning to their end.
+    pub compared: HashSet<FolderId>,
+    /// At the end of a pass: how many items lie in folders as the provider counts them; those
+    /// that it does not tell of are left out.
+    pub counts: HashMap<FolderId, u64>,
     /// Items that are new or different. An item that is in `removed`, too, was moved: it stays.
     pub put: Vec<CatalogItem>,
     /// Items that are gone. One that the catalog does not hold is no error.
@@ -178,6 +186,10 @@ async fn commit_mailbox(
         last_pass: Set(Some(micros(now))),
         ..Default::default()
     };
+    if let Some(time) = commit.tree_compared {
+        change.tree_compared = Set(Some(micros(time)));
+    }
+    note_counts(connection, mailbox_id, commit, &folders, now).await?;
     if let Some(cursor) = moved(&commit.folder_cursor) {
         change.folder_cursor = Set(cursor);
     }

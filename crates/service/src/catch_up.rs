@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 
 use mailkeep_control::{
-    CatalogItem, CatchUp, Completeness, ControlError, CursorMove, MailboxChanges, MailboxCommit,
-    NewSnapshot, RebuiltSnapshot, RoundCommit, SnapshotChanges, SnapshotOutcome,
+    CatalogItem, CatchUp, Completeness, ControlError, MailboxChanges, NewSnapshot, RebuiltSnapshot,
+    SnapshotChanges, SnapshotOutcome,
 };
 use mailkeep_model::{Item, MailboxId, TenantName, WellKnownFolder};
 use mailkeep_vault::{
@@ -81,31 +81,16 @@ impl Service {
         let domains = self.tenant(tenant).await?.domains;
         let mut traffic = Traffic::default();
         let mut changes = Vec::with_capacity(steps.len());
-        let mut forgotten = Vec::new();
         for (snapshot, mailboxes) in steps {
             for one in &mailboxes {
                 self.count_new(tenant, one, &domains, &mut traffic).await?;
             }
-            forgotten.extend(mailboxes.iter().map(Gathered::forget_cursors));
             let mailboxes = mailboxes.into_iter().map(Gathered::into_changes).collect();
             changes.push(SnapshotChanges { snapshot: new_snapshot(&snapshot), mailboxes });
         }
         let traffic = traffic.into_counts();
         let catch_up = CatchUp { from: Some(from), snapshots: changes, traffic };
-        let head = catch_up.snapshots.last().map(|step| step.snapshot.id.clone());
         self.control.catch_up(tenant, catch_up).await?;
-        // The old cursors lie before what is in the catalog now: an item that came after one and
-        // is gone by now would never be mentioned again. Reading from the beginning tells.
-        for mailbox in forgotten {
-            let forget = RoundCommit {
-                snapshot: None,
-                parent: head.clone(),
-                mailboxes: vec![mailbox],
-                traffic: Vec::new(),
-                now: OffsetDateTime::now_utc(),
-            };
-            self.control.commit_round(tenant, forget).await?;
-        }
         Ok(vault)
     }
 
@@ -186,15 +171,7 @@ impl Service {
             // How many items older snapshots hold is not found out: it would read all of them.
             items: if position == newest { items } else { 0 },
         });
-        rebuild.finish(&rebuilt.collect::<Vec<_>>()).await?;
-        let traffic = RoundCommit {
-            snapshot: None,
-            parent: snapshots.last().map(|snapshot| snapshot.id.to_string()),
-            mailboxes: Vec::new(),
-            traffic: traffic.into_counts(),
-            now: OffsetDateTime::now_utc(),
-        };
-        self.control.commit_round(tenant, traffic).await?;
+        rebuild.finish(&rebuilt.collect::<Vec<_>>(), &traffic.into_counts()).await?;
         Ok(vault)
     }
 }
@@ -217,23 +194,6 @@ struct Gathered {
 }
 
 impl Gathered {
-    /// Has the mailbox's next pass read its folders, and those in which something changed, from
-    /// their beginning.
-    fn forget_cursors(&self) -> MailboxCommit {
-        let folders = self.items.iter().map(|stored| stored.path.folder.clone());
-        MailboxCommit {
-            mailbox: self.mailbox.mailbox.id.clone(),
-            completeness: self.completeness(),
-            folders: self.folders.clone(),
-            folder_cursor: CursorMove::Forget,
-            item_cursors: folders.map(|folder| (folder, CursorMove::Forget)).collect(),
-            put: Vec::new(),
-            removed: Vec::new(),
-            skipped: Vec::new(),
-            no_longer_skipped: Vec::new(),
-        }
-    }
-
     fn completeness(&self) -> Completeness {
         match self.mailbox.complete {
             mailkeep_vault::Completeness::Complete => Completeness::Complete,

@@ -1,4 +1,7 @@
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use mailkeep_control::{KnownMailbox, PassCounts, PassOutcome, Tenant};
 use mailkeep_exchange::Provider;
@@ -17,7 +20,7 @@ const MAILBOXES_AT_ONCE: usize = 16;
 /// Deliveries that wait for the writer while it writes; their content waits in the spool.
 const DELIVERIES: usize = 256;
 
-/// How much of a pass may wait where. The spool must hold more than a round and what all readers
+/// How much of a pass may wait where, and how often it looks closer. The spool must hold more than a round and what all readers
 /// together hold back (16 mailboxes × 3 folders × a part), or reading would wait for a round that
 /// waits for reading.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +34,12 @@ pub struct PassLimits {
     pub round_items: usize,
     /// A page is handed on in parts of at most this much content, in bytes.
     pub part_bytes: u64,
+    /// Each folder is read from its beginning and compared once in this time, each at a moment of
+    /// its own, because a provider may lose a change for good. Zero: in every pass.
+    pub compare_every: Duration,
+    /// A folder of which the provider counts another number of items than the vault holds is
+    /// compared out of turn, but not before this time has passed since it was last compared.
+    pub compare_doubted: Duration,
 }
 
 impl Default for PassLimits {
@@ -40,6 +49,8 @@ impl Default for PassLimits {
             round_bytes: 256 << 20,
             round_items: 8_000,
             part_bytes: 8 << 20,
+            compare_every: Duration::from_secs(7 * 86_400),
+            compare_doubted: Duration::from_secs(86_400),
         }
     }
 }
@@ -154,7 +165,7 @@ impl Service {
                 fetcher,
                 observer: Arc::clone(&observer),
                 deliveries,
-                part_bytes: self.limits.part_bytes,
+                limits: self.limits,
             });
             let read = read_all(reading, mailboxes).await;
             // The readers' end of the channel is closed: the writer writes what it has and ends.

@@ -24,6 +24,8 @@ mod people;
 mod random;
 #[path = "histories/restored.rs"]
 mod restored;
+#[path = "histories/restoring.rs"]
+mod restoring;
 #[path = "histories/stored.rs"]
 mod stored;
 #[path = "histories/user.rs"]

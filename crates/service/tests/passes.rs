@@ -11,9 +11,10 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
-use mailkeep_service::{Event, Observer};
+use mailkeep_service::{Event, Observer, PassLimits};
 use mailkeep_vault::ReadData;
 use serde_json::{Value, json};
 
@@ -152,6 +153,50 @@ async fn a_message_that_failed_is_fetched_anew_and_one_that_was_deleted_meanwhil
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_is_named_before_it_can_be_found_is_stored_by_the_next_pass() {
+    let world = World::new().await;
+    let before = world.pass().await.new;
+    let order = json!({"mailbox": "ann.lee@lab.example", "seed": 8, "create": 2});
+    let made = world.admin.order("mutate", order).await;
+    let fault = json!([{"item": made["created"][0]["id"], "status": 404}]);
+    world.admin.order("faults", fault).await;
+    let first = world.pass().await;
+    assert_eq!(first.new, 1, "{first:?}");
+    // Deleted on its way, as happens every day, is no reason to call anybody.
+    assert!(first.is_whole(), "{first:?}");
+    world.admin.clear_faults().await;
+    let second = world.pass().await;
+    assert_eq!((second.new, second.missed.len()), (1, 0), "{second:?}");
+    assert_eq!(world.stored().await.len() as u64, before + 2);
+    let skipped = world.service.control().skipped(&world.tenant, None).await.unwrap();
+    assert_eq!(skipped, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_that_left_a_folder_for_one_that_a_list_leaves_out_are_not_lost_with_it() {
+    let world = World::new().await;
+    world.generate("solo@lab.example", 0, 0).await;
+    let order = json!({"mailbox": "solo@lab.example", "folder": "archive", "seed": 8, "create": 4});
+    world.admin.order("mutate", order).await;
+    world.pass().await;
+    let before = world.stored().await;
+    let moved = json!({"mailbox": "solo@lab.example", "folder": "archive", "seed": 8, "move": 4});
+    let moved = world.admin.order("mutate", moved).await;
+    assert_eq!(moved["moved"].as_array().map(Vec::len), Some(4), "{moved}");
+    let faults = json!([
+        {"operation": "folders.delta", "mailbox": "solo@lab.example", "invalidate": "cursors",
+            "times": 1},
+        {"operation": "folders.delta", "mailbox": "solo@lab.example", "page": "lose", "share": 1.0},
+    ]);
+    world.admin.order("faults", faults).await;
+    world.pass().await;
+    world.admin.clear_faults().await;
+    let after = world.pass().await;
+    assert!(after.is_whole(), "{:?}", after.missed);
+    assert_eq!(world.stored().await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn events_of_a_calendar_that_a_list_leaves_out_are_not_taken_for_deleted() {
     let world = World::new().await;
     let order = json!({"mailbox": "planner@lab.example", "events": 6, "seed": 4});
@@ -182,4 +227,112 @@ async fn a_change_early_in_a_calendar_of_several_pages_is_seen() {
     assert!(pages(&world.admin.counters().await).unwrap() > before + 6, "one page a calendar");
     let third = world.pass().await;
     assert_eq!((third.new, third.changed, third.removed), (0, 0, 0));
+}
+
+/// How often an operation was asked for.
+async fn asked(admin: &Admin, operation: &str) -> u64 {
+    admin.counters().await["operations"][operation]["requests"].as_u64().unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mail_that_the_provider_never_told_of_is_missed_by_its_number_and_fetched() {
+    let world = World::new().await;
+    let before = world.pass().await.new;
+    let folders = {
+        let begun = asked(&world.admin, "messages.delta").await;
+        world.pass().await;
+        asked(&world.admin, "messages.delta").await - begun
+    };
+    let order = json!({"mailbox": "ann.lee@lab.example", "seed": 8, "create": 5});
+    world.admin.order("mutate", order).await;
+    let fault = json!([{"operation": "messages.delta", "mailbox": "ann.lee@lab.example",
+        "page": "lose", "share": 1.0}]);
+    world.admin.order("faults", fault).await;
+    world.pass().await;
+    world.admin.clear_faults().await;
+    assert_eq!(world.stored().await.len() as u64, before, "nothing was lost: this test is void");
+    // Once more: mail may have come in between the reading and the counting.
+    assert_eq!(world.pass().await.new, 0);
+    let contents = asked(&world.admin, "message.value").await;
+    let found = world.pass().await;
+    assert!(found.is_whole(), "{:?}", found.failures);
+    assert_eq!(found.new, 5);
+    assert_eq!(world.stored().await.len() as u64, before + 5);
+    assert_eq!(asked(&world.admin, "message.value").await - contents, 5, "downloaded again");
+    // The doubt is over: from here on only changes are asked for, one page a folder.
+    let (pages, trees) =
+        (asked(&world.admin, "messages.delta").await, asked(&world.admin, "folders.delta").await);
+    let quiet = world.pass().await;
+    assert!(quiet.snapshots.is_empty(), "{:?}", quiet.snapshots);
+    assert_eq!(asked(&world.admin, "messages.delta").await - pages, folders);
+    let mailboxes = quiet.mailboxes as u64;
+    assert_eq!(asked(&world.admin, "folders.delta").await - trees, 2 * mailboxes);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_doubted_folder_is_left_alone_until_it_is_its_turn() {
+    let limits = PassLimits { compare_doubted: Duration::from_secs(86_400), ..TINY };
+    let world = World::with(|_| {}, limits).await;
+    let before = world.pass().await.new;
+    let order = json!({"mailbox": "ann.lee@lab.example", "seed": 8, "create": 5});
+    world.admin.order("mutate", order).await;
+    let fault = json!([{"operation": "messages.delta", "mailbox": "ann.lee@lab.example",
+        "page": "lose", "share": 1.0}]);
+    world.admin.order("faults", fault).await;
+    world.pass().await;
+    world.admin.clear_faults().await;
+    for _ in 0..4 {
+        assert_eq!(world.pass().await.new, 0);
+    }
+    assert_eq!(world.stored().await.len() as u64, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_change_that_shows_in_no_number_is_found_when_all_folders_are_compared() {
+    let mut world = World::new().await;
+    let first = world.pass().await.new;
+    let order = json!({"mailbox": "ann.lee@lab.example", "seed": 3, "change": 4});
+    world.admin.order("mutate", order).await;
+    let fault = json!([{"page": "lose", "share": 1.0}]);
+    world.admin.order("faults", fault).await;
+    world.pass().await;
+    world.admin.clear_faults().await;
+    for _ in 0..3 {
+        assert_eq!(world.pass().await.changed, 0, "nothing was lost: this test is void");
+    }
+    let contents = asked(&world.admin, "message.value").await;
+    world.reopen(PassLimits { compare_every: Duration::ZERO, ..TINY }).await;
+    let found = world.pass().await;
+    assert_eq!((found.new, found.changed, found.removed), (0, 4, 0));
+    assert_eq!(asked(&world.admin, "message.value").await, contents, "downloaded again");
+    assert_eq!(world.stored().await.len() as u64, first);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_folder_that_the_provider_never_told_of_is_found_with_what_lies_in_it() {
+    let world = World::new().await;
+    let before = world.pass().await.new;
+    let tenant = world.directory_id();
+    let order = json!({"tenant": tenant, "mailbox": "ann.lee@lab.example", "messages": 0,
+        "folders": 1, "seed": 77});
+    world.admin.order("generate", order).await;
+    let there = world.admin.show("mailbox/ann.lee@lab.example").await;
+    let folders = there["folders"].as_array().unwrap();
+    let visible = folders.iter().filter(|folder| folder["hidden"] == false).count();
+    let fault = json!([{"operation": "folders.delta", "mailbox": "ann.lee@lab.example",
+        "page": "lose", "share": 1.0, "times": 1}]);
+    world.admin.order("faults", fault).await;
+    world.pass().await;
+    world.admin.clear_faults().await;
+    let stored = async || {
+        let view = world.service.view(&world.tenant, None).await.unwrap();
+        let folders = view.folders(&"ann.lee@lab.example".parse().unwrap()).unwrap();
+        let mail = mailkeep_model::FolderKind::Mail;
+        folders.iter().filter(|folder| folder.folder.kind == mail).count()
+    };
+    assert_eq!(stored().await, visible - 1, "nothing was lost: this test is void");
+    let found = world.pass().await;
+    assert!(found.is_whole(), "{:?}", found.failures);
+    assert_eq!(stored().await, visible);
+    assert_eq!(world.stored().await.len() as u64, before);
 }

@@ -15,6 +15,10 @@ pub struct Model {
     pub well_known: Option<String>,
     pub present: bool,
     pub cursor: Option<String>,
+    pub compared: Option<i64>,
+    pub surplus: Option<i64>,
+    pub explained_surplus: i64,
+    pub doubts: i64,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

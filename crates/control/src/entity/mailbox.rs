@@ -17,6 +17,7 @@ pub struct Model {
     pub items: i64,
     pub folder_cursor: Option<String>,
     pub last_pass: Option<i64>,
+    pub tree_compared: Option<i64>,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

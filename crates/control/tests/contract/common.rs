@@ -1,7 +1,7 @@
 //! What the tests of this crate share.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::atomic::{AtomicU32, Ordering},
 };
 
@@ -139,6 +139,9 @@ pub(crate) fn mailbox_commit(name: &str) -> MailboxCommit {
         folders: vec![folder("Inbox"), folder("Sent")],
         folder_cursor: CursorMove::Keep,
         item_cursors: HashMap::new(),
+        tree_compared: None,
+        compared: HashSet::new(),
+        counts: HashMap::new(),
         put: Vec::new(),
         removed: Vec::new(),
         skipped: Vec::new(),

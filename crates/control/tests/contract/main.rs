@@ -6,6 +6,7 @@
 
 mod catch_up;
 mod common;
+mod comparisons;
 mod database;
 mod records;
 mod rounds;

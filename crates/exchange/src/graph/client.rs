@@ -8,27 +8,23 @@ use serde::de::DeserializeOwned;
 use url::Url;
 use uuid::Uuid;
 
-use super::{refusal, token::Tokens};
+pub(super) use super::patience::{MAX_FAULTS, Patience};
+use super::{patience::MAX_THROTTLED, refusal, token::Tokens};
 use crate::{
     ExchangeError, Usage,
     gate::{Gates, Place},
+    room::Room,
     usage::Counters,
 };
 
 /// Ids that stay when an item moves (Graph: "Immutable identifiers for Outlook resources").
 const IMMUTABLE_IDS: &str = "IdType=\"ImmutableId\"";
+/// Without waiting.
+const NOW: Duration = Duration::ZERO;
 /// A JSON answer above this size is not one that we asked for.
 const MAX_JSON_BYTES: usize = 64 << 20;
-/// Tries of one request when the network or the server fails.
-pub(super) const MAX_FAULTS: u32 = 6;
 /// Tries when not even a connection comes about: a person may be waiting.
 const MAX_REFUSED_CONNECTIONS: u32 = 3;
-/// How long one request may be held back by throttling before this pass gives it up.
-const MAX_THROTTLED: Duration = Duration::from_secs(15 * 60);
-/// Wait after the first fault; doubles with each further one.
-const FIRST_WAIT: Duration = Duration::from_millis(250);
-/// Longest wait between two tries that the provider did not ask for.
-const LONGEST_WAIT: Duration = Duration::from_secs(20);
 
 /// Which tenant's Graph to read, and how to trust it.
 #[derive(Clone, Debug)]
@@ -66,6 +62,7 @@ struct Inner {
     tokens: Tokens,
     gates: Gates,
     usage: Counters,
+    room: Room,
 }
 
 /// One request, and what to say when it fails.
@@ -140,8 +137,9 @@ impl GraphProvider {
         }
         let http = builder.build().map_err(|error| unusable(root_cause(&error)))?;
         let usage = Counters::default();
+        let (gates, room) = (Gates::new(), Room::default());
         let tokens = Tokens::new(&config, http.clone(), access, usage.clone());
-        Ok(Self { inner: Arc::new(Inner { config, http, tokens, gates: Gates::new(), usage }) })
+        Ok(Self { inner: Arc::new(Inner { config, http, tokens, gates, usage, room }) })
     }
 
     /// The application permissions that were granted, where the token lets them be read.
@@ -159,6 +157,11 @@ impl GraphProvider {
 
     pub(super) fn counters(&self) -> Counters {
         self.inner.usage.clone()
+    }
+
+    /// Where room is taken for what has to be held in memory whole.
+    pub(super) fn room(&self) -> &Room {
+        &self.inner.room
     }
 
     /// The address of a resource below the base, its segments escaped.
@@ -245,10 +248,10 @@ impl GraphProvider {
     ) -> Result<Outcome, ExchangeError> {
         let gate = self.inner.gates.of(ask.mailbox.map(|mailbox| &mailbox.id));
         let mut patience = Patience::default();
-        let mut token_renewed = false;
         loop {
             let place = self.inner.gates.enter(&gate).await;
             let token = self.inner.tokens.token().await?;
+            let newly_issued = token.is_new();
             self.inner.usage.add_request();
             let mut request = self
                 .inner
@@ -293,9 +296,15 @@ impl GraphProvider {
             }
             let retry_after = retry_after(&response);
             match status {
-                StatusCode::UNAUTHORIZED if !token_renewed => {
-                    token_renewed = true;
+                StatusCode::UNAUTHORIZED => {
+                    // Tokens are revoked, several times in a row when things go badly. That one is
+                    // refused which has just been issued means something only when it goes on.
+                    let wait = if newly_issued { patience.fault(MAX_FAULTS) } else { Some(NOW) };
+                    let Some(wait) = wait else { return Err(self.refused(ask, response).await) };
                     self.inner.tokens.forget(&token).await;
+                    self.inner.usage.add_retried();
+                    drop(place);
+                    tokio::time::sleep(wait).await;
                 }
                 StatusCode::TOO_MANY_REQUESTS => {
                     self.inner.usage.add_throttled();
@@ -417,58 +426,4 @@ pub(super) async fn read_all(mut response: Response) -> Result<Bytes, String> {
 fn retry_after(response: &Response) -> Option<Duration> {
     let seconds = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     seconds.parse::<u32>().ok().map(|seconds| Duration::from_secs(seconds.into()))
-}
-
-/// How often and how long one request was already tried.
-#[derive(Default)]
-pub(super) struct Patience {
-    faults: u32,
-    throttles: u32,
-    throttled: Duration,
-}
-
-impl Patience {
-    /// The wait before the next try after a fault, `None` when `tries` are used up.
-    pub(super) fn fault(&mut self, tries: u32) -> Option<Duration> {
-        self.faults += 1;
-        (self.faults < tries).then(|| backoff(self.faults))
-    }
-
-    /// The wait that throttling asks for, `None` when it has gone on for too long.
-    fn throttled(&mut self, retry_after: Option<Duration>) -> Option<Duration> {
-        self.throttles += 1;
-        let wait = retry_after.unwrap_or_else(|| backoff(self.throttles));
-        self.throttled += wait;
-        (self.throttled <= MAX_THROTTLED).then_some(wait)
-    }
-}
-
-/// Exponential, with jitter so that clients that failed together do not return together.
-fn backoff(failures: u32) -> Duration {
-    let doubled = FIRST_WAIT.saturating_mul(1 << (failures - 1).min(10));
-    doubled.min(LONGEST_WAIT).mul_f64(rand::random_range(0.5..1.0))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn patience_ends() {
-        let mut patience = Patience::default();
-        assert!((1..MAX_FAULTS).all(|_| patience.fault(MAX_FAULTS).is_some()));
-        assert_eq!(patience.fault(MAX_FAULTS), None);
-        let mut patience = Patience::default();
-        let minute = Some(Duration::from_secs(60));
-        assert!((0..15).all(|_| patience.throttled(minute) == minute));
-        assert_eq!(patience.throttled(minute), None);
-    }
-
-    #[test]
-    fn waits_grow_but_stay_bounded() {
-        for failures in 1..40 {
-            assert!(backoff(failures) <= LONGEST_WAIT);
-        }
-        assert!(backoff(1) < FIRST_WAIT);
-    }
 }

@@ -26,6 +26,8 @@ const RENEW_BEFORE: Duration = Duration::from_secs(5 * 60);
 const LONGEST_LIFETIME: Duration = Duration::from_secs(48 * 3600);
 /// Tries of one token request when the network or the server fails.
 const MAX_FAULTS: u32 = 4;
+/// A token that was accepted for longer than this was in order when it was issued.
+const NEW: Duration = Duration::from_secs(60);
 
 /// The access token of one tenant and function: one at a time, asked for by one task while the
 /// others wait for it.
@@ -42,6 +44,7 @@ pub(super) struct Token {
     header: HeaderValue,
     /// Tells tokens apart without looking at the secret.
     serial: Uuid,
+    issued: Instant,
     renew_at: Instant,
     rights: Option<Arc<[String]>>,
 }
@@ -50,6 +53,11 @@ impl Token {
     /// The value of the `Authorization` header, marked sensitive.
     pub(super) fn header(&self) -> HeaderValue {
         self.header.clone()
+    }
+
+    /// Whether it was only just issued.
+    pub(super) fn is_new(&self) -> bool {
+        self.issued.elapsed() < NEW
     }
 
     /// The application permissions in it, where they can be read.
@@ -177,7 +185,8 @@ impl Tokens {
             .map_err(|_| ExchangeError::protocol("asking for a token", "the token is not text"))?;
         header.set_sensitive(true);
         let usable = lifetime.saturating_sub(RENEW_BEFORE).max(lifetime / 2);
-        Ok(Token { header, serial: Uuid::new_v4(), renew_at: Instant::now() + usable, rights })
+        let issued = Instant::now();
+        Ok(Token { header, serial: Uuid::new_v4(), issued, renew_at: issued + usable, rights })
     }
 
     /// Everything that was granted, at the resource that Graph's address names.

@@ -89,7 +89,8 @@ impl<P: Provider> Fetcher<P> {
     /// An event or a contact: what the provider tells, written as iCalendar or vCard.
     async fn described(&self, mailbox: &Mailbox, item: &Item) -> Result<Fetched, ServiceError> {
         let mut spooled = self.spool.begin().await;
-        let Details { item, attachments } = self.provider.details(mailbox, item).await?;
+        // In memory whole, and what is made of it once more: `room` bounds how many at a time.
+        let Details { item, attachments, room } = self.provider.details(mailbox, item).await?;
         let (item, bytes) = tokio::task::spawn_blocking(move || {
             let bytes = match &item.detail {
                 Some(Detail::Event(event)) => icalendar(event, &attachments),
@@ -101,6 +102,7 @@ impl<P: Provider> Fetcher<P> {
         .await
         .map_err(|_| ServiceError::Stopped)?;
         spooled.write(&bytes).map_err(ServiceError::Spool)?;
+        drop((bytes, room));
         let content = Arc::new(spooled.finish().map_err(ServiceError::Spool)?);
         Ok(Fetched { content, item: Some(item), report: None })
     }

@@ -161,6 +161,11 @@ impl FolderTree {
         })
     }
 
+    /// Kinds whose folders could not be listed, and why.
+    pub(crate) fn unlisted(&self) -> &[(FolderKind, ExchangeError)] {
+        &self.unlisted
+    }
+
     /// The folders that are no longer there.
     pub(crate) fn gone(&self) -> impl Iterator<Item = &Folder> {
         self.gone.iter().filter_map(|id| self.folders.get(id))
@@ -174,6 +179,15 @@ impl FolderTree {
     /// All folders, the disappeared ones included.
     pub(crate) fn known(&self) -> Arc<Vec<Folder>> {
         Arc::new(self.folders.values().cloned().collect())
+    }
+
+    /// Whether the provider counts items in just the mail folders that are there. A change to the
+    /// tree that it never told of shows here.
+    pub(crate) fn fits(&self, counts: &HashMap<FolderId, u64>) -> bool {
+        let mut mail = self.present().filter(|folder| folder.kind == FolderKind::Mail);
+        let known = |id| self.folders.contains_key(id) && !self.gone.contains(id);
+        counts.is_empty()
+            || (mail.all(|folder| counts.contains_key(&folder.id)) && counts.keys().all(known))
     }
 
     /// The tree as it is, without the disappeared folders; what could not be listed; and the

@@ -1,9 +1,13 @@
 //! From the provider to the vault, one mailbox at a time, many mailboxes at once.
 
+mod compare;
 mod fetch;
+mod folder;
 mod folders;
 mod mailbox;
 mod round;
+mod settle;
+mod stage;
 mod staged;
 mod traffic;
 

@@ -21,7 +21,7 @@ use time::OffsetDateTime;
 use tokio::sync::mpsc;
 
 use super::{
-    staged::{Delivery, End, Missed, Staged, meta_key},
+    staged::{Because, Delivery, End, Missed, Staged, meta_key},
     traffic::{Traffic, direction},
 };
 use crate::{
@@ -77,6 +77,7 @@ struct WaitingMailbox {
     /// A folder of which more is stored than its cursor knows has to be compared anew, unless this
     /// pass moves the cursor on: what is deleted before then, nobody would tell us of.
     cursors: HashMap<FolderId, CursorMove>,
+    compared: HashSet<FolderId>,
     end: Option<End>,
 }
 
@@ -168,7 +169,8 @@ impl RoundWriter {
             metas: HashMap::new(),
             removed: Vec::new(),
             known: HashSet::new(),
-            is_first: before.folder_cursor.is_none(),
+            compared: waiting.compared,
+            is_first: before.completeness == Completeness::Incomplete,
         };
         let roles: HashMap<&FolderId, WellKnownFolder> =
             folders.iter().filter_map(|folder| Some((&folder.id, folder.well_known?))).collect();
@@ -184,7 +186,8 @@ impl RoundWriter {
                     // An earlier round of this pass could not store the content.
                     let error = "its content was not stored; it will be read again".to_owned();
                     let (kind, folder) = (item.kind, Some(item.folder));
-                    entry.missed.push(Missed { item: id, kind, folder, error });
+                    let because = Because::Failed;
+                    entry.missed.push(Missed { item: id, kind, folder, error, because });
                     continue;
                 }
             };
@@ -250,7 +253,7 @@ fn commits(
         let keys = metas.get(&failed.mailbox).and_then(|metas| metas.get(&failed.item));
         let kind = keys.map_or_else(Default::default, |keys| keys.kind);
         let (item, error) = (failed.item.clone(), failed.reason.clone());
-        let missed = Missed { item, kind, folder: None, error };
+        let missed = Missed { item, kind, folder: None, error, because: Because::Failed };
         by_mailbox.entry(failed.mailbox.clone()).or_default().1.push(missed);
     }
     let commit = |entry: Entry| {
@@ -260,7 +263,13 @@ fn commits(
         written.changed += changed;
         written.new += put.len() as u64 - changed;
         written.removed += entry.removed.len() as u64;
-        let missed: Vec<_> = entry.missed.into_iter().chain(failed).collect();
+        let mut missed: Vec<_> = entry.missed.into_iter().chain(failed).collect();
+        // Told again since, or told to be gone: nothing is left to be looked for.
+        missed.retain(|one| {
+            one.because == Because::Failed
+                || !(put.iter().any(|item| item.item == one.item)
+                    || entry.removed.contains(&one.item))
+        });
         let skip = |missed: &Missed| Skip {
             item: missed.item.clone(),
             kind: missed.kind,
@@ -271,19 +280,28 @@ fn commits(
         let settled = entry.settled.into_iter();
         let settled = settled.filter(|id| !missed.iter().any(|missed| missed.item == *id));
         let done = entry.end.is_some() || !entry.is_first;
+        let (folder_cursor, tree_compared, counts) = match entry.end {
+            None => (CursorMove::Keep, None, HashMap::new()),
+            Some(End { folder_cursor, tree_compared, counts }) => {
+                let to = folder_cursor.map_or(CursorMove::Forget, CursorMove::To);
+                (to, tree_compared, counts)
+            }
+        };
         let commit = MailboxCommit {
             mailbox: id,
             completeness: if done { Completeness::Complete } else { Completeness::Incomplete },
             folders: Arc::unwrap_or_clone(entry.folders),
-            folder_cursor: entry
-                .end
-                .map_or(CursorMove::Keep, |end| CursorMove::To(end.folder_cursor)),
+            folder_cursor,
             item_cursors: entry.cursors,
+            tree_compared,
+            compared: entry.compared,
+            counts,
             put,
             removed: entry.removed,
             skipped,
             no_longer_skipped: settled.collect(),
         };
+        missed.retain(|one| one.because == Because::Failed);
         written.missed.extend(missed.into_iter().map(|one| (entry.mailbox.clone(), one)));
         commit
     };
@@ -317,6 +335,7 @@ struct Entry {
     missed: Vec<Missed>,
     settled: HashSet<ItemId>,
     cursors: HashMap<FolderId, CursorMove>,
+    compared: HashSet<FolderId>,
     end: Option<End>,
     /// Content key and metadata key of what is put.
     metas: HashMap<ItemId, Keys>,
@@ -364,6 +383,7 @@ impl Waiting {
         mailbox.settled.extend(delivery.settled);
         let cursors = delivery.cursors.into_iter();
         mailbox.cursors.extend(cursors.map(|(folder, to)| (folder, CursorMove::To(to))));
+        mailbox.compared.extend(delivery.compared);
         mailbox.end = delivery.end.or(mailbox.end.take());
     }
 }
@@ -378,6 +398,7 @@ impl WaitingMailbox {
             missed: Vec::new(),
             settled: HashSet::new(),
             cursors: HashMap::new(),
+            compared: HashSet::new(),
             end: None,
         }
     }

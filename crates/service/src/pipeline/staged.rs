@@ -1,7 +1,8 @@
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use mailkeep_model::{Cursor, Folder, FolderId, Item, ItemId, ItemKind, Mailbox};
 use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
 
 use crate::spool::Spooled;
 
@@ -19,6 +20,17 @@ pub(crate) struct Missed {
     pub(crate) kind: ItemKind,
     pub(crate) folder: Option<FolderId>,
     pub(crate) error: String,
+    pub(crate) because: Because,
+}
+
+/// Why an item was not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Because {
+    /// It could not be.
+    Failed,
+    /// It was named and then not found: deleted on its way, as happens every day, or not yet told
+    /// to the server that was asked. Nothing to report; the next pass looks for it once more.
+    Vanished,
 }
 
 /// What the reader of a mailbox hands to the writer of rounds: complete in itself, so that a
@@ -35,13 +47,21 @@ pub(crate) struct Delivery {
     pub(crate) removed: Vec<ItemId>,
     /// Where folders stand once this is durable.
     pub(crate) cursors: Vec<(FolderId, Cursor)>,
+    /// Folders that were read from their beginning to their end.
+    pub(crate) compared: Vec<FolderId>,
     /// Present in the last delivery of a mailbox: where its folder tree stands.
     pub(crate) end: Option<End>,
 }
 
 /// The end of a mailbox's pass.
 pub(crate) struct End {
-    pub(crate) folder_cursor: Cursor,
+    /// `None`: something tells that the tree as we know it is not the provider's; the next pass
+    /// reads it from the beginning.
+    pub(crate) folder_cursor: Option<Cursor>,
+    /// When the tree was read from the beginning, if it was.
+    pub(crate) tree_compared: Option<OffsetDateTime>,
+    /// What the provider counts in folders.
+    pub(crate) counts: HashMap<FolderId, u64>,
 }
 
 impl Delivery {
@@ -54,6 +74,7 @@ impl Delivery {
             settled: Vec::new(),
             removed: Vec::new(),
             cursors: Vec::new(),
+            compared: Vec::new(),
             end: None,
         }
     }

@@ -17,8 +17,14 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// So small that a few hundred messages reach them.
-pub(crate) const TINY: PassLimits =
-    PassLimits { spool_bytes: 1 << 20, round_bytes: 256 << 10, round_items: 200, part_bytes: 4096 };
+pub(crate) const TINY: PassLimits = PassLimits {
+    spool_bytes: 1 << 20,
+    round_bytes: 256 << 10,
+    round_items: 200,
+    part_bytes: 4096,
+    compare_every: Duration::from_secs(7 * 86_400),
+    compare_doubted: Duration::ZERO,
+};
 
 pub(crate) struct World {
     pub(crate) lab: Lab,
@@ -153,6 +159,12 @@ impl World {
     /// The lab's first tenant.
     pub(crate) fn directory_id(&self) -> String {
         self.lab.description().tenants[0].id.to_string()
+    }
+
+    /// Goes on with other limits, as after a restart with another configuration.
+    pub(crate) async fn reopen(&mut self, limits: PassLimits) {
+        let root = self.service.data().root().to_owned();
+        self.service = open(&root, limits).await;
     }
 
     pub(crate) async fn pass(&self) -> PassReport {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::mailbox::Mailbox;
+use crate::mailbox::{Mailbox, Place};
 
 /// What of a message has to come back, under the name that the lab shows it by.
 ///
@@ -169,9 +169,12 @@ pub(crate) fn not_back(was: &Mailbox, in_between: &Mailbox, is: &Mailbox) -> Vec
     let mut lost = Vec::new();
     for (kind, item) in was.items() {
         let (folder, wanted) = (Mailbox::folder_of(kind, item), normal(kind, item));
-        let stays = places_between.contains_key(&folder);
-        let name =
-            |place: Option<&crate::mailbox::Place>| place.and_then(|p| p.path.last().cloned());
+        // A folder that was thrown away since is gone: another one is made where it was.
+        let thrown_away = |place: &Place| place.path.len() > 1 && place.path[0] == "Deleted Items";
+        let stays = places_between.get(&folder).is_some_and(|place| {
+            !thrown_away(place) || places_then.get(&folder).is_some_and(thrown_away)
+        });
+        let name = |place: Option<&Place>| place.and_then(|p| p.path.last().cloned());
         let same_place = |other: &String| {
             *other == folder
                 || (!stays && name(places_now.get(other)) == name(places_then.get(&folder)))

@@ -1,0 +1,152 @@
+//! Brings in what is new, and hands it on in parts.
+
+use futures::{StreamExt, stream};
+use mailkeep_control::InspectedItem;
+use mailkeep_exchange::{ExchangeError, Provider};
+use mailkeep_model::{Item, ItemKind};
+use time::OffsetDateTime;
+
+use super::{
+    mailbox::{CONTENTS_AT_ONCE, MailboxReader, Reading, Seen, is_local, lock},
+    staged::{Because, Delivery, Missed, Staged, meta_key},
+};
+use crate::{Event, ServiceError};
+
+/// A page is handed on in parts of at most this much content: what is not handed on yet holds room
+/// in the spool that only the writer can free.
+const PART_ITEMS: usize = 100;
+
+/// What to do with an item of which the catalog knows the very same state.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Known {
+    /// Nothing.
+    Skip,
+    /// Fetch and store it again: its last attempt failed, perhaps because the vault's copy is
+    /// damaged.
+    Refetch,
+}
+
+impl<P: Provider> MailboxReader<'_, P> {
+    /// Fetches what is new among `items`, inspects it, and puts what has to be stored into the
+    /// delivery.
+    pub(super) async fn stage(
+        &self,
+        delivery: &mut Delivery,
+        items: Vec<Item>,
+        known: Known,
+    ) -> Result<(), ServiceError> {
+        let Reading { provider, control, tenant, .. } = self.reading;
+        let ids: Vec<_> = items.iter().map(|item| item.id.clone()).collect();
+        let catalog = control.items(tenant, &self.mailbox.id, &ids).await?;
+        let mut to_fetch = Vec::new();
+        for item in items {
+            let stored = catalog.get(&item.id);
+            let seen = lock(&self.seen).get(&item.id).cloned();
+            let content_key = match &seen {
+                Some(seen) => Some(&seen.content_key),
+                None => stored.map(|stored| &stored.content_key),
+            };
+            let in_place = match &seen {
+                Some(seen) => seen.folder == item.folder,
+                None => stored.is_some_and(|stored| stored.folder == item.folder),
+            };
+            // What is told of an event in passing is less than the vault has of it: where
+            // anything changed, all of it is read.
+            let is_message = item.kind == ItemKind::Message;
+            if content_key != Some(&item.content_key)
+                || known == Known::Refetch
+                || !(is_message || in_place)
+            {
+                to_fetch.push(item);
+                continue;
+            }
+            let unchanged = !is_message
+                || (seen.is_none()
+                    && in_place
+                    && stored.is_some_and(|stored| stored.meta_key == meta_key(&item)));
+            self.saw(&item);
+            if !unchanged {
+                delivery.staged.push(Staged { item, content: None });
+            }
+        }
+
+        let mut fetched = stream::iter(to_fetch)
+            .map(|item| async {
+                let outcome = self.reading.fetcher.fetch(self.mailbox, &item).await;
+                (item, outcome)
+            })
+            .buffer_unordered(CONTENTS_AT_ONCE);
+        let mut inspected = Vec::new();
+        let mut bytes_held = 0;
+        while let Some((item, outcome)) = fetched.next().await {
+            match outcome {
+                Ok(fetched) => {
+                    let (mailbox, bytes) = (self.mailbox.address.clone(), fetched.content.bytes());
+                    self.reading.observer.on_event(&Event::Fetched { mailbox, bytes });
+                    let item = fetched.item.unwrap_or(item);
+                    if let Some(report) = fetched.report {
+                        inspected.push(InspectedItem {
+                            item: item.id.clone(),
+                            content_key: item.content_key.clone(),
+                            message_id: report.message_id.or(item.internet_message_id.clone()),
+                            verdict: report.verdict,
+                        });
+                    }
+                    self.saw(&item);
+                    delivery.staged.push(Staged { item, content: Some(fetched.content) });
+                    bytes_held += bytes;
+                    if bytes_held >= self.reading.limits.part_bytes
+                        || delivery.staged.len() >= PART_ITEMS
+                    {
+                        bytes_held = 0;
+                        self.record(std::mem::take(&mut inspected)).await?;
+                        let part = std::mem::replace(delivery, self.delivery());
+                        self.deliver(part).await?;
+                    }
+                }
+                Err(ServiceError::Exchange(error @ ExchangeError::NotFound { .. })) => {
+                    // Deleted on its way, or it is there all the same.
+                    match provider.item(self.mailbox, item.kind, &item.id).await {
+                        Ok(None) => delivery.missed.push(vanished(item)),
+                        Ok(Some(_)) => delivery.missed.push(self.failed(item, &error)),
+                        Err(error) if is_local(&error) => {
+                            delivery.missed.push(self.failed(item, &error));
+                        }
+                        Err(error) => return Err(error.into()),
+                    }
+                }
+                // Where its folder could be read, a refusal is about this one item, too.
+                Err(ServiceError::Exchange(error)) if is_local(&error) => {
+                    delivery.missed.push(self.failed(item, &error));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.record(inspected).await
+    }
+
+    fn saw(&self, item: &Item) {
+        let seen = Seen { content_key: item.content_key.clone(), folder: item.folder.clone() };
+        lock(&self.seen).insert(item.id.clone(), seen);
+    }
+
+    async fn record(&self, inspected: Vec<InspectedItem>) -> Result<(), ServiceError> {
+        if inspected.is_empty() {
+            return Ok(());
+        }
+        let Reading { control, tenant, .. } = self.reading;
+        let now = OffsetDateTime::now_utc();
+        Ok(control.record_verdicts(tenant, &self.mailbox.id, inspected, now).await?)
+    }
+}
+
+/// What was named and then not found.
+fn vanished(item: Item) -> Missed {
+    Missed {
+        item: item.id,
+        kind: item.kind,
+        folder: Some(item.folder),
+        error: "it was named, and then not found; it is looked for once more".to_owned(),
+        because: Because::Vanished,
+    }
+}
