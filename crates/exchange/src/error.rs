@@ -31,7 +31,7 @@ pub enum ExchangeError {
     },
     /// The provider knows us but does not let us do this.
     #[error(
-        "tenant {tenant}: the {function} application was refused: {action}: {message}. Grant it {right}, with admin consent, and run 'mailkeep tenant check {tenant}'"
+        "tenant {tenant}: the {function} application was refused: {action}: {message}. Grant it {right}, with admin consent, and {}", next_step(tenant, *function)
     )]
     Forbidden {
         /// The tenant.
@@ -115,6 +115,17 @@ pub enum ExchangeError {
         /// What is wrong.
         reason: String,
     },
+}
+
+/// What to do once a right was granted. The restorer's key lives as long as a restore, so there is
+/// none to try its rights with.
+fn next_step(tenant: &TenantName, function: Function) -> String {
+    match function {
+        Function::Restorer => format!(
+            "run the same restore again (Entra ID, App registrations, 'Mailkeep restorer', API permissions; 'mailkeep tenant show {tenant}' tells its client id)"
+        ),
+        _ => format!("run 'mailkeep tenant check {tenant}'"),
+    }
 }
 
 /// How far an error reaches.

@@ -5,7 +5,8 @@
 //! - A [`Provider`] opens the mailboxes of one tenant, with the key of one function. All parts of
 //!   Mailkeep reach mail through this trait and through nothing else.
 //! - Its *changes* come in pages from a cursor; [`Content`] is the MIME of one message, streamed.
-//! - An [`Origin`] marks what a restore made, so that a restore can be repeated.
+//! - A [`Mark`] in what a restore made says of which item in which state, so that a restore can
+//!   be repeated.
 //! - A *mailbox gate* bounds what is in flight for one application and mailbox, as the provider
 //!   counts it, and holds that mailbox's requests back when the provider asks for it.
 //! - [`Usage`] counts what was asked of the provider.
@@ -17,6 +18,7 @@ mod error;
 mod gate;
 mod graph;
 mod provider;
+mod room;
 mod usage;
 
 pub use error::ExchangeError;
@@ -25,6 +27,7 @@ pub use graph::{
     parse_events_page, parse_folder_page, parse_item_page,
 };
 pub use provider::{
-    Content, Created, Details, Existing, Looked, NewItem, Origin, Provider, Wanted,
+    Content, Created, Details, Existing, Looked, Mark, NewItem, Origin, Provider, Wanted, heading,
 };
+pub use room::Held;
 pub use usage::Usage;

@@ -1,11 +1,13 @@
-use std::future::Future;
+use std::{collections::HashMap, future::Future};
 
 use bytes::Bytes;
+use data_encoding::BASE64URL_NOPAD;
 use mailkeep_model::{
     Attachment, Cursor, Folder, FolderId, FolderKind, Item, ItemId, ItemKind, Mailbox, Page,
 };
+use sha2::{Digest, Sha256};
 
-use crate::{ExchangeError, Usage};
+use crate::{ExchangeError, Held, Usage};
 
 /// The mailboxes of one tenant, opened with the key of one function.
 ///
@@ -31,6 +33,13 @@ pub trait Provider: Clone + Send + Sync + 'static {
         mailbox: &Mailbox,
         cursor: Option<&Cursor>,
     ) -> impl Future<Output = Result<Page<Folder, FolderId>, ExchangeError>> + Send;
+
+    /// How many items lie in each mail folder, as the provider counts them: also what is no mail.
+    /// Folders that it does not tell of are left out.
+    fn item_counts(
+        &self,
+        mailbox: &Mailbox,
+    ) -> impl Future<Output = Result<HashMap<FolderId, u64>, ExchangeError>> + Send;
 
     /// Calendars and contact folders, all of them.
     ///
@@ -113,6 +122,18 @@ pub trait Provider: Clone + Send + Sync + 'static {
         item: &NewItem<'_>,
     ) -> impl Future<Output = Result<Created, ExchangeError>> + Send;
 
+    /// Deletes what carries the mark of an item that was made in this folder, finished or not, and
+    /// is none of those to `keep`: a request whose answer was lost may be carried out late, when
+    /// it was already repeated. Tells how many there were.
+    fn remove_doubles(
+        &self,
+        mailbox: &Mailbox,
+        folder: &Folder,
+        kind: ItemKind,
+        mark: &Mark,
+        keep: &[ItemId],
+    ) -> impl Future<Output = Result<usize, ExchangeError>> + Send;
+
     /// Gives a message the read mark, follow-up flag and categories of `to`.
     fn update(
         &self,
@@ -154,14 +175,43 @@ pub struct Details {
     /// An event's attachments, in the order of its [`attachments`](mailkeep_model::Event), or a
     /// contact's photograph.
     pub attachments: Vec<Attachment>,
+    /// Room in memory for the attachments, to be dropped when they are: others wait for it.
+    pub room: Held,
 }
 
-/// Marks what a restore made: what it was made of. Kept at the provider as a property of the item,
-/// so that restoring again finds it.
+/// Which item in which state something was made of. Kept at the provider as a property of what a
+/// restore made, so that restoring again finds it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Mark {
+    /// The same for one item and one place that it is restored to, whatever its state; 32
+    /// characters of `0-9a-f`.
+    pub item: String,
+    /// The same for one state of it; 16 such characters. `None` in marks of earlier versions, whose
+    /// `item` stands for the state, too.
+    pub state: Option<String>,
+}
+
+impl Mark {
+    pub(crate) fn text(&self) -> String {
+        match &self.state {
+            Some(state) => format!("{}.{state}", self.item),
+            None => self.item.clone(),
+        }
+    }
+
+    pub(crate) fn parse(text: &str) -> Self {
+        match text.split_once('.') {
+            Some((item, state)) => Self { item: item.into(), state: Some(state.into()) },
+            None => Self { item: text.into(), state: None },
+        }
+    }
+}
+
+/// What something is made of.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Origin {
-    /// The same for the same item in the same state; at most 64 characters of `0-9a-f`.
-    pub key: String,
+    /// Which item, in which state.
+    pub mark: Mark,
     /// From which snapshot; for people.
     pub snapshot: String,
 }
@@ -171,8 +221,10 @@ pub struct Origin {
 pub struct Wanted {
     /// The item as it was called when it was backed up.
     pub item: ItemId,
-    /// The key of what a restore would have made of it.
-    pub key: String,
+    /// The [`Mark::item`] of whatever a restore made of it.
+    pub mark: String,
+    /// The same in marks of earlier versions.
+    pub former: String,
 }
 
 /// An item that is there.
@@ -182,12 +234,44 @@ pub struct Existing {
     pub id: ItemId,
     /// The folder that it lies in.
     pub folder: FolderId,
-    /// The [`Origin::key`] that it carries, when a restore made it to the end.
-    pub key: Option<String>,
+    /// The mark that it carries, when a restore made it to the end.
+    pub mark: Option<Mark>,
+    /// Whether somebody changed it after it was made; only told of what carries a mark.
+    pub edited: bool,
+    /// What it was made to replace; told of what carries a mark. Some of that may still be there.
+    pub replaces: Vec<ItemId>,
     /// Whether it lies among the deleted items.
     pub deleted: bool,
+    /// Whether deleting it would send notices to people: a meeting with attendees.
+    pub notifies: bool,
     /// Changes with its content; see [`Item::content_key`].
     pub content_key: String,
+    /// See [`heading`].
+    pub heading: Option<String>,
+}
+
+/// What makes a message that was received or sent the same message: identifier, subject, time,
+/// sender and recipients. Unlike [`Item::content_key`] without the size, which providers and
+/// clients change without touching the content.
+///
+/// `None` for drafts, which are still being written, for what is no message, and for messages that
+/// have no identifier of their own.
+pub fn heading(item: &Item) -> Option<String> {
+    let id = item.internet_message_id.as_deref().filter(|id| !id.is_empty())?;
+    if item.kind != ItemKind::Message || item.draft {
+        return None;
+    }
+    let mut hash = Sha256::new();
+    let mut add = |part: &str| {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    };
+    add(id);
+    add(&item.subject);
+    add(&item.sent.map(|sent| sent.unix_timestamp().to_string()).unwrap_or_default());
+    add(item.from.as_deref().unwrap_or_default());
+    item.recipients.iter().for_each(|recipient| add(recipient));
+    Some(BASE64URL_NOPAD.encode(&hash.finalize()[..15]))
 }
 
 /// An item to be written back.
@@ -196,21 +280,25 @@ pub struct NewItem<'a> {
     /// What the provider told of it.
     pub item: &'a Item,
     /// A message's MIME; not used for others.
-    pub content: &'a [u8],
+    pub content: &'a Bytes,
     /// An event's attachments, a contact's photograph.
     pub attachments: &'a [Attachment],
     /// What it is made of.
     pub origin: &'a Origin,
     /// Whether the mailbox was searched for that already.
     pub looked: Looked,
+    /// What will be deleted once this is there. It is not taken for it, whatever mark it carries,
+    /// and is named in a property, so that a replacement that was cut off can be finished.
+    pub replaces: &'a [ItemId],
 }
 
-/// Whether it is known that nothing in the mailbox carries an origin.
+/// Whether it is known that nothing in the mailbox carries a mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Looked {
-    /// [`Provider::existing`] was just asked and found nothing: one request less for each item.
+    /// [`Provider::existing`] was just asked and found nothing but what is replaced: one request
+    /// less for each item.
     NothingThere,
-    /// Not yet.
+    /// Not yet, or something was tried since.
     NotYet,
 }
 
@@ -221,6 +309,9 @@ pub struct Created {
     pub id: ItemId,
     /// What the provider does not take, for people; empty when nothing was lost.
     pub lost: Vec<String>,
+    /// Whether an answer was lost on the way and the request was repeated: the first one may still
+    /// be carried out. See [`Provider::remove_doubles`].
+    pub doubtful: bool,
 }
 
 /// The content of one message, on its way in. Dropping it gives its place in the mailbox's gate

@@ -3,8 +3,12 @@
 
 #![allow(clippy::unwrap_used)] // The helpers are tests, too.
 
+#[path = "graph/circles.rs"]
+mod circles;
 #[path = "graph/outlook.rs"]
 mod outlook;
+#[path = "graph/steady.rs"]
+mod steady;
 
 use std::sync::Arc;
 

@@ -1,3 +1,4 @@
+use mailkeep_control::Tenant;
 use mailkeep_exchange::{ExchangeError, GraphProvider, Provider};
 use mailkeep_model::{FolderKind, Function, TenantName};
 use time::{Duration, OffsetDateTime};
@@ -6,6 +7,14 @@ use crate::{ErrorKind, Service, ServiceError};
 
 /// Rights that the reader needs for what this version does.
 const NEEDED: [&str; 4] = ["Mail.Read", "Calendars.Read", "Contacts.Read", "User.Read.All"];
+/// Rights that the restorer needs.
+const RESTORER_NEEDS: [&str; 5] = [
+    "Mail.ReadWrite",
+    "Mail-Advanced.ReadWrite",
+    "Calendars.ReadWrite",
+    "Contacts.ReadWrite",
+    "User.Read.All",
+];
 /// Rights that belong to the reader's function, but that this version does not use yet.
 const HARMLESS: [&str; 7] = [
     "Mail.ReadBasic.All",
@@ -35,6 +44,10 @@ pub enum Outcome {
     Good(String),
     /// It works, but somebody should know.
     Warning(String),
+    /// It is not set up; what cannot be done without it, and how to set it up.
+    Missing(String),
+    /// It cannot be looked at from here; why, and what it should be.
+    Untried(String),
     /// It does not work; why, and what to do.
     Bad {
         /// What kind of failure.
@@ -45,7 +58,8 @@ pub enum Outcome {
 }
 
 impl Service {
-    /// Looks at everything that a tenant's backup needs, right by right.
+    /// Looks at everything that a tenant's backup needs, right by right, and says what a restore
+    /// will need.
     ///
     /// # Errors
     /// [`ServiceError::NoTenant`]. What does not work is in the checks.
@@ -60,8 +74,14 @@ impl Service {
             }
         };
         checks.good("signer", "answers");
+        checks.restorer(&tenant);
         for credential in signer.credentials(Some(name)).await? {
             let what = format!("{} key", credential.key_use.function);
+            if credential.key_use.function == Function::Restorer {
+                let text = "it exists: a restore runs now, or one was cut off; the next restore, or 'mailkeep serve', destroys one that was left";
+                checks.warning(&what, text);
+                continue;
+            }
             let Some(certificate) = credential.certificate else {
                 let reason = "the signer's file of this key is damaged; restore it from a backup of the signer's directory".to_owned();
                 checks.0.push(Check {
@@ -118,6 +138,23 @@ impl Checks {
 
     fn warning(&mut self, what: &str, detail: impl Into<String>) {
         self.0.push(Check { what: what.into(), outcome: Outcome::Warning(detail.into()) });
+    }
+
+    /// What there is to say of the application that restores. Its key exists only while a restore
+    /// runs, so nothing can be asked in its name.
+    fn restorer(&mut self, tenant: &Tenant) {
+        let (name, rights) = (&tenant.name, RESTORER_NEEDS.join(", "));
+        let named = tenant.functions.iter().find(|known| known.function == Function::Restorer);
+        let outcome = match named {
+            Some(named) => Outcome::Untried(format!(
+                "application {}: not tried, because its key exists only while a restore runs. It needs {rights}, with admin consent; its certificate is uploaded when a restore prints it",
+                named.client_id
+            )),
+            None => Outcome::Missing(format!(
+                "not named yet: what is backed up can be read and exported, but not restored into mailboxes. Register 'Mailkeep restorer' without a certificate, with {rights}; then 'mailkeep tenant add {name} --client-id restorer=ID'"
+            )),
+        };
+        self.0.push(Check { what: "restorer application".into(), outcome });
     }
 
     fn bad(&mut self, what: &str, error: &ServiceError) {
@@ -180,5 +217,46 @@ impl Checks {
                 Err(error) => self.bad(right, &error.into()),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mailkeep_control::TenantFunction;
+    use mailkeep_model::ProviderKind;
+
+    use super::*;
+
+    fn checked(functions: Vec<TenantFunction>) -> Outcome {
+        let tenant = Tenant {
+            name: "acme".parse().unwrap(),
+            provider: ProviderKind::M365,
+            directory_id: "d".into(),
+            authority: "https://login.example".into(),
+            graph: "https://graph.example".into(),
+            ca_pem: None,
+            domains: vec![],
+            functions,
+            created: OffsetDateTime::UNIX_EPOCH,
+        };
+        let mut checks = Checks::default();
+        checks.restorer(&tenant);
+        checks.0.remove(0).outcome
+    }
+
+    #[test]
+    fn a_check_does_not_claim_to_have_tried_what_only_a_restore_can_do() {
+        let named = TenantFunction {
+            function: Function::Restorer,
+            client_id: "app-id".into(),
+            key_id: String::new(),
+            thumbprint: String::new(),
+        };
+        let Outcome::Untried(text) = checked(vec![named]) else { panic!("it cannot be tried") };
+        assert!(text.contains("app-id") && text.contains("not tried"), "{text}");
+        assert!(RESTORER_NEEDS.iter().all(|right| text.contains(right)), "{text}");
+        let Outcome::Missing(text) = checked(vec![]) else { panic!("it is not there") };
+        assert!(RESTORER_NEEDS.iter().all(|right| text.contains(right)), "{text}");
+        assert!(text.contains("tenant add acme --client-id restorer="), "{text}");
     }
 }

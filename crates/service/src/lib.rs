@@ -39,8 +39,8 @@ pub use observe::{Event, Observer, Unobserved};
 pub use pass::{MailboxFailure, MissedItem, PassLimits, PassReport};
 pub use recover::{Located, View};
 pub use restore::{
-    OnConflict, RestoreOutcome, RestoreReport, RestoreRequest, RestoreTarget, RestoreWhat,
-    RestoredItem,
+    OnConflict, RestoreLimits, RestoreOutcome, RestoreReport, RestoreRequest, RestoreStop,
+    RestoreTarget, RestoreWhat, RestoredItem,
 };
 pub use service::Service;
 pub use tenants::{Connection, Registration};

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
-use crate::{DataDirectory, PassLimits, ServiceError};
+use crate::{DataDirectory, PassLimits, RestoreLimits, ServiceError};
 
 /// Everything that can be asked of Mailkeep on this machine.
 pub struct Service {
@@ -19,6 +19,7 @@ pub struct Service {
     caller: CallerLabel,
     receipts: OnceCell<ReceiptLog>,
     pub(crate) limits: PassLimits,
+    pub(crate) restore_limits: RestoreLimits,
 }
 
 impl Service {
@@ -37,6 +38,7 @@ impl Service {
             caller,
             receipts: OnceCell::new(),
             limits: PassLimits::default(),
+            restore_limits: RestoreLimits::default(),
         })
     }
 
@@ -44,6 +46,12 @@ impl Service {
     #[must_use]
     pub fn with_limits(self, limits: PassLimits) -> Self {
         Self { limits, ..self }
+    }
+
+    /// The same with other limits for restores.
+    #[must_use]
+    pub fn with_restore_limits(self, restore_limits: RestoreLimits) -> Self {
+        Self { restore_limits, ..self }
     }
 
     /// The state.
@@ -185,15 +193,25 @@ impl Service {
         action: &str,
         details: serde_json::Value,
     ) -> Result<(), ServiceError> {
-        let entry = AuditEntry {
-            time: OffsetDateTime::now_utc(),
-            actor: actor(),
-            action: action.to_owned(),
-            tenant: Some(tenant.clone()),
-            details,
-        };
-        Ok(self.control.audit(entry).await?)
+        audit(&self.control, tenant, action, details).await
     }
+}
+
+/// Writes down who did what.
+pub(crate) async fn audit(
+    control: &Control,
+    tenant: &TenantName,
+    action: &str,
+    details: serde_json::Value,
+) -> Result<(), ServiceError> {
+    let entry = AuditEntry {
+        time: OffsetDateTime::now_utc(),
+        actor: actor(),
+        action: action.to_owned(),
+        tenant: Some(tenant.clone()),
+        details,
+    };
+    Ok(control.audit(entry).await?)
 }
 
 /// Who runs this process, as far as the system tells.

@@ -9,12 +9,13 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    calendar::{CALENDARS_READ, all_pages, found},
+    calendar::{CALENDARS_READ, found},
     client::{Ask, GraphProvider, Patience, root_cause},
     events::{self, TOLD, not_understood},
+    pages::all_pages,
     wire_outlook as wire, zones,
 };
-use crate::ExchangeError;
+use crate::{ExchangeError, Held};
 
 /// An attachment above this size is not kept. Exchange takes none above 150 MB.
 const MAX_BYTES: usize = 160 << 20;
@@ -39,17 +40,22 @@ pub(super) fn of_exceptions(event: &Value) -> Vec<(ItemId, String)> {
 }
 
 /// Reads the attachments of an event into its detail, and gives their bytes, in the same order.
-/// What cannot be kept is noted.
+/// What cannot be kept is noted. They are held in memory whole: there is room for them as long as
+/// what comes with them is kept.
 pub(super) async fn read(
     graph: &GraphProvider,
     mailbox: &Mailbox,
     item: &mut Item,
     has_attachments: bool,
     exceptions: &[(ItemId, String)],
-) -> Result<Vec<Attachment>, ExchangeError> {
+) -> Result<(Vec<Attachment>, Held), ExchangeError> {
     let mut kept = Vec::new();
     let mut notes = Vec::new();
     let mut raw = if has_attachments { list(graph, mailbox, &item.id).await? } else { Vec::new() };
+    let size = |told: &Value| told["size"].as_u64().unwrap_or(LARGE);
+    let bytes = raw.iter().map(size).fold(0, u64::saturating_add);
+    // Before the first byte of them comes, and while no place at the provider is held.
+    let room = graph.room().take(bytes).await;
     for told in &mut raw {
         let known = match wire::Attachment::deserialize(&*told) {
             Ok(known) => known,
@@ -82,7 +88,7 @@ pub(super) async fn read(
         told.insert("attachments".to_owned(), Value::Array(raw));
     }
     events::note(&mut item.provider, notes);
-    Ok(kept)
+    Ok((kept, room))
 }
 
 /// One attachment, or why it is not kept. `told` becomes all that is known beside its bytes.

@@ -10,7 +10,8 @@ use super::{
     attachments,
     client::{Ask, GraphProvider},
     events::{self, SINGLE, TOLD, TYPE, ZONE, parse_events_page},
-    wire_outlook::{Calendar, Identified, Listing},
+    pages::{all_pages, page},
+    wire_outlook::{Calendar, Identified},
     zones,
 };
 use crate::{Details, ExchangeError};
@@ -31,8 +32,6 @@ const SELECT: &str = "id,createdDateTime,lastModifiedDateTime,changeKey,categori
 const SERIES: &str = "exceptionOccurrences,cancelledOccurrences";
 /// Events, or calendars, a page.
 const PAGE: &str = "500";
-/// Pages of a list of folders; a list that goes on for longer goes in a circle.
-const MAX_PAGES: usize = 1000;
 
 /// Graph: `List calendars`.
 pub(super) async fn folders(
@@ -69,7 +68,7 @@ pub(super) async fn changes(
         }
     };
     let ask = Ask { action, right: CALENDARS_READ, mailbox: Some(mailbox), url, prefer: None };
-    parse_events_page(&graph.body(&ask).await?, folder)
+    parse_events_page(&page(graph, &ask).await?, folder)
 }
 
 /// Graph: `Get event`, and the calendar that it lies in.
@@ -126,27 +125,9 @@ pub(super) async fn details(
     let exceptions = attachments::of_exceptions(&event);
     let mut full = events::event_item(event, &listed)
         .map_err(|reason| ExchangeError::protocol(READING, reason))?;
-    let kept = attachments::read(graph, mailbox, &mut full, has_attachments, &exceptions).await?;
-    Ok(Details { item: full, attachments: kept })
-}
-
-/// All pages of a short list.
-pub(super) async fn all_pages<T: DeserializeOwned>(
-    graph: &GraphProvider,
-    mut ask: Ask<'_>,
-) -> Result<Vec<T>, ExchangeError> {
-    let mut all = Vec::new();
-    let mut seen = HashSet::new();
-    for _ in 0..MAX_PAGES {
-        let page: Listing<T> = graph.json(&ask).await?;
-        all.extend(page.value);
-        let Some(link) = page.next_link else { return Ok(all) };
-        ask.url = graph.link(&ask.action, &link)?;
-        if !seen.insert(link) {
-            break;
-        }
-    }
-    Err(ExchangeError::protocol(&ask.action, "the list goes on for ever"))
+    let (attachments, room) =
+        attachments::read(graph, mailbox, &mut full, has_attachments, &exceptions).await?;
+    Ok(Details { item: full, attachments, room })
 }
 
 /// `None` for what is not there.

@@ -10,14 +10,15 @@ use time::OffsetDateTime;
 
 use super::{
     attachments::raw,
-    calendar::{all_pages, found},
+    calendar::found,
     client::{Ask, GraphProvider},
     events::{TOLD, drop_answer, id_of, not_understood, note, person, sensitivity},
+    pages::{self, all_pages},
     wire::Collection,
     wire_outlook::{self as wire, ContactFolder, Listing},
     zones,
 };
-use crate::{Details, ExchangeError};
+use crate::{Details, ExchangeError, Held};
 
 /// The right that reading contacts needs.
 pub(super) const CONTACTS_READ: &str = "Contacts.Read";
@@ -84,7 +85,7 @@ pub(super) async fn changes(
         ask.url = graph.link(&ask.action, link)?;
     }
     ask.prefer = Some(PAGE.to_owned());
-    let (mut page, partial) = parse_contacts_page(&graph.body(&ask).await?, folder)?;
+    let (mut page, partial) = parse_contacts_page(&pages::page(graph, &ask).await?, folder)?;
     for id in partial {
         // A delta promises no more than what changed; the rest is asked for.
         match contact(graph, mailbox, &id).await {
@@ -128,7 +129,7 @@ pub(super) async fn details(
         let content_type = media_type.unwrap_or_else(|| "image/jpeg".to_owned());
         Attachment { info: AttachmentInfo { content_type, ..AttachmentInfo::default() }, bytes }
     });
-    Ok(Details { item, attachments: photo.into_iter().collect() })
+    Ok(Details { item, attachments: photo.into_iter().collect(), room: Held::default() })
 }
 
 /// Reads one page of `contact: delta` of `folder`, and which contacts were told only in part.

@@ -2,6 +2,7 @@ use mailkeep_model::{Mailbox, MailboxId};
 
 use super::{
     client::{Ask, GraphProvider},
+    pages::all_pages,
     wire::{Collection, Organization, User},
 };
 use crate::ExchangeError;
@@ -25,33 +26,30 @@ pub(super) async fn domains(graph: &GraphProvider) -> Result<Vec<String>, Exchan
 
 /// All users that have a mailbox (Graph: "List users").
 pub(super) async fn mailboxes(graph: &GraphProvider) -> Result<Vec<Mailbox>, ExchangeError> {
-    let action = "listing mailboxes";
-    let mut url = graph.url(&["users"], &[("$select", "id,mail,displayName"), ("$top", PAGE)]);
+    let ask = Ask {
+        action: "listing mailboxes".into(),
+        right: "User.Read.All",
+        mailbox: None,
+        url: graph.url(&["users"], &[("$select", "id,mail,displayName"), ("$top", PAGE)]),
+        prefer: None,
+    };
     let mut mailboxes = Vec::new();
-    loop {
-        let right = "User.Read.All";
-        let ask = Ask { action: action.into(), right, mailbox: None, url, prefer: None };
-        let page: Collection<User> = graph.json(&ask).await?;
-        for user in page.value {
-            // A user without an address has no mailbox.
-            let Some(mail) = user.mail.filter(|mail| !mail.is_empty()) else { continue };
-            let address = match mail.parse() {
-                Ok(address) => address,
-                Err(error) => {
-                    // One odd entry must not keep all others from being backed up.
-                    tracing::warn!(user = user.id, %error, "a user without a usable address");
-                    continue;
-                }
-            };
-            mailboxes.push(Mailbox {
-                id: MailboxId(user.id),
-                address,
-                display_name: user.display_name.unwrap_or_default(),
-            });
-        }
-        match page.next_link {
-            Some(link) => url = graph.link(action, &link)?,
-            None => return Ok(mailboxes),
-        }
+    for user in all_pages::<User>(graph, ask).await? {
+        // A user without an address has no mailbox.
+        let Some(mail) = user.mail.filter(|mail| !mail.is_empty()) else { continue };
+        let address = match mail.parse() {
+            Ok(address) => address,
+            Err(error) => {
+                // One odd entry must not keep all others from being backed up.
+                tracing::warn!(user = user.id, %error, "a user without a usable address");
+                continue;
+            }
+        };
+        mailboxes.push(Mailbox {
+            id: MailboxId(user.id),
+            address,
+            display_name: user.display_name.unwrap_or_default(),
+        });
     }
+    Ok(mailboxes)
 }

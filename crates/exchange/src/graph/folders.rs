@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     client::{Ask, GraphProvider},
+    pages,
     wire::{Collection, MailFolder},
 };
 use crate::ExchangeError;
@@ -51,7 +52,7 @@ pub(super) async fn changes(
         mailbox: Some(mailbox),
         prefer: Some("odata.maxpagesize=200".into()),
     };
-    let body = graph.body(&ask).await?;
+    let body = pages::page(graph, &ask).await?;
     let mut page = parse_folder_page(&body)?;
     for change in &mut page.changes {
         if let Change::Upsert(folder) = change {

@@ -7,6 +7,7 @@ use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 use super::{
     client::{Ask, GraphProvider},
     folders::MAIL_READ,
+    pages,
     wire::{Collection, Message, Recipient},
 };
 use crate::{Content, ExchangeError};
@@ -38,7 +39,7 @@ pub(super) async fn changes(
     };
     let prefer = Some(PAGE.to_owned());
     let ask = Ask { action, right: MAIL_READ, mailbox: Some(mailbox), url, prefer };
-    let (mut page, partial) = parse_item_page(&graph.body(&ask).await?, folder)?;
+    let (mut page, partial) = parse_item_page(&pages::page(graph, &ask).await?, folder)?;
     for id in partial {
         // A delta promises no more than what changed; the rest is asked for.
         match message(graph, mailbox, &id).await {
@@ -175,7 +176,7 @@ impl Message {
     }
 }
 
-fn item(message: Message, folder: &FolderId) -> Item {
+pub(super) fn item(message: Message, folder: &FolderId) -> Item {
     let content_key = message.content_key();
     let recipients = [&message.to_recipients, &message.cc_recipients, &message.bcc_recipients];
     let recipients = recipients.into_iter().flatten().flatten();

@@ -8,10 +8,13 @@ mod attachments;
 mod calendar;
 mod client;
 mod contacts;
+mod counts;
 mod directory;
 mod events;
 mod folders;
 mod mail;
+mod pages;
+mod patience;
 mod refusal;
 mod send;
 mod token;
@@ -19,6 +22,8 @@ mod wire;
 mod wire_outlook;
 mod write;
 mod zones;
+
+use std::collections::HashMap;
 
 use mailkeep_model::{Cursor, Folder, FolderId, FolderKind, Item, ItemId, ItemKind, Mailbox, Page};
 
@@ -30,7 +35,10 @@ pub use folders::parse_folder_page;
 pub use mail::parse_item_page;
 pub use write::message_request;
 
-use crate::{Content, Created, Details, ExchangeError, Existing, NewItem, Provider, Usage, Wanted};
+use crate::{
+    Content, Created, Details, ExchangeError, Existing, Held, Mark, NewItem, Provider, Usage,
+    Wanted,
+};
 
 impl Provider for GraphProvider {
     async fn domains(&self) -> Result<Vec<String>, ExchangeError> {
@@ -79,6 +87,13 @@ impl Provider for GraphProvider {
         }
     }
 
+    async fn item_counts(
+        &self,
+        mailbox: &Mailbox,
+    ) -> Result<HashMap<FolderId, u64>, ExchangeError> {
+        counts::of_folders(self, mailbox).await
+    }
+
     async fn other_folders(
         &self,
         mailbox: &Mailbox,
@@ -95,7 +110,7 @@ impl Provider for GraphProvider {
         match item.kind {
             ItemKind::Event => calendar::details(self, mailbox, item).await,
             ItemKind::Contact => contacts::details(self, mailbox, item).await,
-            _ => Ok(Details { item: item.clone(), attachments: Vec::new() }),
+            _ => Ok(Details { item: item.clone(), attachments: Vec::new(), room: Held::default() }),
         }
     }
 
@@ -125,6 +140,17 @@ impl Provider for GraphProvider {
         item: &NewItem<'_>,
     ) -> Result<Created, ExchangeError> {
         Box::pin(write::create(self, mailbox, folder, item)).await
+    }
+
+    async fn remove_doubles(
+        &self,
+        mailbox: &Mailbox,
+        folder: &Folder,
+        kind: ItemKind,
+        mark: &Mark,
+        keep: &[ItemId],
+    ) -> Result<usize, ExchangeError> {
+        write::remove_doubles(self, mailbox, &folder.id, kind, mark, keep).await
     }
 
     async fn update(

@@ -3,6 +3,7 @@
 //! Sources: Microsoft Entra "Authentication and authorization error codes" (AADSTS); Graph "Error
 //! responses and resource types".
 
+use mailkeep_model::Function;
 use serde::Deserialize;
 
 use super::client::GraphConfig;
@@ -52,6 +53,33 @@ const ENTRA: &[(u32, &str, &str)] = &[
     (70_011, "the scope is not valid", "Check Graph's address: 'mailkeep tenant show'"),
 ];
 
+/// What is different for the restorer: its certificate is another one each time, and is printed by
+/// the restore that it is for.
+const ENTRA_RESTORER: &[(u32, &str)] = &[
+    (700_027, REGISTER_ANEW),
+    (7_000_214, "Find out who revoked it; if that was right, run the restore again"),
+    (1_000_502, REGISTER_ANEW),
+    (7_000_274, REGISTER_ANEW),
+];
+const REGISTER_ANEW: &str = "Run the same restore again and, while it waits, upload the certificate that it prints to the application 'Mailkeep restorer' (Entra ID, App registrations, Certificates & secrets): each restore has a new one, and that of an earlier one is of no use. If you did, set the clock of this machine (NTP)";
+
+/// Rights to read, and to write: reading alone needs the former, and the restorer has the latter.
+const READ_AND_WRITE: [(&str, &str); 3] = [
+    ("Mail.Read", "Mail.ReadWrite"),
+    ("Calendars.Read", "Calendars.ReadWrite"),
+    ("Contacts.Read", "Contacts.ReadWrite"),
+];
+
+/// The right that an application of this function should have where `right` was missing.
+fn right_of(function: Function, right: &'static str) -> &'static str {
+    let pair = READ_AND_WRITE.iter().find(|(read, write)| right == *read || right == *write);
+    match (pair, function) {
+        (Some((read, _)), Function::Reader) => read,
+        (Some((_, write)), Function::Restorer) => write,
+        _ => right,
+    }
+}
+
 #[derive(Deserialize)]
 struct EntraError {
     #[serde(default)]
@@ -98,7 +126,10 @@ pub(super) fn of_token(config: &GraphConfig, status: u16, body: &[u8]) -> (u32, 
         || first_line(&told.error_description),
         |(_, meaning, _)| (*meaning).to_owned(),
     );
+    let special = ENTRA_RESTORER.iter().find(|(special, _)| *special == code);
+    let special = special.filter(|_| config.function == Function::Restorer);
     let remedy = known.map_or("Look the code up in Entra ID's sign-in log", |(.., remedy)| *remedy);
+    let remedy = special.map_or(remedy, |(_, remedy)| *remedy);
     let error = ExchangeError::TokenRefused {
         tenant: config.tenant.clone(),
         function: config.function,
@@ -128,7 +159,7 @@ pub(super) fn of_graph(
             tenant: config.tenant.clone(),
             function: config.function,
             action,
-            right,
+            right: right_of(config.function, right),
             message: first_line(&told.message),
         },
         _ => ExchangeError::Answer {
@@ -185,9 +216,13 @@ mod tests {
     use super::*;
 
     fn config() -> GraphConfig {
+        config_of(Function::Reader)
+    }
+
+    fn config_of(function: Function) -> GraphConfig {
         GraphConfig {
             tenant: "acme".parse().unwrap(),
-            function: mailkeep_model::Function::Reader,
+            function,
             graph: "https://graph.example/v1.0".parse().unwrap(),
             ca_pem: None,
         }
@@ -208,6 +243,39 @@ mod tests {
     fn a_proxy_page_in_place_of_an_answer_is_not_called_a_refusal() {
         let (_, error) = of_token(&config(), 502, b"<html>Bad gateway</html>");
         assert!(!error.is_refusal() && error.is_transient());
+    }
+
+    #[test]
+    fn a_certificate_of_a_restore_is_not_looked_for_where_the_readers_is_printed() {
+        for code in [700_027, 7_000_274, 1_000_502] {
+            let body = format!(r#"{{"error":"x","error_description":"y","error_codes":[{code}]}}"#);
+            let (_, error) = of_token(&config_of(Function::Restorer), 401, body.as_bytes());
+            let text = error.to_string();
+            assert!(text.contains("Mailkeep restorer") && text.contains("restore again"), "{text}");
+            assert!(!text.contains("tenant show"), "{text}");
+            let (_, error) = of_token(&config(), 401, body.as_bytes());
+            assert!(!error.to_string().contains("restorer"), "{error}");
+        }
+    }
+
+    #[test]
+    fn each_application_is_granted_what_it_needs_and_the_reader_never_a_right_to_write() {
+        let body = br#"{"error":{"code":"ErrorAccessDenied","message":"Access is denied."}}"#;
+        for (read, write) in READ_AND_WRITE {
+            for asked in [read, write] {
+                let text = |function| {
+                    of_graph(&config_of(function), "looking", asked, 403, body).to_string()
+                };
+                let (reader, restorer) = (text(Function::Reader), text(Function::Restorer));
+                assert!(reader.contains(&format!("Grant it {read},")), "{reader}");
+                assert!(reader.contains("tenant check"), "{reader}");
+                assert!(restorer.contains(&format!("Grant it {write},")), "{restorer}");
+                assert!(!restorer.contains("tenant check"), "{restorer}");
+                assert!(restorer.contains("'Mailkeep restorer'"), "{restorer}");
+            }
+        }
+        let text = of_graph(&config_of(Function::Restorer), "x", "User.Read.All", 403, body);
+        assert!(text.to_string().contains("Grant it User.Read.All"));
     }
 
     #[test]

@@ -3,13 +3,16 @@
 
 #![allow(clippy::unwrap_used)] // The helpers are tests, too.
 
+mod folders;
+mod marks;
 mod outlook;
+mod series;
 mod world;
 
 use mailkeep_exchange::{ExchangeError, Provider};
 use mailkeep_model::{FolderId, FolderKind, FollowUp, Item, ItemId, ItemKind};
 use serde_json::json;
-use world::{ADVANCED, RIGHTS, World, key, message, mime, wanted};
+use world::{ADVANCED, RIGHTS, World, by_mark, mark, marked, message, mime, wanted};
 
 /// The property that marks what a restore made.
 const ORIGIN: &str = "String {6f1a3c52-9b0e-4d7a-8c41-2e5d90b7a613} Name MailkeepOrigin";
@@ -31,7 +34,7 @@ async fn a_received_message_comes_back_as_received_and_not_as_a_draft() {
     assert_eq!((&kept["flag"], &kept["importance"]), (&json!("flagged"), &json!("high")));
     assert_eq!(kept["categories"], json!(["Red"]));
     assert_eq!(kept["attachments"][0]["size"], 100);
-    assert_eq!(kept["extended"][ORIGIN], key("A letter"));
+    assert_eq!(kept["extended"][ORIGIN], marked("A letter"));
     let found = world.provider.item(&world.mailbox, ItemKind::Message, &created.id).await.unwrap();
     let found = found.unwrap();
     assert!(!found.draft && found.folder == folder.id);
@@ -96,7 +99,10 @@ async fn large_attachments_are_restored_whole_also_when_pieces_get_lost() {
     let whole: Vec<_> = all.iter().filter(|one| one["folder"] == json!(folder.id.0)).collect();
     let [kept] = whole[..] else { panic!("not one: {all:?}") };
     assert_eq!(kept["attachments"][0]["size"], 9_000_000);
-    assert_eq!((&kept["draft"], &kept["extended"][ORIGIN]), (&json!(false), &json!(key("Large"))));
+    assert_eq!(
+        (&kept["draft"], &kept["extended"][ORIGIN]),
+        (&json!(false), &json!(marked("Large")))
+    );
     let existing = world.existing(ItemKind::Message, &[wanted("Large")]).await;
     assert_eq!(existing.len(), 1, "{existing:?}");
 }
@@ -154,11 +160,14 @@ async fn what_the_user_deleted_is_found_and_known_to_be_deleted() {
         let existing = world.existing(ItemKind::Message, &wanted).await;
         assert_eq!(existing.len(), 1);
         assert_eq!((&existing[0].id, &existing[0].folder), (&created.id, &folder.id));
-        assert_eq!((existing[0].key.clone(), existing[0].deleted), (Some(key("One")), false));
+        assert_eq!(
+            (existing[0].mark.clone(), existing[0].deleted),
+            (Some(mark("One", "k")), false)
+        );
     }
     let deleted = FolderId("deleteditems".into());
     provider.relocate(&world.mailbox, ItemKind::Message, &created.id, &deleted).await.unwrap();
-    let itself = mailkeep_exchange::Wanted { item: created.id.clone(), key: key("other") };
+    let itself = by_mark(created.id.clone(), "other");
     for (by_key, by_id) in [
         (vec![wanted("One")], vec![itself.clone()]),
         (many(vec![wanted("One")]), many(vec![itself])),

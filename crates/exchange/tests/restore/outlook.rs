@@ -12,15 +12,15 @@ use time::{
     macros::{date, datetime},
 };
 
-use crate::world::{self, World, key, wanted};
+use crate::world::{self, World, by_mark, mark, wanted};
 
-const ZONE: &str = "W. Europe Standard Time";
+pub(crate) const ZONE: &str = "W. Europe Standard Time";
 
-fn at(local: PrimitiveDateTime) -> ZonedTime {
+pub(crate) fn at(local: PrimitiveDateTime) -> ZonedTime {
     ZonedTime { local, zone: ZONE.into() }
 }
 
-fn appointment(subject: &str) -> Event {
+pub(crate) fn appointment(subject: &str) -> Event {
     Event {
         uid: None,
         subject: subject.into(),
@@ -51,7 +51,7 @@ fn appointment(subject: &str) -> Event {
 }
 
 /// Weekly over the end of summer time; one moved, one renamed, one deleted.
-fn series() -> Event {
+pub(crate) fn series() -> Event {
     let series = appointment("Weekly");
     let mut moved = appointment("Weekly");
     (moved.start, moved.end) = (at(datetime!(2026-11-03 15:00)), at(datetime!(2026-11-03 16:00)));
@@ -81,7 +81,7 @@ fn series() -> Event {
 }
 
 /// An event as the lab has it, times in UTC.
-async fn kept(world: &World, calendar: &Folder, subject: &str) -> Value {
+pub(crate) async fn kept(world: &World, calendar: &Folder, subject: &str) -> Value {
     let mut all = world.kept("events", subject).await;
     all.retain(|one| one["calendar"] == json!(calendar.id.0));
     assert_eq!(all.len(), 1, "{all:?}");
@@ -89,7 +89,7 @@ async fn kept(world: &World, calendar: &Folder, subject: &str) -> Value {
 }
 
 /// Start and end of an event as the lab has it.
-fn times(event: &Value) -> [&str; 2] {
+pub(crate) fn times(event: &Value) -> [&str; 2] {
     ["start", "end"]
         .map(|name| event[name]["dateTime"].as_str().unwrap().split('.').next().unwrap())
 }
@@ -154,8 +154,8 @@ async fn a_series_comes_back_with_its_moved_changed_and_deleted_occurrences() {
         let existing = world.existing(ItemKind::Event, &all).await;
         assert_eq!(existing.len(), 1, "{existing:?}");
         assert_eq!((&existing[0].id, &existing[0].folder), (&created.id, &calendar.id));
-        assert_eq!(existing[0].key, Some(key("Weekly")));
-        let itself = mailkeep_exchange::Wanted { item: created.id.clone(), key: key("other") };
+        assert_eq!(existing[0].mark, Some(mark("Weekly", "k")));
+        let itself = by_mark(created.id.clone(), "other");
         all[0] = itself;
         assert_eq!(world.existing(ItemKind::Event, &all).await, existing);
     }
@@ -212,6 +212,38 @@ async fn a_meeting_is_restored_without_anybody_hearing_of_it() {
     world.provider.delete(&world.mailbox, ItemKind::Event, &created.id).await.unwrap();
     assert!(world.existing(ItemKind::Event, &[wanted("Meeting")]).await.is_empty());
     assert_eq!(world.invitations().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_comes_back_with_a_file_that_is_too_large_for_one_request() {
+    let world = World::new().await;
+    let calendar = world.folder(FolderKind::Calendar, "Restored").await;
+    let info = AttachmentInfo {
+        name: "plan.pdf".into(),
+        content_type: "application/pdf".into(),
+        ..AttachmentInfo::default()
+    };
+    let bytes: Vec<u8> = (0..5_000_000_u32).map(|n| (n * 7 % 251) as u8).collect();
+    let expected = world::sha256(&bytes);
+    let mut event = appointment("Planning");
+    event.attachments = vec![info.clone()];
+    // A piece that is refused, and one whose answer is lost.
+    world
+        .fails(json!([
+            {"operation": "upload.put", "status": 503, "retry_after": 0, "times": 1},
+            {"operation": "upload.create", "reset": true, "times": 1},
+        ]))
+        .await;
+    let files = [Attachment { info, bytes }];
+    let created = world.create(&calendar, &world::event(event), &[], &files).await.unwrap();
+    assert_eq!(created.lost, Vec::<String>::new());
+    let event = kept(&world, &calendar, "Planning").await;
+    let [file] = &event["attachments"].as_array().unwrap()[..] else { panic!("{event}") };
+    assert_eq!(
+        (&file["name"], &file["content_type"]),
+        (&json!("plan.pdf"), &json!("application/pdf"))
+    );
+    assert_eq!((&file["size"], &file["sha256"]), (&json!(5_000_000), &json!(expected)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

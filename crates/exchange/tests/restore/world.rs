@@ -1,7 +1,7 @@
 //! A lab, a signer, and a tenant of the one whose restorer key is in the other.
 
 use mailkeep_exchange::{
-    Access, Existing, GraphConfig, GraphProvider, Looked, NewItem, Origin, Provider, Wanted,
+    Access, Existing, GraphConfig, GraphProvider, Looked, Mark, NewItem, Origin, Provider, Wanted,
 };
 use mailkeep_identity::{JobId, ReceiptLog, SignerClient};
 use mailkeep_lab::{Lab, LabOptions, Registration};
@@ -11,6 +11,7 @@ use mailkeep_model::{
 };
 use mailkeep_signer::{Sealing, Signer, SignerOptions};
 use serde_json::{Value, json};
+use sha2::Digest as _;
 use tempfile::TempDir;
 use time::macros::datetime;
 
@@ -120,8 +121,28 @@ impl World {
         content: &[u8],
         attachments: &[Attachment],
     ) -> Result<mailkeep_exchange::Created, mailkeep_exchange::ExchangeError> {
-        let origin = origin(&item.id.0);
-        let new = NewItem { item, content, attachments, origin: &origin, looked: Looked::NotYet };
+        self.create_instead(folder, item, content, attachments, &[]).await
+    }
+
+    /// The same in the place of others.
+    pub(crate) async fn create_instead(
+        &self,
+        folder: &Folder,
+        item: &Item,
+        content: &[u8],
+        attachments: &[Attachment],
+        replaces: &[ItemId],
+    ) -> Result<mailkeep_exchange::Created, mailkeep_exchange::ExchangeError> {
+        let origin = Origin { mark: mark(&item.id.0, &item.content_key), snapshot: "s1".into() };
+        let content = content.to_vec().into();
+        let new = NewItem {
+            item,
+            content: &content,
+            attachments,
+            origin: &origin,
+            looked: Looked::NotYet,
+            replaces,
+        };
         self.provider.create(&self.mailbox, folder, &new).await
     }
 
@@ -130,18 +151,28 @@ impl World {
     }
 }
 
-pub(crate) fn origin(name: &str) -> Origin {
-    Origin { key: key(name), snapshot: "s1".into() }
+/// A mark that is the same for the same name and state.
+pub(crate) fn mark(name: &str, state: &str) -> Mark {
+    let hex = |text: &str| text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
+    Mark { item: format!("{:0>32}", hex(name)), state: Some(format!("{:0>16}", hex(state))) }
 }
 
-/// A key that is the same for the same name.
-pub(crate) fn key(name: &str) -> String {
-    let hex: String = name.bytes().map(|byte| format!("{byte:02x}")).collect();
-    format!("{hex:0>64}")
+/// What an item of this name carries, as the provider keeps it.
+pub(crate) fn marked(name: &str) -> String {
+    let Mark { item, state } = mark(name, "k");
+    format!("{item}.{}", state.unwrap())
 }
 
 pub(crate) fn wanted(name: &str) -> Wanted {
-    Wanted { item: ItemId(name.into()), key: key(name) }
+    by_mark(ItemId(name.into()), name)
+}
+
+pub(crate) fn by_mark(item: ItemId, name: &str) -> Wanted {
+    Wanted { item, mark: mark(name, "").item, former: format!("former-{name}") }
+}
+
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    data_encoding::HEXLOWER.encode(&sha2::Sha256::digest(bytes))
 }
 
 pub(crate) fn message(subject: &str) -> Item {

@@ -1,9 +1,15 @@
 //! What to do with one item, from what is there.
 
-use mailkeep_exchange::Existing;
+use mailkeep_exchange::{Existing, heading};
 use mailkeep_model::{FolderId, Item, ItemKind};
 
 use super::OnConflict;
+
+/// Why a meeting is left alone.
+const WOULD_NOTIFY: &str = "what is there is another state of it, and it is a meeting of this mailbox with attendees: \
+    making it anew would leave both, because Microsoft Graph sends cancellations to them when the one that is there is \
+    deleted. Nothing was changed. Its owner can delete it in Outlook first, or take the copy beside it with \
+    --on-conflict copy";
 
 /// What to do with one item.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,185 +18,166 @@ pub(super) enum Action {
     Create,
     /// Make it, then delete this one.
     Replace(Existing),
-    /// Delete this one: what replaces it was made before, and the restore was cut off then.
-    Remove(Existing),
+    /// Delete these: what replaces them was made before, and the restore was cut off then.
+    Remove(Vec<Existing>),
     /// Set folder, flags and categories of this one.
     Update(Existing),
     /// Nothing.
     Nothing,
+    /// Nothing, because it would do harm: why.
+    Refuse(&'static str),
+}
+
+/// What is to be brought back.
+pub(super) struct Sought<'a> {
+    pub(super) item: &'a Item,
+    /// The state part of its mark.
+    pub(super) state: &'a str,
+    /// Where it goes; `None` when that folder would be made.
+    pub(super) folder: Option<&'a FolderId>,
 }
 
 /// What is there of an item.
 pub(super) struct Found<'a> {
     /// The item itself, when it is restored to where it was.
     pub(super) original: Option<&'a Existing>,
-    /// What an earlier restore made of it, for the same place; see [`restored`].
-    pub(super) restored: Option<&'a Existing>,
+    /// What earlier restores made of it, for the same place, in whatever state.
+    pub(super) made: &'a [&'a Existing],
     /// The mailbox's deleted items.
     pub(super) trash: Option<&'a FolderId>,
 }
 
-/// Which of the things that restores made of an item counts. What its owner has thrown away since
-/// does not, unless it is where it was put: among the deleted items.
-pub(super) fn restored<'a>(
-    made: &[&'a Existing],
-    folder: Option<&FolderId>,
-) -> Option<&'a Existing> {
-    made.iter().copied().find(|one| !one.deleted || folder == Some(&one.folder))
+pub(super) fn decide(sought: &Sought<'_>, found: &Found<'_>, on_conflict: OnConflict) -> Action {
+    // What its owner has thrown away since does not count, unless it is where it was put: among the
+    // deleted items.
+    let there = |one: &&Existing| !one.deleted || sought.folder == Some(&one.folder);
+    let made = found.made.iter().copied().filter(there);
+    let (same, other): (Vec<_>, Vec<_>) = made.partition(|one| sought.is_state_of(one));
+    let scene = Scene { sought, found, same, other };
+    let action = match on_conflict {
+        OnConflict::Skip => scene.skip(),
+        OnConflict::Copy if scene.same.is_empty() => Action::Create,
+        OnConflict::Copy => Action::Nothing,
+        OnConflict::Replace => scene.replace(),
+    };
+    match &action {
+        Action::Replace(old) if old.notifies => Action::Refuse(WOULD_NOTIFY),
+        Action::Remove(old) if old.iter().any(|one| one.notifies) => Action::Refuse(WOULD_NOTIFY),
+        _ => action,
+    }
 }
 
-pub(super) fn decide(
-    item: &Item,
-    folder: Option<&FolderId>,
-    found: &Found<'_>,
-    on_conflict: OnConflict,
-) -> Action {
-    let is_message = item.kind == ItemKind::Message;
-    if let Some(restored) = found.restored {
-        let older = found.original.filter(|original| {
-            original.id != restored.id && original.content_key != item.content_key
-        });
-        return match on_conflict {
-            OnConflict::Replace if let Some(older) = older => Action::Remove(older.clone()),
-            // Its owner may have moved or marked it since.
-            OnConflict::Replace if is_message => Action::Update(restored.clone()),
-            _ => Action::Nothing,
-        };
+impl Sought<'_> {
+    fn is_state_of(&self, made: &Existing) -> bool {
+        let mark = made.mark.as_ref();
+        // A mark of earlier versions stands for the state, too.
+        mark.is_some_and(|mark| mark.state.as_deref().is_none_or(|state| state == self.state))
     }
-    let Some(original) = found.original else { return Action::Create };
-    let same_content = original.content_key == item.content_key;
-    let thrown_away = (original.deleted || found.trash == Some(&original.folder))
-        && folder != found.trash
-        && folder != Some(&original.folder);
-    match on_conflict {
-        OnConflict::Copy => Action::Create,
-        OnConflict::Skip if thrown_away && same_content && is_message => {
-            Action::Update(original.clone())
+
+    /// The size of a message, which is a part of its content key, changes without its content.
+    fn has_content_of(&self, one: &Existing) -> bool {
+        let heading = heading(self.item);
+        one.content_key == self.item.content_key || (heading.is_some() && heading == one.heading)
+    }
+
+    /// Whether nothing of it ever changes but its folder and its marks.
+    fn is_settled(&self) -> bool {
+        self.item.kind == ItemKind::Message && !self.item.draft
+    }
+
+    fn lies_right(&self, one: &Existing) -> bool {
+        self.folder == Some(&one.folder)
+    }
+}
+
+struct Scene<'a> {
+    sought: &'a Sought<'a>,
+    found: &'a Found<'a>,
+    /// What was made of it in the state that is sought, and in others.
+    same: Vec<&'a Existing>,
+    other: Vec<&'a Existing>,
+}
+
+impl<'a> Scene<'a> {
+    fn skip(&self) -> Action {
+        if !(self.same.is_empty() && self.other.is_empty()) {
+            return Action::Nothing;
         }
-        OnConflict::Skip if thrown_away => Action::Create,
-        OnConflict::Skip => Action::Nothing,
-        OnConflict::Replace if !same_content => Action::Replace(original.clone()),
-        // The content key of an event or contact stands for all of it.
-        OnConflict::Replace if is_message => Action::Update(original.clone()),
-        OnConflict::Replace if folder == Some(&original.folder) => Action::Nothing,
-        OnConflict::Replace => Action::Replace(original.clone()),
+        match self.found.original {
+            None => Action::Create,
+            Some(original) if !self.is_thrown_away(original) => Action::Nothing,
+            Some(original)
+                if self.sought.item.kind == ItemKind::Message
+                    && self.sought.has_content_of(original) =>
+            {
+                Action::Update(original.clone())
+            }
+            Some(_) => Action::Create,
+        }
     }
+
+    fn replace(&self) -> Action {
+        if let Some(made) = best(&self.same, |one| self.sought.lies_right(one)) {
+            return self.set_back(made);
+        }
+        let instead = best(&self.other, |one| self.sought.lies_right(one));
+        let original = self.found.original;
+        let original =
+            original.filter(|original| instead.is_none() || !self.is_thrown_away(original));
+        match (original, instead) {
+            (None, None) => Action::Create,
+            (Some(one), _) | (None, Some(one)) if self.sought.has_content_of(one) => {
+                if self.sought.item.kind == ItemKind::Message {
+                    Action::Update(one.clone())
+                } else if self.sought.lies_right(one) {
+                    // The content key of an event or contact stands for all of it.
+                    Action::Nothing
+                } else {
+                    Action::Replace(one.clone())
+                }
+            }
+            (Some(one), _) | (None, Some(one)) => Action::Replace(one.clone()),
+        }
+    }
+
+    /// What a restore made in the state that is sought: its owner may have changed it since.
+    fn set_back(&self, made: &Existing) -> Action {
+        let replaced =
+            self.found.made.iter().copied().filter(|one| made.replaces.contains(&one.id));
+        let original = self
+            .found
+            .original
+            .filter(|original| original.id != made.id && !self.sought.has_content_of(original));
+        let mut older: Vec<Existing> = Vec::new();
+        for one in replaced.filter(|one| !one.deleted).chain(original) {
+            if older.iter().all(|known| known.id != one.id) {
+                older.push(one.clone());
+            }
+        }
+        if !older.is_empty() {
+            Action::Remove(older)
+        } else if self.sought.is_settled() {
+            Action::Update(made.clone())
+        } else if made.edited || !self.sought.lies_right(made) {
+            Action::Replace(made.clone())
+        } else {
+            Action::Nothing
+        }
+    }
+
+    fn is_thrown_away(&self, one: &Existing) -> bool {
+        let (folder, trash) = (self.sought.folder, self.found.trash);
+        (one.deleted || trash == Some(&one.folder))
+            && folder != trash
+            && !self.sought.lies_right(one)
+    }
+}
+
+/// The one to go by: where it belongs and as it was made, if there is such a one.
+fn best<'a>(all: &[&'a Existing], right: impl Fn(&Existing) -> bool) -> Option<&'a Existing> {
+    all.iter().copied().min_by_key(|one| (!right(one), one.edited))
 }
 
 #[cfg(test)]
-mod tests {
-    use mailkeep_model::{FollowUp, Importance, ItemId};
-    use time::OffsetDateTime;
-
-    use super::*;
-
-    fn item(kind: ItemKind) -> Item {
-        Item {
-            id: ItemId("1".into()),
-            kind,
-            folder: FolderId("inbox".into()),
-            subject: String::new(),
-            from: None,
-            recipients: Vec::new(),
-            received: OffsetDateTime::UNIX_EPOCH,
-            sent: None,
-            internet_message_id: None,
-            read: false,
-            draft: false,
-            follow_up: FollowUp::NotFlagged,
-            importance: Importance::Normal,
-            categories: Vec::new(),
-            content_key: "a".into(),
-            detail: None,
-            provider: serde_json::Map::new(),
-        }
-    }
-
-    fn existing(folder: &str, content_key: &str) -> Existing {
-        Existing {
-            id: ItemId("1".into()),
-            folder: FolderId(folder.into()),
-            key: None,
-            deleted: folder == "trash",
-            content_key: content_key.into(),
-        }
-    }
-
-    fn decided(kind: ItemKind, original: Option<&Existing>, on_conflict: OnConflict) -> Action {
-        let (inbox, trash) = (FolderId("inbox".into()), FolderId("trash".into()));
-        let found = Found { original, restored: None, trash: Some(&trash) };
-        decide(&item(kind), Some(&inbox), &found, on_conflict)
-    }
-
-    #[test]
-    fn what_is_gone_comes_back_whatever_is_said_of_conflicts() {
-        for on_conflict in [OnConflict::Skip, OnConflict::Replace, OnConflict::Copy] {
-            assert_eq!(decided(ItemKind::Message, None, on_conflict), Action::Create);
-        }
-    }
-
-    #[test]
-    fn what_a_restore_made_is_not_made_twice() {
-        let made = existing("inbox", "other");
-        for on_conflict in [OnConflict::Skip, OnConflict::Replace, OnConflict::Copy] {
-            let found = Found { original: None, restored: Some(&made), trash: None };
-            for kind in [ItemKind::Message, ItemKind::Event, ItemKind::Contact] {
-                let action = decide(&item(kind), None, &found, on_conflict);
-                assert!(!matches!(action, Action::Create | Action::Replace(_)), "{action:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn what_was_restored_and_thrown_away_comes_back_and_what_belongs_in_the_trash_is_not_doubled() {
-        let (trashed, other) = (existing("trash", "a"), existing("inbox", "a"));
-        let (inbox, trash) = (FolderId("inbox".into()), FolderId("trash".into()));
-        assert_eq!(restored(&[&trashed], Some(&inbox)), None);
-        assert_eq!(restored(&[&trashed, &other], Some(&inbox)), Some(&other));
-        assert_eq!(restored(&[&trashed], Some(&trash)), Some(&trashed));
-        assert_eq!(restored(&[&other], None), Some(&other));
-    }
-
-    #[test]
-    fn what_a_restore_made_and_its_owner_moved_is_set_back_when_asked_for() {
-        let made = existing("elsewhere", "other");
-        let found = Found { original: None, restored: Some(&made), trash: None };
-        let decided = |on_conflict| decide(&item(ItemKind::Message), None, &found, on_conflict);
-        assert_eq!(decided(OnConflict::Replace), Action::Update(made.clone()));
-        assert_eq!(decided(OnConflict::Skip), Action::Nothing);
-        assert_eq!(decided(OnConflict::Copy), Action::Nothing);
-    }
-
-    #[test]
-    fn a_message_that_was_thrown_away_is_moved_back_instead_of_left_in_the_trash() {
-        let trashed = existing("trash", "a");
-        let action = decided(ItemKind::Message, Some(&trashed), OnConflict::Skip);
-        assert_eq!(action, Action::Update(trashed));
-    }
-
-    #[test]
-    fn a_newer_state_is_replaced_only_when_asked_for() {
-        let newer = existing("inbox", "b");
-        for kind in [ItemKind::Message, ItemKind::Event, ItemKind::Contact] {
-            assert_eq!(decided(kind, Some(&newer), OnConflict::Skip), Action::Nothing);
-            assert_eq!(decided(kind, Some(&newer), OnConflict::Copy), Action::Create);
-            let action = decided(kind, Some(&newer), OnConflict::Replace);
-            assert_eq!(action, Action::Replace(newer.clone()));
-        }
-        let same = existing("inbox", "a");
-        assert_eq!(decided(ItemKind::Event, Some(&same), OnConflict::Replace), Action::Nothing);
-    }
-
-    #[test]
-    fn a_replacement_that_was_cut_off_is_finished_instead_of_leaving_both() {
-        let (older, made) =
-            (existing("inbox", "b"), Existing { id: ItemId("2".into()), ..existing("inbox", "a") });
-        for kind in [ItemKind::Message, ItemKind::Event, ItemKind::Contact] {
-            let found = Found { original: Some(&older), restored: Some(&made), trash: None };
-            let action = decide(&item(kind), None, &found, OnConflict::Replace);
-            assert_eq!(action, Action::Remove(older.clone()));
-            let action = decide(&item(kind), None, &found, OnConflict::Skip);
-            assert_eq!(action, Action::Nothing);
-        }
-    }
-}
+#[path = "decide_tests.rs"]
+mod tests;

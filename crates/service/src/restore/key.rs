@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use mailkeep_control::Control;
 use mailkeep_exchange::{ExchangeError, GraphProvider};
-use mailkeep_identity::JobId;
+use mailkeep_identity::{JobId, SignerClient};
 use mailkeep_model::{Function, TenantName};
 use serde_json::json;
 
-use crate::{Event, Observer, Service, ServiceError};
+use crate::{Event, Observer, Service, ServiceError, service::audit};
 
 /// Entra's answer while a certificate is not (yet) registered.
 const NOT_REGISTERED: u32 = 700_027;
@@ -48,9 +49,7 @@ impl Service {
                     observer.on_event(&Event::KeyAccepted);
                     return Ok(provider);
                 }
-                Err(ExchangeError::TokenRefused { code: NOT_REGISTERED, .. })
-                    if waited < PATIENCE =>
-                {
+                Err(error) if waits_for(&error, waited) => {
                     if waited.is_zero() {
                         observer.on_event(&Event::KeyToRegister {
                             client_id: client_id.clone(),
@@ -62,7 +61,9 @@ impl Service {
                     waited += wait;
                     wait = (wait * 2).min(LONGEST_WAIT);
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => {
+                    return Err(explained(error, &client_id, &certificate.thumbprint_sha256));
+                }
             }
         }
     }
@@ -92,11 +93,83 @@ impl Service {
     /// # Errors
     /// When the signer does not answer; then the key is still there.
     pub async fn retire_restorer(&self, tenant: &TenantName) -> Result<(), ServiceError> {
-        let job = self.new_job();
-        let retired = self.signer().await?.retire(&job, tenant, Some(Function::Restorer)).await?;
-        if retired > 0 {
-            self.audit(tenant, "restorer.retire", json!({"job": job.to_string()})).await?;
+        retire(&self.control, self.signer().await?, tenant, &self.new_job()).await
+    }
+}
+
+/// Whether a refused token may be given later. Once somebody has been asked to register the key, a
+/// network that fails for a moment does not end the wait, either.
+fn waits_for(error: &ExchangeError, waited: Duration) -> bool {
+    let not_yet = matches!(error, ExchangeError::TokenRefused { code: NOT_REGISTERED, .. });
+    waited < PATIENCE && (not_yet || (!waited.is_zero() && error.is_transient()))
+}
+
+/// A key that nobody registered: which one, and where. It is gone by the time this is read.
+fn explained(error: ExchangeError, client_id: &str, thumbprint: &str) -> ServiceError {
+    match error {
+        ExchangeError::TokenRefused { tenant, function, code: NOT_REGISTERED, remedy, .. } => {
+            let minutes = PATIENCE.as_secs() / 60;
+            let meaning = format!(
+                "nobody registered this restore's certificate (SHA-256 thumbprint {thumbprint}) on the application {client_id} within {minutes} minutes. Nothing was restored, and the key is destroyed"
+            );
+            let code = NOT_REGISTERED;
+            ExchangeError::TokenRefused { tenant, function, code, meaning, remedy }.into()
         }
-        Ok(())
+        error => error.into(),
+    }
+}
+
+/// Destroys the key that writes, if there is one, and records that.
+pub(super) async fn retire(
+    control: &Control,
+    signer: &SignerClient,
+    tenant: &TenantName,
+    job: &JobId,
+) -> Result<(), ServiceError> {
+    let retired = signer.retire(job, tenant, Some(Function::Restorer)).await?;
+    if retired > 0 {
+        audit(control, tenant, "restorer.retire", json!({"job": job.to_string()})).await?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ErrorKind;
+
+    fn refused(code: u32) -> ExchangeError {
+        ExchangeError::TokenRefused {
+            tenant: "acme".parse().unwrap(),
+            function: Function::Restorer,
+            code,
+            meaning: "x".into(),
+            remedy: "Run it again",
+        }
+    }
+
+    #[test]
+    fn a_certificate_that_nobody_registered_is_named_with_its_application() {
+        let error = explained(refused(NOT_REGISTERED), "app-id", "AB12");
+        assert_eq!(error.kind(), ErrorKind::Refused);
+        let text = error.to_string();
+        for part in ["AADSTS700027", "AB12", "app-id", "30 minutes", "Nothing was", "Run it again"]
+        {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        let other = explained(refused(7_000_112), "app-id", "AB12").to_string();
+        assert!(!other.contains("app-id"), "{other}");
+    }
+
+    #[test]
+    fn waiting_for_an_administrator_outlasts_a_network_that_fails_and_nothing_else() {
+        let gone = ExchangeError::Protocol { action: "x".into(), reason: "y".into() };
+        let minute = Duration::from_secs(60);
+        assert!(waits_for(&refused(NOT_REGISTERED), Duration::ZERO));
+        assert!(!waits_for(&refused(NOT_REGISTERED), PATIENCE));
+        assert!(!waits_for(&refused(7_000_112), minute));
+        assert!(waits_for(&gone, minute));
+        // Nobody has been asked for anything yet: there is nobody to wait for.
+        assert!(!waits_for(&gone, Duration::ZERO));
     }
 }

@@ -2,11 +2,14 @@
 
 use std::collections::HashMap;
 
-use mailkeep_exchange::Provider;
+use mailkeep_exchange::{ExchangeError, Provider};
 use mailkeep_model::{Folder, FolderId, FolderKind, Mailbox, MailboxId, WellKnownFolder};
 use mailkeep_vault::FolderPath;
 
-use super::select::{Source, SourceFolder};
+use super::{
+    course::Course,
+    select::{Source, SourceFolder},
+};
 use crate::{ServiceError, pipeline::FolderTree};
 
 /// Between the names of folders that become one name, where there are no folders in folders.
@@ -22,17 +25,24 @@ pub(super) enum Mode {
 }
 
 /// A mailbox that is restored to.
-pub(super) struct Target<P> {
+pub(super) struct Target<'a, P> {
     provider: P,
+    course: &'a Course,
     pub(super) mailbox: Mailbox,
     mode: Mode,
     folders: HashMap<FolderId, Folder>,
+    /// Kinds whose folders could not be listed, and why: nothing is made among them, it might be
+    /// there already.
+    unlisted: Vec<(FolderKind, String)>,
     /// Below which everything goes; empty: where it was.
     below: FolderPath,
     /// Where the folders of the snapshot go.
-    placed: HashMap<FolderId, Place>,
+    placed: HashMap<FolderId, Placed>,
     pub(super) created: Vec<String>,
 }
+
+/// Why something has no place, in words.
+type Placed = Result<Place, String>;
 
 /// Where a folder of the snapshot goes.
 #[derive(Clone, Debug)]
@@ -43,17 +53,42 @@ pub(super) struct Place {
     pub(super) path: String,
 }
 
-impl<P: Provider> Target<P> {
+impl<'a, P: Provider> Target<'a, P> {
+    /// What of its folders cannot be listed costs what would go there, and nothing else.
+    ///
+    /// # Errors
+    /// What concerns everything.
     pub(super) async fn open(
         provider: P,
+        course: &'a Course,
         mailbox: Mailbox,
         below: FolderPath,
         mode: Mode,
     ) -> Result<Self, ServiceError> {
-        let tree = FolderTree::read(&provider, &mailbox, Vec::new(), None).await?;
-        let folders = tree.present().map(|folder| (folder.id.clone(), folder.clone())).collect();
+        let read = course.outlast(|_| FolderTree::read(&provider, &mailbox, Vec::new(), None));
+        let (mut folders, mut unlisted) = (Vec::new(), Vec::new());
+        match read.await {
+            Ok(tree) => {
+                folders.extend(tree.present().cloned());
+                unlisted.extend(tree.unlisted().iter().map(|(kind, e)| (*kind, e.to_string())));
+            }
+            Err(error) if is_of_one_kind(&error) => {
+                unlisted.push((FolderKind::Mail, error.to_string()));
+                for kind in [FolderKind::Calendar, FolderKind::Contacts] {
+                    match course.outlast(|_| provider.other_folders(&mailbox, kind)).await {
+                        Ok(listed) => folders.extend(listed),
+                        Err(error) if is_of_one_kind(&error) => {
+                            unlisted.push((kind, error.to_string()));
+                        }
+                        Err(error) => return Err(error.into()),
+                    }
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
+        let folders = folders.into_iter().map(|folder| (folder.id.clone(), folder)).collect();
         let (placed, created) = (HashMap::new(), Vec::new());
-        Ok(Self { provider, mailbox, mode, folders, below, placed, created })
+        Ok(Self { provider, course, mailbox, mode, folders, unlisted, below, placed, created })
     }
 
     /// Whether items go back to where they were, so that those that are still there matter.
@@ -85,34 +120,31 @@ impl<P: Provider> Target<P> {
         false
     }
 
-    /// Where a folder goes; makes it when it is not there.
-    pub(super) async fn place(
-        &mut self,
-        source: &Source,
-        wanted: &SourceFolder,
-    ) -> Result<Place, ServiceError> {
-        let id = &wanted.folder.folder.id;
-        if let Some(known) = self.placed.get(id) {
-            return Ok(known.clone());
+    /// Where a folder goes; makes it when it is not there. Or why that cannot be.
+    pub(super) async fn place(&mut self, source: &Source, wanted: &SourceFolder) -> Placed {
+        let folder = &wanted.folder.folder;
+        if let Some(known) = self.placed.get(&folder.id) {
+            return known.clone();
         }
-        let place = if self.below.0.is_empty() {
-            self.same_place(source, id).await?
-        } else {
-            self.place_below(wanted).await?
+        let unlisted = self.unlisted.iter().find(|(kind, _)| *kind == folder.kind);
+        let place = match unlisted {
+            Some((_, why)) => Err(why.clone()),
+            None if self.below.0.is_empty() => self.same_place(source, &folder.id).await,
+            None => self.place_below(wanted).await,
         };
-        self.placed.insert(id.clone(), place.clone());
-        Ok(place)
+        self.placed.insert(folder.id.clone(), place.clone());
+        place
     }
 
     /// The folder itself, the one with its role, or one of its name in its parent's place.
-    async fn same_place(&mut self, source: &Source, id: &FolderId) -> Result<Place, ServiceError> {
+    async fn same_place(&mut self, source: &Source, id: &FolderId) -> Placed {
         // Upwards, until there is one that has a place.
         let mut chain = Vec::new();
         let mut next = Some(id.clone());
         let mut place: Option<Place> = None;
         while let Some(id) = next {
             if let Some(known) = self.placed.get(&id) {
-                place = Some(known.clone());
+                place = Some(known.clone()?);
                 break;
             }
             let Some(stored) = source.all.get(&id) else { break };
@@ -136,14 +168,14 @@ impl<P: Provider> Target<P> {
             next = folder.parent.clone();
         }
         for folder in chain.into_iter().rev() {
-            let child = self.child(place.as_ref(), folder.kind, &folder.name).await?;
+            let child = self.child(place.as_ref(), folder.kind, &folder.name).await;
             self.placed.insert(folder.id.clone(), child.clone());
-            place = Some(child);
+            place = Some(child?);
         }
-        place.ok_or(ServiceError::Stopped)
+        place.ok_or_else(nowhere)
     }
 
-    async fn place_below(&mut self, wanted: &SourceFolder) -> Result<Place, ServiceError> {
+    async fn place_below(&mut self, wanted: &SourceFolder) -> Placed {
         let kind = wanted.folder.folder.kind;
         let names: Vec<_> = self.below.0.iter().chain(&wanted.below.0).cloned().collect();
         if kind == FolderKind::Calendar {
@@ -154,16 +186,11 @@ impl<P: Provider> Target<P> {
         for name in names {
             place = Some(self.child(place.as_ref(), kind, &name).await?);
         }
-        place.ok_or(ServiceError::Stopped)
+        place.ok_or_else(nowhere)
     }
 
     /// The folder of that name in a folder, made when it is not there.
-    async fn child(
-        &mut self,
-        parent: Option<&Place>,
-        kind: FolderKind,
-        name: &str,
-    ) -> Result<Place, ServiceError> {
+    async fn child(&mut self, parent: Option<&Place>, kind: FolderKind, name: &str) -> Placed {
         let own = FolderPath(vec![name.to_owned()]).to_string();
         let path = match parent {
             Some(parent) => format!("{}/{own}", parent.path),
@@ -186,12 +213,16 @@ impl<P: Provider> Target<P> {
             FolderKind::Contacts => " (contacts)",
             _ => "",
         };
-        self.created.push(format!("{}:{path}{what}", self.mailbox.address));
+        let told = format!("{}:{path}{what}", self.mailbox.address);
         if self.mode == Mode::Preview {
+            self.created.push(told);
             return Ok(Place { folder: None, path });
         }
-        let made =
-            self.provider.create_folder(&self.mailbox, kind, parent_id.as_ref(), name).await?;
+        let (provider, mailbox) = (&self.provider, &self.mailbox);
+        let make = |_| provider.create_folder(mailbox, kind, parent_id.as_ref(), name);
+        let made = self.course.outlast(make).await;
+        let made = made.map_err(|error| self.course.failed(error.into()))?;
+        self.created.push(told);
         // As it was asked for: what the provider calls the parent of a folder at the top is its
         // own affair.
         let made = Folder { parent: parent_id, ..made };
@@ -216,4 +247,13 @@ impl<P: Provider> Target<P> {
         names.reverse();
         FolderPath(names).to_string()
     }
+}
+
+/// Whether a failure to list folders concerns those of one kind.
+fn is_of_one_kind(error: &ExchangeError) -> bool {
+    error.concerns_one_item() || matches!(error, ExchangeError::Forbidden { .. })
+}
+
+fn nowhere() -> String {
+    "its folder cannot be made out in the snapshot".into()
 }

@@ -1,13 +1,15 @@
-//! Looking for items: by their id, and by the origin that a restore gave them.
+//! Looking for items: by their id, and by the mark that a restore gave them.
 
 use std::collections::{HashMap, HashSet};
 
 use mailkeep_model::{FolderId, FolderKind, ItemId, ItemKind, Mailbox};
 use serde::Deserialize;
+use serde_json::Value;
+use time::Duration;
 
-use super::{ORIGIN, Place, UNFINISHED};
+use super::{MADE, ORIGIN, Place, REPLACES, UNFINISHED, make::instant};
 use crate::{
-    ExchangeError, Existing, Provider, Wanted,
+    ExchangeError, Existing, Mark, Provider, Wanted,
     graph::{
         client::{Ask, GraphProvider},
         mail,
@@ -15,6 +17,7 @@ use crate::{
         wire::{Collection, ExtendedProperty, MailFolder, Message},
         wire_outlook::{Identified, Listing},
     },
+    heading,
 };
 
 /// Up to so many items are asked for one by one; for more, everything is listed.
@@ -23,18 +26,58 @@ const PAGE: &str = "1000";
 /// Longer listings than this are not one: the links run in a circle.
 const MAX_PAGES: usize = 100_000;
 
+/// What happens to an item so soon after it was made is not its owner's doing: the provider sets to
+/// work on it, and the time when a restore finished it is a little inexact.
+const SETTLING: Duration = Duration::minutes(1);
+
 /// An event or a contact.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Told {
     id: String,
     change_key: Option<String>,
+    parent_folder_id: Option<String>,
+    is_organizer: Option<bool>,
+    attendees: Option<Vec<Value>>,
+    single_value_extended_properties: Option<Vec<ExtendedProperty>>,
+    #[serde(flatten)]
+    times: Times,
+}
+
+/// A message, and when it was changed.
+#[derive(Deserialize)]
+struct ToldMessage {
+    #[serde(flatten)]
+    message: Message,
+    #[serde(flatten)]
+    times: Times,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Times {
+    created_date_time: Option<String>,
     last_modified_date_time: Option<String>,
+}
+
+const TOLD: &str = "id,changeKey,createdDateTime,lastModifiedDateTime";
+
+/// What is looked for by its mark.
+#[derive(Clone, Copy)]
+pub(super) enum Carrying<'a> {
+    Exactly(&'a str),
+    AtTheFront(&'a str),
+}
+
+/// Something that carries a mark.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Marked {
+    pub(super) id: String,
+    pub(super) created_date_time: Option<String>,
     parent_folder_id: Option<String>,
     single_value_extended_properties: Option<Vec<ExtendedProperty>>,
 }
-
-const TOLD: &str = "id,changeKey,lastModifiedDateTime";
 
 /// Those of `wanted` that are there.
 pub(in crate::graph) async fn existing(
@@ -54,32 +97,55 @@ pub(in crate::graph) async fn existing(
     Ok(found)
 }
 
-/// What in the folder of `place` carries exactly this mark.
+/// What in the folder of `place` carries a mark.
 pub(super) async fn marked(
     graph: &GraphProvider,
     place: &Place<'_>,
-    mark: &str,
-) -> Result<Vec<String>, ExchangeError> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Found {
-        id: String,
-        parent_folder_id: Option<String>,
-    }
-    let select = if place.items == "events" { "id" } else { "id,parentFolderId" };
-    let query = [("$filter", &*carries(mark)), ("$select", select), ("$top", "10")];
+    carrying: Carrying<'_>,
+) -> Result<Vec<Marked>, ExchangeError> {
+    let select = if place.items == "events" {
+        "id,createdDateTime"
+    } else {
+        "id,createdDateTime,parentFolderId"
+    };
+    let expand = format!("singleValueExtendedProperties($filter=id eq '{ORIGIN}')");
+    let filter = carrying.filter();
+    let query = [("$filter", &*filter), ("$select", select), ("$expand", &expand), ("$top", "50")];
     let what = "looking for what a restore has made";
-    let ask = place.ask(graph, what, &place.collection(), &query);
-    let page: Listing<Found> = graph.json(&ask).await?;
-    // Graph's page says of such a filter that it goes over the whole mailbox.
-    let here =
-        |found: &Found| found.parent_folder_id.as_ref().is_none_or(|id| *id == place.folder.0);
-    Ok(page.value.into_iter().filter(here).map(|found| found.id).collect())
+    let mut ask = place.ask(graph, what, &place.collection(), &query);
+    let mut all = Vec::new();
+    for _ in 0..MAX_PAGES {
+        let page: Listing<Marked> = graph.json(&ask).await?;
+        // Graph's page says of such a filter that it goes over the whole mailbox, and that it takes
+        // upper and lower case for the same. What is found may be deleted: it is looked at again.
+        all.extend(page.value.into_iter().filter(|found| {
+            let here = found.parent_folder_id.as_ref().is_none_or(|id| *id == place.folder.0);
+            let mark = property(found.single_value_extended_properties.as_deref(), ORIGIN);
+            here && mark.is_some_and(|mark| carrying.holds(mark))
+        }));
+        let Some(link) = page.next_link else { return Ok(all) };
+        ask.url = graph.link(&ask.action, &link)?;
+    }
+    Err(ExchangeError::protocol(&ask.action, "the list goes on for ever"))
 }
 
-fn carries(mark: &str) -> String {
-    let mark = mark.replace('\'', "''");
-    format!("singleValueExtendedProperties/Any(ep: ep/id eq '{ORIGIN}' and ep/value eq '{mark}')")
+impl Carrying<'_> {
+    /// Graph: "Get singleValueLegacyExtendedProperty", `eq` and `startswith`.
+    fn filter(self) -> String {
+        let quoted = |mark: &str| mark.replace('\'', "''");
+        let test = match self {
+            Self::Exactly(mark) => format!("ep/value eq '{}'", quoted(mark)),
+            Self::AtTheFront(mark) => format!("startswith(ep/value, '{}')", quoted(mark)),
+        };
+        format!("singleValueExtendedProperties/Any(ep: ep/id eq '{ORIGIN}' and {test})")
+    }
+
+    fn holds(self, value: &str) -> bool {
+        match self {
+            Self::Exactly(mark) => value == mark,
+            Self::AtTheFront(mark) => value.starts_with(mark),
+        }
+    }
 }
 
 struct Look<'a> {
@@ -98,52 +164,88 @@ impl Look<'_> {
     }
 
     fn expand(&self) -> String {
+        let ours = format!("id eq '{ORIGIN}' or id eq '{MADE}' or id eq '{REPLACES}'");
         if self.kind == ItemKind::Message {
-            format!("singleValueExtendedProperties($filter={} or id eq '{ORIGIN}')", mail::SIZE_IS)
+            format!("singleValueExtendedProperties($filter={} or {ours})", mail::SIZE_IS)
         } else {
-            format!("singleValueExtendedProperties($filter=id eq '{ORIGIN}')")
+            format!("singleValueExtendedProperties($filter={ours})")
+        }
+    }
+
+    /// Which identifiers and marks are looked for.
+    fn sought(&self) -> Sought<'_> {
+        Sought {
+            ids: self.wanted.iter().map(|one| one.item.0.as_str()).collect(),
+            marks: self.wanted.iter().flat_map(|one| [&*one.mark, &*one.former]).collect(),
         }
     }
 
     async fn messages(&self) -> Result<Vec<Existing>, ExchangeError> {
         let user = self.mailbox.id.0.as_str();
         let expand = self.expand();
-        let all = [("$select", mail::SELECT), ("$expand", expand.as_str())];
-        let mut told: Vec<Message> = Vec::new();
+        let select = format!("{},createdDateTime,lastModifiedDateTime", mail::SELECT);
+        let all = [("$select", select.as_str()), ("$expand", expand.as_str())];
+        let mut told: Vec<ToldMessage> = Vec::new();
         if self.wanted.len() <= FEW {
             for wanted in self.wanted {
                 let ask = self.ask(&["users", user, "messages", &wanted.item.0], &all)?;
                 told.extend(found(self.graph.json(&ask).await)?);
-                let filter = carries(&wanted.key);
-                let query = [all[0], all[1], ("$filter", filter.as_str())];
-                let ask = self.ask(&["users", user, "messages"], &query)?;
-                told.extend(self.pages::<Message>(ask, |_| true).await?);
+                told.extend(self.carrying(&["users", user, "messages"], &all, wanted).await?);
             }
         } else {
-            let ids: HashSet<&str> = self.wanted.iter().map(|one| one.item.0.as_str()).collect();
-            let keys: HashSet<&str> = self.wanted.iter().map(|one| one.key.as_str()).collect();
+            let sought = self.sought();
             let ask = self.ask(&["users", user, "messages"], &[all[0], all[1], ("$top", PAGE)])?;
-            let wanted = |message: &Message| {
-                let key = key(message.single_value_extended_properties.as_deref());
-                ids.contains(message.id.as_str()) || key.is_some_and(|key| keys.contains(key))
+            let wanted = |told: &ToldMessage| {
+                let message = &told.message;
+                sought.holds(&message.id, message.single_value_extended_properties.as_deref())
             };
             told = self.pages(ask, wanted).await?;
         }
-        let ids: HashSet<&str> = self.wanted.iter().map(|one| one.item.0.as_str()).collect();
+        let sought = self.sought();
         let deleted = if told.is_empty() { HashSet::new() } else { self.deleted_folders().await? };
-        let existing = told.into_iter().filter_map(|message| {
-            let folder = message.parent_folder_id.clone()?;
-            let deleted = deleted.contains(&folder);
-            let key = key(message.single_value_extended_properties.as_deref()).map(str::to_owned);
-            (key.is_some() || ids.contains(message.id.as_str())).then(|| Existing {
-                content_key: message.content_key(),
-                id: ItemId(message.id),
-                folder: FolderId(folder),
-                key,
+        let existing = told.into_iter().filter_map(|ToldMessage { message, times }| {
+            let folder = message.parent_folder_id.clone().map(FolderId)?;
+            let properties = message.single_value_extended_properties.as_deref();
+            let mark = mark(properties);
+            if mark.is_none() && !sought.ids.contains(message.id.as_str()) {
+                return None;
+            }
+            let edited = mark.is_some() && times.edited(properties);
+            let replaces = replaced(properties);
+            let deleted = deleted.contains(&folder.0);
+            let item = mail::item(message, &folder);
+            Some(Existing {
+                heading: heading(&item),
+                content_key: item.content_key,
+                id: item.id,
+                folder,
+                mark,
+                edited,
+                replaces,
                 deleted,
+                notifies: false,
             })
         });
         Ok(existing.collect())
+    }
+
+    /// What carries the mark of one item, of this version or, where there is none, an earlier one.
+    async fn carrying<T: serde::de::DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+        wanted: &Wanted,
+    ) -> Result<Vec<T>, ExchangeError> {
+        let now = format!("{}.", wanted.mark);
+        for carrying in [Carrying::AtTheFront(&now), Carrying::Exactly(&wanted.former)] {
+            let filter = carrying.filter();
+            let query = [query, &[("$filter", filter.as_str())]].concat();
+            let found = self.pages(self.ask(path, &query)?, |_| true).await?;
+            if !found.is_empty() {
+                return Ok(found);
+            }
+        }
+        Ok(Vec::new())
     }
 
     /// The deleted items with all folders in them.
@@ -180,11 +282,10 @@ impl Look<'_> {
             _ => (FolderKind::Contacts, "contactFolders", "contacts"),
         };
         let user = self.mailbox.id.0.as_str();
-        let ids: HashSet<&str> = self.wanted.iter().map(|one| one.item.0.as_str()).collect();
-        let keys: HashSet<&str> = self.wanted.iter().map(|one| one.key.as_str()).collect();
+        let sought = self.sought();
         let expand = self.expand();
         let select = match self.kind {
-            ItemKind::Event => TOLD.to_owned(),
+            ItemKind::Event => format!("{TOLD},isOrganizer,attendees"),
             _ => format!("{TOLD},parentFolderId"),
         };
         let all = [("$select", select.as_str()), ("$expand", expand.as_str())];
@@ -195,14 +296,11 @@ impl Look<'_> {
             let mut told: Vec<Told> = Vec::new();
             if self.wanted.len() <= FEW {
                 for wanted in self.wanted {
-                    let filter = carries(&wanted.key);
-                    let query = [all[0], all[1], ("$filter", filter.as_str())];
-                    told.extend(self.pages::<Told>(self.ask(&path, &query)?, |_| true).await?);
+                    told.extend(self.carrying::<Told>(&path, &all, wanted).await?);
                 }
             } else {
                 let wanted = |one: &Told| {
-                    let key = key(one.single_value_extended_properties.as_deref());
-                    ids.contains(one.id.as_str()) || key.is_some_and(|key| keys.contains(key))
+                    sought.holds(&one.id, one.single_value_extended_properties.as_deref())
                 };
                 let query = [all[0], all[1], ("$top", PAGE)];
                 told.extend(self.pages::<Told>(self.ask(&path, &query)?, wanted).await?);
@@ -210,7 +308,7 @@ impl Look<'_> {
             for one in told {
                 // A filter may go over the whole mailbox, whatever folder is asked.
                 let folder = one.parent_folder_id.clone().map_or(folder.id.clone(), FolderId);
-                existing.entry(one.id.clone()).or_insert_with(|| one.existing(folder));
+                existing.entry(one.id.clone()).or_insert_with(|| self.there(one, folder));
             }
         }
         if self.wanted.len() <= FEW {
@@ -223,7 +321,7 @@ impl Look<'_> {
                 }
             }
         }
-        let counts = |one: &Existing| one.key.is_some() || ids.contains(one.id.0.as_str());
+        let counts = |one: &Existing| one.mark.is_some() || sought.ids.contains(one.id.0.as_str());
         Ok(existing.into_values().filter(counts).collect())
     }
 
@@ -251,7 +349,28 @@ impl Look<'_> {
                 }
             }
         };
-        Ok(Some(told.existing(FolderId(folder))))
+        Ok(Some(self.there(told, FolderId(folder))))
+    }
+
+    fn there(&self, told: Told, folder: FolderId) -> Existing {
+        let properties = told.single_value_extended_properties.as_deref();
+        let mark = mark(properties);
+        // What is not told is taken for the worse.
+        let notifies = self.kind == ItemKind::Event
+            && told.is_organizer.unwrap_or(true)
+            && told.attendees.as_ref().is_none_or(|attendees| !attendees.is_empty());
+        Existing {
+            edited: mark.is_some() && told.times.edited(properties),
+            replaces: replaced(properties),
+            mark,
+            id: ItemId(told.id),
+            folder,
+            deleted: false,
+            notifies,
+            // As `events::listed` and `contacts` compute it.
+            content_key: told.change_key.or(told.times.last_modified_date_time).unwrap_or_default(),
+            heading: None,
+        }
     }
 
     /// All pages of a listing, as much of it as is `kept`.
@@ -271,19 +390,40 @@ impl Look<'_> {
     }
 }
 
-impl Told {
-    fn existing(self, folder: FolderId) -> Existing {
-        let key = key(self.single_value_extended_properties.as_deref()).map(str::to_owned);
-        // As `events::listed` and `contacts` compute it.
-        let content_key = self.change_key.or(self.last_modified_date_time).unwrap_or_default();
-        Existing { id: ItemId(self.id), folder, key, deleted: false, content_key }
+struct Sought<'a> {
+    ids: HashSet<&'a str>,
+    marks: HashSet<&'a str>,
+}
+
+impl Sought<'_> {
+    fn holds(&self, id: &str, properties: Option<&[ExtendedProperty]>) -> bool {
+        let marked = || mark(properties).is_some_and(|mark| self.marks.contains(&*mark.item));
+        self.ids.contains(id) || marked()
     }
 }
 
-/// The key of what a restore made to the end.
-fn key(properties: Option<&[ExtendedProperty]>) -> Option<&str> {
-    let property = properties?.iter().find(|one| one.id.eq_ignore_ascii_case(ORIGIN))?;
-    property.value.as_deref().filter(|value| !value.starts_with(UNFINISHED))
+impl Times {
+    /// Whether it was changed after a restore had made it.
+    fn edited(&self, properties: Option<&[ExtendedProperty]>) -> bool {
+        let made = property(properties, MADE).or(self.created_date_time.as_deref());
+        let (made, changed) = (instant(made), instant(self.last_modified_date_time.as_deref()));
+        made.zip(changed).is_some_and(|(made, changed)| changed - made > SETTLING)
+    }
+}
+
+/// The mark of what a restore made to the end.
+fn mark(properties: Option<&[ExtendedProperty]>) -> Option<Mark> {
+    let text = property(properties, ORIGIN)?;
+    (!text.starts_with(UNFINISHED)).then(|| Mark::parse(text))
+}
+
+fn replaced(properties: Option<&[ExtendedProperty]>) -> Vec<ItemId> {
+    let ids = property(properties, REPLACES).unwrap_or_default();
+    ids.split_whitespace().map(|id| ItemId(id.into())).collect()
+}
+
+fn property<'a>(properties: Option<&'a [ExtendedProperty]>, id: &str) -> Option<&'a str> {
+    properties?.iter().find(|one| one.id.eq_ignore_ascii_case(id))?.value.as_deref()
 }
 
 /// `None` for what is not there.
@@ -292,5 +432,38 @@ fn found<T>(answer: Result<T, ExchangeError>) -> Result<Option<T>, ExchangeError
         Ok(found) => Ok(Some(found)),
         Err(error) if is_foreign_id(&error) => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_took_long_to_make_is_not_taken_for_changed_by_its_owner() {
+        let times = |modified: &str| Times {
+            created_date_time: Some("2026-11-24T10:00:00Z".into()),
+            last_modified_date_time: Some(modified.into()),
+        };
+        let made = ExtendedProperty {
+            id: MADE.to_lowercase(),
+            value: Some("2026-11-24T10:20:00.5Z".into()),
+        };
+        let made = Some(std::slice::from_ref(&made));
+        assert!(!times("2026-11-24T10:20:01Z").edited(made));
+        assert!(times("2026-11-24T10:22:00Z").edited(made));
+        assert!(times("2026-11-24T10:20:01Z").edited(None));
+        assert!(!times("2026-11-24T10:00:30Z").edited(None));
+        assert!(!times("some day").edited(made));
+    }
+
+    #[test]
+    fn only_what_carries_exactly_our_mark_may_be_taken_away() {
+        assert!(Carrying::Exactly("ab.c").holds("ab.c"));
+        for other in ["ab.C", "ab.cd", "xab.c", "unfinished:ab.c", "ab"] {
+            assert!(!Carrying::Exactly("ab.c").holds(other), "{other}");
+            assert!(!Carrying::AtTheFront("unfinished:ab.d").holds(other), "{other}");
+        }
+        assert!(Carrying::Exactly("o'x").filter().contains("ep/value eq 'o''x'"));
     }
 }

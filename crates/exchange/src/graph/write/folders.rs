@@ -4,15 +4,14 @@ use mailkeep_model::{Folder, FolderId, FolderKind, Mailbox};
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::json;
-use url::Url;
 
 use super::{CALENDARS, CONTACTS, MAIL, serialized};
 use crate::{
     ExchangeError,
     graph::{
+        calendar,
         client::{Ask, GraphProvider},
-        refusal,
-        wire::Collection,
+        pages, refusal,
     },
 };
 
@@ -48,27 +47,27 @@ pub(in crate::graph) async fn create(
     }
     let ask =
         |url| Ask { action: action.clone(), right, mailbox: Some(mailbox), url, prefer: None };
+    let select = format!("id,{property}");
+    let mut query = vec![("$select", select.as_str()), ("$top", "100")];
+    if kind == FolderKind::Mail {
+        query.push(("includeHiddenFolders", "true"));
+    }
     let body = serialized(&json!({ property: name }));
-    let made = ask(graph.url(&path, &[]));
+    let post = ask(graph.url(&path, &[]));
     // Sent twice, it is refused the second time because the name is taken.
-    let id = match graph.change(&made, Method::POST, Some(body)).await {
-        Ok(answer) => serde_json::from_slice::<Told>(&answer).map_err(|error| {
+    let made = match graph.change(&post, Method::POST, Some(body)).await {
+        Ok(answer) => serde_json::from_slice(&answer).map_err(|error| {
             ExchangeError::protocol(&action, format!("not understood: {error}"))
         })?,
         Err(error) if refusal::is_name_taken(&error) => {
-            let select = format!("id,{property}");
-            let mut query = vec![("$select", select.as_str()), ("$top", "100")];
-            if kind == FolderKind::Mail {
-                query.push(("includeHiddenFolders", "true"));
-            }
-            let list = graph.url(&path, &query);
-            find(graph, list, ask, name).await?.ok_or(error)?
+            let list = ask(graph.url(&path, &query));
+            let taken = there(graph, mailbox, kind, list).await?;
+            named(taken, name).ok_or_else(|| unseen(error, kind, action))?
         }
         Err(error) => return Err(error),
-    }
-    .id;
+    };
     Ok(Folder {
-        id: FolderId(id),
+        id: FolderId(made.id),
         parent: parent.cloned(),
         name: name.to_owned(),
         kind,
@@ -76,29 +75,45 @@ pub(in crate::graph) async fn create(
     })
 }
 
+/// The folders beside the one that is to be made. A calendar that somebody else has shared, or
+/// that nobody can write to, is none: its owner would find there what was restored for another.
+async fn there(
+    graph: &GraphProvider,
+    mailbox: &Mailbox,
+    kind: FolderKind,
+    list: Ask<'_>,
+) -> Result<Vec<Told>, ExchangeError> {
+    if kind != FolderKind::Calendar {
+        return pages::all_pages(graph, list).await;
+    }
+    let own = calendar::folders(graph, mailbox).await?.into_iter();
+    Ok(own.map(|folder| Told { id: folder.id.0, display_name: Some(folder.name) }).collect())
+}
+
 /// The folder of this name; else one whose name differs in case alone, which Exchange takes for
 /// the same.
-async fn find<'a>(
-    graph: &GraphProvider,
-    list: Url,
-    ask: impl Fn(Url) -> Ask<'a>,
-    name: &str,
-) -> Result<Option<Told>, ExchangeError> {
+fn named(folders: Vec<Told>, name: &str) -> Option<Told> {
     let mut similar = None;
-    let mut next = Some(list);
-    while let Some(url) = next {
-        let ask = ask(url);
-        let page: Collection<Told> = graph.json(&ask).await?;
-        for folder in page.value {
-            let told = folder.display_name.as_deref().unwrap_or_default();
-            if told == name {
-                return Ok(Some(folder));
-            }
-            if similar.is_none() && told.to_lowercase() == name.to_lowercase() {
-                similar = Some(folder);
-            }
+    for folder in folders {
+        let told = folder.display_name.as_deref().unwrap_or_default();
+        if told == name {
+            return Some(folder);
         }
-        next = page.next_link.map(|link| graph.link(&ask.action, &link)).transpose()?;
+        if similar.is_none() && told.to_lowercase() == name.to_lowercase() {
+            similar = Some(folder);
+        }
     }
-    Ok(similar)
+    similar
+}
+
+/// The name is taken by something that is not listed, or not to be written to.
+fn unseen(error: ExchangeError, kind: FolderKind, action: String) -> ExchangeError {
+    if kind != FolderKind::Calendar {
+        return error;
+    }
+    ExchangeError::unsupported(
+        action,
+        "a calendar of this name is there that belongs to somebody else or cannot be written to. \
+         Rename it in Outlook, or restore elsewhere with --to",
+    )
 }

@@ -237,18 +237,19 @@ fn people(list: Option<&Address<'_>>) -> Vec<Person> {
     .collect()
 }
 
-/// What `cid:` addresses in HTML name.
+/// What `cid:` addresses in HTML name. Each character is read once: what stands in an address is
+/// no address itself.
 fn content_ids(html: &str) -> HashSet<String> {
+    const ENDS: [char; 10] = ['"', '\'', ' ', '\t', '<', '>', ')', '&', '\r', '\n'];
     let mut ids = HashSet::new();
     let mut rest = html;
     while let Some(at) = rest.find("cid:") {
         rest = &rest[at + 4..];
-        // Not further than a name is long: a text full of `cid:` would be read again and again.
-        let near = &rest[..rest.floor_char_boundary(LONGEST_NAME + 1)];
-        let end = near.find(['"', '\'', ' ', '>', ')', '&', '\r', '\n']).unwrap_or(near.len());
-        if end > 0 && end <= LONGEST_NAME {
-            ids.insert(rest[..end].to_owned());
+        let (id, behind) = rest.split_at(rest.find(ENDS).unwrap_or(rest.len()));
+        if !id.is_empty() && id.len() <= LONGEST_NAME {
+            ids.insert(id.to_owned());
         }
+        rest = behind;
     }
     ids
 }

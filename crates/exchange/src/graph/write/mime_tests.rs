@@ -147,3 +147,48 @@ fn odd_messages_are_taken_as_they_are() {
     assert_eq!(letter.subject.len(), LONGEST_SUBJECT);
     assert!(letter.header.len() <= LONGEST_HEADER && letter.header.starts_with("Subject: s"));
 }
+
+/// What takes a second when each byte is looked at once takes days when the rest of the text is read
+/// again for each of its parts.
+#[test]
+fn a_text_made_to_be_read_again_and_again_is_read_once() {
+    const TIMES: usize = 1_000_000;
+    assert!(content_ids(&"cid:".repeat(TIMES)).is_empty());
+    assert!(content_ids(&"cid:x".repeat(TIMES)).is_empty());
+    assert!(content_ids(&"cid:\u{e4}".repeat(TIMES)).is_empty());
+    assert_eq!(content_ids(&"cid:x ".repeat(TIMES)).len(), 1);
+    // Nor does it take many times its own length of memory.
+    let nested: String = (0..20_000).map(|n| format!("{}{n}>", "cid:".repeat(50))).collect();
+    let ids = content_ids(&nested);
+    assert_eq!(ids.len(), 20_000);
+    assert!(ids.iter().map(String::len).sum::<usize>() < nested.len());
+
+    let html = "From: a@a.example\r\nContent-Type: text/html\r\n\r\n".to_owned();
+    read((html + &"<img src=cid:".repeat(TIMES / 4)).as_bytes());
+    let related = "Content-Type: multipart/related; boundary=b\r\n\r\n--b\r\n".to_owned();
+    for body in ["\r\n--b ", "\r\n--", "=\r\n", "=3D", "\r\n--b\r\n\r\n"] {
+        for encoding in ["quoted-printable", "base64", "7bit"] {
+            let part = format!("Content-Transfer-Encoding: {encoding}\r\n\r\n");
+            read((related.clone() + &part + &body.repeat(TIMES / 4)).as_bytes());
+        }
+    }
+}
+
+#[test]
+fn a_header_made_to_be_read_again_and_again_is_read_once() {
+    const TIMES: usize = 100_000;
+    for (begin, again) in [
+        ("X: ", "a\r\n "),
+        ("Subject: ", "=?utf-8?q?a?= "),
+        ("Subject: ", "=?"),
+        ("To: ", "a@a.example, "),
+        ("To: ", "\"("),
+        ("Content-Type: text/plain; ", "x*0*=a; "),
+        ("Content-Type: ", "("),
+        ("Content-ID: ", "<"),
+        ("Date: ", "1 "),
+        ("", "X: y\r\n"),
+    ] {
+        read(format!("{begin}{}\r\n\r\nText", again.repeat(TIMES)).as_bytes());
+    }
+}

@@ -1,9 +1,10 @@
 //! Writing items back: a restore.
 //!
-//! Whatever was made carries its origin as a named property. A request that makes something is
+//! Whatever was made carries its [`Mark`] as a named property. A request that makes something is
 //! never repeated blindly: when its answer is lost, what it made is looked for by that property
-//! first. An item that takes several requests carries `unfinished:` before its key until the last
-//! of them; one found so is deleted and made anew.
+//! first. When it was repeated and both were carried out after all, the second one is taken away.
+//! An item that takes several requests carries `unfinished:` before its mark until the last of
+//! them; one found so is deleted and made anew.
 //!
 //! Sources: the Graph reference pages "Create message", "Create event", "Create contact", "Create
 //! singleValueLegacyExtendedProperty", "List instances", "Update profilePhoto"; MS-OXPROPS.
@@ -12,6 +13,7 @@ mod contact;
 mod event;
 mod existing;
 mod folders;
+mod make;
 mod message;
 mod mime;
 mod parts;
@@ -28,14 +30,18 @@ pub(super) use existing::existing;
 pub(super) use folders::create as create_folder;
 pub use message::message_request;
 
-use self::{event::Clock, uploads::NewFile};
+use self::{
+    event::Clock,
+    existing::{Carrying, marked},
+    make::Make,
+    uploads::NewFile,
+};
 use super::{
-    client::{Ask, GraphProvider, MAX_FAULTS, Patience},
+    client::{Ask, GraphProvider},
     events::NOT_KEPT,
     refusal,
-    send::Posted,
 };
-use crate::{Created, ExchangeError, Looked, NewItem, Origin};
+use crate::{Created, ExchangeError, Mark, NewItem};
 
 const MAIL: &str = "Mail.ReadWrite";
 const CALENDARS: &str = "Calendars.ReadWrite";
@@ -45,12 +51,14 @@ const CONTACTS: &str = "Contacts.ReadWrite";
 pub(super) const ORIGIN: &str = "String {6f1a3c52-9b0e-4d7a-8c41-2e5d90b7a613} Name MailkeepOrigin";
 const SNAPSHOT: &str = "String {6f1a3c52-9b0e-4d7a-8c41-2e5d90b7a613} Name MailkeepSnapshot";
 const ATTENDEES: &str = "String {6f1a3c52-9b0e-4d7a-8c41-2e5d90b7a613} Name MailkeepAttendees";
-/// Before the key of an item that is not yet whole.
+/// The identifiers of what an item was made to replace.
+const REPLACES: &str = "String {6f1a3c52-9b0e-4d7a-8c41-2e5d90b7a613} Name MailkeepReplaces";
+/// When the last request for an item was sent that took several, by the provider's clock.
+const MADE: &str = "String {6f1a3c52-9b0e-4d7a-8c41-2e5d90b7a613} Name MailkeepMade";
+/// Before the mark of an item that is not yet whole.
 const UNFINISHED: &str = "unfinished:";
 /// Where extended properties stand.
 const PROPERTIES: &str = "singleValueExtendedProperties";
-/// How often an item is made anew that broke off half-made.
-const MAX_ATTEMPTS: u32 = 3;
 
 /// Where an item is made.
 struct Place<'a> {
@@ -76,11 +84,6 @@ struct Plan<'a> {
     lost: Vec<String>,
 }
 
-#[derive(Deserialize)]
-struct Made {
-    id: String,
-}
-
 /// Writes an item back.
 pub(super) async fn create(
     graph: &GraphProvider,
@@ -89,12 +92,12 @@ pub(super) async fn create(
     new: &NewItem<'_>,
 ) -> Result<Created, ExchangeError> {
     let place = Place::of(mailbox, &folder.id, new.item.kind)?;
-    let make = Make { graph, place: &place, origin: new.origin, looked: new.looked };
-    let planned = |clock| plan(mailbox, new, clock);
-    let mut created = match make.whole(planned(Clock::Own)?).await {
+    let make = Make { graph, place: &place, new };
+    let mut created = match make.whole(plan(mailbox, new, Clock::Own).await?).await {
         Err(error) if refusal::is_unknown_zone(&error) => match &new.item.detail {
             Some(Detail::Event(event)) => {
-                make.whole(planned(Clock::utc(event, new.item.received))?).await?
+                let clock = Clock::utc(event, new.item.received);
+                make.whole(plan(mailbox, new, clock).await?).await?
             }
             _ => return Err(error),
         },
@@ -108,9 +111,20 @@ pub(super) async fn create(
     Ok(created)
 }
 
-fn plan<'a>(mailbox: &Mailbox, new: &NewItem<'a>, clock: Clock) -> Result<Plan<'a>, ExchangeError> {
+async fn plan<'a>(
+    mailbox: &Mailbox,
+    new: &NewItem<'a>,
+    clock: Clock,
+) -> Result<Plan<'a>, ExchangeError> {
     match (new.item.kind, &new.item.detail) {
-        (ItemKind::Message, _) => Ok(message::plan(mailbox, new.item, new.content)),
+        (ItemKind::Message, _) => {
+            let (mailbox, item, content) = (mailbox.clone(), new.item.clone(), new.content.clone());
+            // Taking 150 MB apart would keep others waiting for this thread.
+            let planned = move || message::plan(&mailbox, &item, &content);
+            tokio::task::spawn_blocking(planned).await.map_err(|error| {
+                ExchangeError::protocol("taking a message apart", format!("it broke off: {error}"))
+            })
+        }
         (ItemKind::Event, Some(Detail::Event(event))) => {
             Ok(event::plan(event, new.attachments, clock))
         }
@@ -122,6 +136,33 @@ fn plan<'a>(mailbox: &Mailbox, new: &NewItem<'a>, clock: Clock) -> Result<Plan<'
             "the backup holds no more of it than its heading",
         )),
     }
+}
+
+/// Deletes what carries a mark and is none of those to keep.
+pub(super) async fn remove_doubles(
+    graph: &GraphProvider,
+    mailbox: &Mailbox,
+    folder: &FolderId,
+    kind: ItemKind,
+    mark: &Mark,
+    keep: &[ItemId],
+) -> Result<usize, ExchangeError> {
+    let place = Place::of(mailbox, folder, kind)?;
+    let mark = mark.text();
+    let mut removed = 0;
+    for mark in [format!("{UNFINISHED}{mark}"), mark] {
+        for found in marked(graph, &place, Carrying::Exactly(&mark)).await? {
+            let id = ItemId(found.id);
+            if !keep.contains(&id) {
+                delete(graph, mailbox, kind, &id).await?;
+                removed += 1;
+            }
+        }
+    }
+    if removed > 0 {
+        tracing::debug!(removed, "a request was carried out after it was repeated");
+    }
+    Ok(removed)
 }
 
 /// Gives a message the marks of `to`.
@@ -223,117 +264,6 @@ async fn remove(graph: &GraphProvider, place: &Place<'_>, id: &str) -> Result<()
     match graph.change(&ask, Method::DELETE, None).await {
         Err(error) if !refusal::is_foreign_id(&error) => Err(error),
         _ => Ok(()),
-    }
-}
-
-/// The making of one item.
-struct Make<'a> {
-    graph: &'a GraphProvider,
-    place: &'a Place<'a>,
-    origin: &'a Origin,
-    looked: Looked,
-}
-
-impl Make<'_> {
-    async fn whole(&self, mut plan: Plan<'_>) -> Result<Created, ExchangeError> {
-        let several = !plan.files.is_empty() || plan.photo.is_some() || plan.series.is_some();
-        let unfinished = format!("{UNFINISHED}{}", self.origin.key);
-        let mark = if several { &unfinished } else { &self.origin.key };
-        add_property(&mut plan.fields, ORIGIN, mark);
-        add_property(&mut plan.fields, SNAPSHOT, &self.origin.snapshot);
-        if self.looked == Looked::NotYet
-            && let Some(id) = self.find(&self.origin.key).await?.pop()
-        {
-            return Ok(Created { id: ItemId(id), lost: plan.lost });
-        }
-        let mut attempt = 1;
-        loop {
-            if several {
-                for id in self.find(&unfinished).await? {
-                    remove(self.graph, self.place, &id).await?;
-                }
-            }
-            let id = self.begin(&mut plan.fields, mark).await?;
-            if !several {
-                return Ok(Created { id: ItemId(id), lost: plan.lost });
-            }
-            match self.finish(&id, &plan).await {
-                Ok(lost) => {
-                    plan.lost.extend(lost);
-                    return Ok(Created { id: ItemId(id), lost: plan.lost });
-                }
-                Err(error) if error.is_transient() && attempt < MAX_ATTEMPTS => {
-                    tracing::debug!(attempt, %error, "a restored item broke off half-made");
-                    attempt += 1;
-                }
-                Err(error) => {
-                    // What stays behind when this fails is found by the next restore.
-                    let _ = remove(self.graph, self.place, &id).await;
-                    return Err(error);
-                }
-            }
-        }
-    }
-
-    /// The first request, until it is sure what it made.
-    async fn begin(
-        &self,
-        fields: &mut Map<String, Value>,
-        mark: &str,
-    ) -> Result<String, ExchangeError> {
-        if self.place.items == "events" {
-            // Within this attempt the server recognises a repetition by it, too. Not the bare key:
-            // a deleted event's identifier is not free again.
-            let key: String = self.origin.key.chars().take(32).collect();
-            let transaction = format!("{key}-{}", uuid::Uuid::new_v4());
-            fields.insert("transactionId".into(), Value::String(transaction));
-        }
-        let ask = self.place.ask(self.graph, "restoring an item", &self.place.collection(), &[]);
-        let body = serialized(fields);
-        let mut patience = Patience::default();
-        loop {
-            let error = match self.graph.post(&ask, body.clone()).await? {
-                Posted::Done(answer) => match serde_json::from_slice::<Made>(&answer) {
-                    Ok(made) => return Ok(made.id),
-                    Err(error) => ExchangeError::protocol(
-                        &ask.action,
-                        format!("the answer is not understood: {error}"),
-                    ),
-                },
-                Posted::Unknown(error) => error,
-            };
-            let Some(wait) = patience.fault(MAX_FAULTS) else { return Err(error) };
-            self.graph.counters().add_retried();
-            tokio::time::sleep(wait).await;
-            if let Some(id) = self.find(mark).await?.pop() {
-                return Ok(id);
-            }
-        }
-    }
-
-    /// The other requests, and with the last of them the item is whole.
-    async fn finish(&self, id: &str, plan: &Plan<'_>) -> Result<Vec<String>, ExchangeError> {
-        let mut lost = Vec::new();
-        for file in &plan.files {
-            uploads::add(self.graph, self.place, id, file).await?;
-        }
-        if let Some(photo) = plan.photo {
-            lost.extend(contact::set_photo(self.graph, self.place, id, photo).await?);
-        }
-        if let Some((event, clock)) = &plan.series {
-            lost.extend(series::write(self.graph, self.place, id, event, clock).await?);
-        }
-        let mut fields = Map::new();
-        add_property(&mut fields, ORIGIN, &self.origin.key);
-        add_property(&mut fields, SNAPSHOT, &self.origin.snapshot);
-        let ask = self.place.ask(self.graph, "restoring an item", &self.place.item(id), &[]);
-        self.graph.change(&ask, Method::PATCH, Some(serialized(&fields))).await?;
-        Ok(lost)
-    }
-
-    /// What in this folder carries a mark.
-    async fn find(&self, mark: &str) -> Result<Vec<String>, ExchangeError> {
-        existing::marked(self.graph, self.place, mark).await
     }
 }
 

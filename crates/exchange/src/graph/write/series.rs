@@ -4,7 +4,7 @@ use mailkeep_model::{Event, Exception, ZonedTime};
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use time::{Duration, PrimitiveDateTime};
+use time::{Date, Duration, PrimitiveDateTime};
 
 use super::{
     Place,
@@ -29,8 +29,12 @@ struct Occurrence {
     start: Option<DateTimeTimeZone>,
 }
 
-/// Changes and cancels occurrences of a series that was just made. What cannot be done is said;
+/// Cancels and changes occurrences of a series that was just made. What cannot be done is said;
 /// it does not cost the series.
+///
+/// Exchange refuses to move an occurrence onto or past another one, so the order matters. What was
+/// cancelled is no longer in the way; what moves back finds its place free in the order of the
+/// days, and what moves on, in the opposite order.
 pub(super) async fn write(
     graph: &GraphProvider,
     place: &Place<'_>,
@@ -40,21 +44,29 @@ pub(super) async fn write(
 ) -> Result<Vec<String>, ExchangeError> {
     let series = Series { graph, place, id, event, clock: *clock };
     let mut lost = Vec::new();
-    for exception in &event.exceptions {
-        if let Err(reason) = refused(series.change(exception).await)? {
-            let day = exception.original.local.date();
-            lost.push(format!("what was changed in the occurrence of {day}: {reason}"));
+    for day in &event.cancelled_occurrences {
+        if let Err(reason) = refused(series.cancel(*day).await)? {
+            lost.push(format!("that the occurrence of {day} was deleted: {reason}"));
         }
     }
-    for day in &event.cancelled_occurrences {
-        let at = on_clock(*day, event, series.clock);
-        let found = refused(series.find(at).await)?;
-        match found {
-            Ok(Some(occurrence)) => remove(graph, place, &occurrence).await?,
-            // Without it, it does not take place either.
-            Ok(None) => {}
-            Err(reason) => lost.push(format!("that the occurrence of {day} was deleted: {reason}")),
+    let mut changes: Vec<&Exception> = event.exceptions.iter().collect();
+    changes.sort_by_key(|exception| exception.original.local);
+    let mut again = Vec::new();
+    for exception in changes {
+        if refused(series.change(exception, Extent::All).await)?.is_err() {
+            again.push(exception);
         }
+    }
+    for exception in again.into_iter().rev() {
+        let Err(reason) = refused(series.change(exception, Extent::All).await)? else { continue };
+        let day = exception.original.local.date();
+        let mut what = "what was changed in";
+        if series.moves(exception)
+            && refused(series.change(exception, Extent::ButTheTime).await)?.is_ok()
+        {
+            what = "the changed time of";
+        }
+        lost.push(format!("{what} the occurrence of {day}: {reason}"));
     }
     Ok(lost)
 }
@@ -63,10 +75,21 @@ pub(super) async fn write(
 fn refused<T>(result: Result<T, ExchangeError>) -> Result<Result<T, String>, ExchangeError> {
     match result {
         Ok(value) => Ok(Ok(value)),
-        Err(ExchangeError::Answer { status: 400..=499, message, .. }) => Ok(Err(message)),
+        Err(error) if error.is_transient() => Err(error),
+        Err(ExchangeError::Answer { message, .. }) => Ok(Err(message)),
+        Err(ExchangeError::NotFound { .. }) => Ok(Err("it is not there".into())),
+        // The same right has just made the series.
+        Err(ExchangeError::Forbidden { message, .. }) => Ok(Err(message)),
         Err(ExchangeError::Unsupported { reason, .. }) => Ok(Err(reason)),
         Err(error) => Err(error),
     }
+}
+
+/// How much of a change is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    All,
+    ButTheTime,
 }
 
 struct Series<'a> {
@@ -78,8 +101,19 @@ struct Series<'a> {
 }
 
 impl Series<'_> {
-    async fn change(&self, exception: &Exception) -> Result<(), ExchangeError> {
-        let fields = self.differences(exception);
+    async fn cancel(&self, day: Date) -> Result<(), ExchangeError> {
+        match self.find(on_clock(day, self.event, self.clock)).await? {
+            Some(occurrence) => remove(self.graph, self.place, &occurrence).await,
+            // Without it, it does not take place either.
+            None => Ok(()),
+        }
+    }
+
+    async fn change(&self, exception: &Exception, extent: Extent) -> Result<(), ExchangeError> {
+        let mut fields = self.differences(exception);
+        if extent == Extent::ButTheTime {
+            fields.retain(|name, _| !["start", "end", "isAllDay"].contains(&name.as_str()));
+        }
         if fields.is_empty() {
             return Ok(());
         }
@@ -117,6 +151,10 @@ impl Series<'_> {
             fields.insert("end".into(), zoned(end, self.clock));
         }
         fields
+    }
+
+    fn moves(&self, exception: &Exception) -> bool {
+        self.differences(exception).contains_key("start")
     }
 
     /// The unchanged occurrence that begins at a time on the series' clock.
