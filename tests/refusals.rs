@@ -6,7 +6,7 @@ mod story;
 use std::{fs, path::Path};
 
 use serde_json::json;
-use story::{READER_ROLES, Run, SmallDisk, World, wait_until};
+use story::{READER_ROLES, RESTORER_ROLES, Run, SmallDisk, World, wait_until};
 
 /// A lab with two mailboxes of built-in mail, nobody registered.
 fn world() -> World {
@@ -89,12 +89,82 @@ fn a_right_that_is_missing_is_named() {
         // 2. Check and backup name it. Without a right to calendars the mail is safe all the same.
         world.mailkeep.run(&["tenant", "check", "acme"]).exits(12).says(&[right]);
         let partly = ["Calendars.Read", "Contacts.Read"].contains(right);
-        backup(&world).exits(if partly { 3 } else { 12 }).says(&[right, "grant"]);
+        let run = backup(&world).exits(if partly { 3 } else { 12 }).says(&[right, "grant"]);
+        if partly {
+            // And that it is not all of the mailbox.
+            let what = right.trim_end_matches(".Read").to_lowercase();
+            run.says(&[&format!("{what} not backed up"), "mail is not affected"]);
+        }
 
         // 3. Granted, it works.
         world.lab.change_application(&client_id, &json!({"roles": READER_ROLES}));
         backup(&world).ok();
     }
+}
+
+#[test]
+fn a_right_that_the_restorer_lacks_is_named_as_the_restorers_and_costs_its_items_alone() {
+    // 1. A backup, and a restorer that may write mail and contacts only.
+    let world = world();
+    world.set_up("acme");
+    let not_yet = world.mailkeep.run(&["tenant", "check", "acme"]);
+    not_yet.ok().says(&["missing", "restorer application", "--client-id restorer="]);
+    let shown = world.mailkeep.run(&["tenant", "show", "acme"]);
+    shown.ok().says(&["'Mailkeep restorer'", "Calendars.ReadWrite"]);
+    let restorer = world.set_up_restorer("acme");
+    let check = world.mailkeep.run(&["tenant", "check", "acme"]);
+    check.ok().says(&["untried", &restorer, "Calendars.ReadWrite"]);
+    let mailbox = world.lab.mailboxes()[0].clone();
+    world.backup("acme");
+    let roles = RESTORER_ROLES.iter().filter(|right| !right.starts_with("Calendars"));
+    let roles: Vec<&str> = roles.copied().collect();
+    world.lab.change_application(&restorer, &json!({"roles": roles}));
+
+    // 2. Mail and contacts come back; of the events it is said which application lacks what.
+    let target = format!("{mailbox}:Back");
+    let arguments = ["acme", &mailbox, "--to", &target];
+    let run = world.restore(&arguments).exits(3);
+    let run = run.says(&["restorer application", "Grant it Calendars.ReadWrite"]);
+    let first = run.json();
+    assert!(first["created"].as_u64() > Some(0) && first["failed"].as_u64() > Some(0), "{first}");
+    for line in run.json_lines().iter().filter(|line| line["outcome"] == "failed") {
+        assert_eq!(line["kind"], "event", "{line}");
+    }
+
+    // 3. Granted, the same command does the rest.
+    world.lab.change_application(&restorer, &json!({"roles": RESTORER_ROLES}));
+    let second = world.restore(&arguments).ok().json();
+    assert_eq!((&second["created"], &second["present"]), (&first["failed"], &first["created"]));
+}
+
+#[test]
+fn an_interrupted_restore_tells_how_far_it_came_and_goes_on_from_there() {
+    // 1. A restore that takes its time.
+    let world = world();
+    world.set_up("acme");
+    world.set_up_restorer("acme");
+    world.backup("acme");
+    let mailbox = world.lab.mailboxes()[0].clone();
+    let target = format!("{mailbox}:Back");
+    let arguments = ["acme", &mailbox, "--to", &target];
+    world.lab.faults(&json!([{"operation": "message.create", "delay_ms": 400}]));
+    world.lab.forget_counts();
+    let restore = world.start_restore(&arguments);
+    wait_until("the restore writes", || world.lab.requests(Some("message.create")) > 6);
+
+    // 2. Somebody presses Ctrl-C: the report says what was done and what was not even tried.
+    let cut = restore.interrupt().exits(3).json();
+    assert_eq!(cut["stopped"], "interrupted", "{cut}");
+    let (made, left) = (cut["created"].as_u64().unwrap(), cut["not_tried"].as_u64().unwrap());
+    assert!(made > 0 && left > 0, "{cut}");
+    assert_eq!(cut["problems"], json!([]));
+    let checked = world.mailkeep.json(&["tenant", "check", "acme"]).ok().json_lines();
+    assert!(checked.iter().all(|one| one["check"] != "restorer key"), "it is still there");
+
+    // 3. The same command does the rest, and nothing twice.
+    world.lab.faults(&json!([]));
+    let rest = world.restore(&arguments).ok().json();
+    assert_eq!((&rest["created"], &rest["present"]), (&json!(left), &json!(made)), "{cut} {rest}");
 }
 
 #[test]

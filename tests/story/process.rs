@@ -182,6 +182,13 @@ impl Watched {
         }
     }
 
+    /// Asks it to end, as Ctrl-C does; what it had printed until then.
+    #[track_caller]
+    pub(crate) fn interrupt(self) -> Run {
+        run(Command::new("kill").args(["-INT", &self.child.id().to_string()]), b"").ok();
+        self.finish()
+    }
+
     /// Ends it at once, as a power failure would; what it had printed until then.
     #[track_caller]
     pub(crate) fn kill(mut self) -> Run {

@@ -21,19 +21,28 @@ pub(crate) struct BackupConfig {
     /// Items after which a pass writes a snapshot and goes on. Fewer take less memory, and less is
     /// read again after a crash; more make fewer snapshots.
     round_items: usize,
+    /// Days in which each folder is once read from its beginning and compared with the vault: what a
+    /// provider never told of comes out then. From 1 to 365.
+    compare_days: u16,
 }
 
 impl Default for BackupConfig {
     fn default() -> Self {
-        Self { round_items: PassLimits::default().round_items }
+        Self { round_items: PassLimits::default().round_items, compare_days: 7 }
     }
 }
 
 impl BackupConfig {
     pub(crate) fn limits(&self) -> PassLimits {
-        PassLimits { round_items: self.round_items.max(1), ..PassLimits::default() }
+        PassLimits {
+            round_items: self.round_items.max(1),
+            compare_every: DAY * u32::from(self.compare_days.clamp(1, 365)),
+            ..PassLimits::default()
+        }
     }
 }
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// 30 days: who wants fewer passes does not want them run by a service, and a time that far ahead
 /// can always be represented.
@@ -90,6 +99,9 @@ mod tests {
         assert_eq!(config.backup.limits().round_items, PassLimits::default().round_items);
         let config: Config = toml::from_str("[backup]\nround_items = 40\n").unwrap();
         assert_eq!(config.backup.limits().round_items, 40);
+        assert_eq!(config.backup.limits().compare_every, PassLimits::default().compare_every);
+        let config: Config = toml::from_str("[backup]\ncompare_days = 0\n").unwrap();
+        assert_eq!(config.backup.limits().compare_every, DAY);
     }
 
     #[test]
@@ -98,5 +110,30 @@ mod tests {
         assert_eq!(longest, Duration::from_secs(30 * 86_400));
         assert!(std::time::Instant::now().checked_add(longest).is_some());
         assert_eq!(ServeConfig { interval_seconds: 0 }.interval(), Duration::from_secs(1));
+    }
+
+    #[test]
+    fn every_setting_is_documented_with_its_default() {
+        let text = include_str!("../../../docs/operating.md");
+        let block = text.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next());
+        let block = block.expect("the settings stand in docs/operating.md");
+        let documented: Config = toml::from_str(block).unwrap();
+        assert_eq!(format!("{documented:?}"), format!("{:?}", Config::default()));
+        let named: toml::Table = block.parse().unwrap();
+        // What is refused is told with all names that are known.
+        let known = |text: &str| -> Vec<String> {
+            let error = toml::from_str::<Config>(text).unwrap_err().to_string();
+            let names = error.rsplit("expected").next().unwrap_or_default();
+            names.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+        };
+        let sections = known("unknown = 1");
+        assert!(!sections.is_empty());
+        for section in sections {
+            let settings = known(&format!("[{section}]\nunknown = 1"));
+            assert!(!settings.is_empty(), "{section}");
+            for setting in settings {
+                assert!(named[&section].get(&setting).is_some(), "[{section}] {setting}");
+            }
+        }
     }
 }

@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
+use mailkeep_exchange::ExchangeError;
 use mailkeep_model::TenantName;
-use mailkeep_service::{Observer, PassReport, Service, Unobserved};
+use mailkeep_service::{Observer, PassReport, Service, ServiceError, Unobserved};
 use serde_json::{Value, json};
 
 use super::{Outcome, open_service};
@@ -47,7 +48,10 @@ pub(super) fn json_of(report: &PassReport) -> Value {
         .collect();
     let failures = report.failures.iter();
     let failures: Vec<_> = failures
-        .map(|one| json!({"mailbox": one.mailbox, "error": one.error.to_string()}))
+        .map(|one| {
+            let (unread, _) = unread(&one.error);
+            json!({"mailbox": one.mailbox, "unread": unread, "error": one.error.to_string()})
+        })
         .collect();
     json!({
         "tenant": report.tenant,
@@ -67,6 +71,20 @@ pub(super) fn json_of(report: &PassReport) -> Value {
         "seconds": report.seconds,
         "peak_memory_bytes": super::demo::peak_memory_bytes(),
     })
+}
+
+/// What of a mailbox an error kept from being read, for programs and for people. Mail, calendars
+/// and contacts do not wait for each other.
+fn unread(error: &ServiceError) -> (&'static str, &'static str) {
+    match error {
+        ServiceError::Exchange(ExchangeError::Forbidden { right: "Calendars.Read", .. }) => {
+            ("calendars", "calendars not backed up (mail is not affected)")
+        }
+        ServiceError::Exchange(ExchangeError::Forbidden { right: "Contacts.Read", .. }) => {
+            ("contacts", "contacts not backed up (mail is not affected)")
+        }
+        _ => ("mailbox", "not backed up to its end"),
+    }
 }
 
 pub(super) fn summary(report: &PassReport) -> String {
@@ -90,7 +108,8 @@ pub(super) fn summary(report: &PassReport) -> String {
     }
     for failure in report.failures.iter().take(NAMED) {
         let error = plain(&failure.error.to_string());
-        text.push_str(&format!("\nnot backed up: {}: {error}", failure.mailbox));
+        let (_, words) = unread(&failure.error);
+        text.push_str(&format!("\n{words}: {}: {error}", failure.mailbox));
     }
     if report.failures.len() > NAMED {
         let more = report.failures.len() - NAMED;
@@ -115,9 +134,27 @@ pub(super) fn summary(report: &PassReport) -> String {
 
 #[cfg(test)]
 mod tests {
-    use mailkeep_service::{MailboxFailure, MissedItem, ServiceError};
+    use mailkeep_model::Function;
+    use mailkeep_service::{MailboxFailure, MissedItem};
 
     use super::*;
+
+    #[test]
+    fn a_right_to_calendars_that_is_missing_does_not_look_like_lost_mail() {
+        let forbidden = |right| {
+            ServiceError::from(ExchangeError::Forbidden {
+                tenant: "demo".parse().unwrap(),
+                function: Function::Reader,
+                action: "listing".into(),
+                right,
+                message: "no".into(),
+            })
+        };
+        assert_eq!(unread(&forbidden("Calendars.Read")).0, "calendars");
+        assert!(unread(&forbidden("Contacts.Read")).1.starts_with("contacts not backed up"));
+        assert_eq!(unread(&forbidden("Mail.Read")).0, "mailbox");
+        assert_eq!(unread(&ServiceError::Stopped).0, "mailbox");
+    }
 
     #[test]
     fn what_a_provider_says_cannot_steer_the_terminal_in_a_summary() {

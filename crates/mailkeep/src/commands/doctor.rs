@@ -166,7 +166,11 @@ async fn tenants(service: &Service, report: &mut Report<'_>) {
                 let mut good = true;
                 for check in checks {
                     let (state, text) = match &check.outcome {
-                        Checked::Good(_) => continue,
+                        Checked::Good(_) | Checked::Untried(_) => continue,
+                        Checked::Missing(text) => {
+                            report.say(State::Missing, &format!("{name}, {}", check.what), text);
+                            continue;
+                        }
                         Checked::Warning(text) => (State::Warning, text),
                         Checked::Bad { reason, .. } => (State::Bad, reason),
                     };

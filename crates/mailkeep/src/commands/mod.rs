@@ -11,6 +11,7 @@ mod keep;
 mod lab;
 mod place;
 mod restore;
+mod restored;
 mod serve;
 mod signer;
 mod tenant;

@@ -2,21 +2,23 @@ use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use mailkeep_service::{
-    Event, Observer, OnConflict, RestoreOutcome, RestoreReport, RestoreRequest, RestoreTarget,
-    RestoreWhat, RestoredItem,
+    Event, Observer, OnConflict, RestoreReport, RestoreRequest, RestoreTarget, RestoreWhat,
 };
 use mailkeep_vault::FolderPath;
-use serde_json::{Value, json};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
-use super::{Outcome, browse::rfc3339, children::until_told_to_end, open_service};
+use super::{
+    Outcome,
+    children::until_told_to_end,
+    open_service,
+    restored::{Tense, item_json, json_of, summary},
+};
 use crate::{
     cli::{Conflict, Global, Restore},
     exit::{Exit, Failure},
-    output::{Output, bytes, plain},
+    output::Output,
 };
-
-/// Items that are named one by one to people; all are in JSON.
-const NAMED: usize = 20;
 
 pub(super) async fn run(global: &Global, arguments: Restore, output: &Output) -> Outcome {
     let dry_run = arguments.dry_run;
@@ -27,25 +29,33 @@ pub(super) async fn run(global: &Global, arguments: Restore, output: &Output) ->
         for item in report.items.iter().filter(|_| output.is_json()) {
             output.result(&item_json(item), String::new);
         }
-        output.result(&json_of(&report, true), || summary(&report, true));
-        return Ok(Exit::Done);
+        output.result(&json_of(&report, Tense::Would), || summary(&report, Tense::Would));
+        return Ok(exit_of(&report));
     }
     let into = request.to_tenant.clone().unwrap_or_else(|| request.tenant.clone());
     let watcher = Arc::new(Watcher::new(output, into.to_string()));
+    let called_off = CancellationToken::new();
+    let restore = service.restore_until(&request, watcher.clone(), &called_off);
+    tokio::pin!(restore);
     let outcome = tokio::select! {
-        outcome = service.restore(&request, watcher.clone()) => outcome,
+        outcome = &mut restore => outcome,
         () = until_told_to_end(false) => {
-            watcher.bar.finish_and_clear();
-            service.retire_restorer(&into).await?;
-            return Err(Failure::failed(
-                "interrupted; what was restored stays, and the same command goes on from there",
-            ));
+            watcher.bar.suspend(|| output.note("stopping; what is being written is finished …"));
+            called_off.cancel();
+            restore.await
         }
     };
     watcher.bar.finish_and_clear();
     let report = outcome?;
-    output.result(&json_of(&report, false), || summary(&report, false));
-    Ok(if report.count("failed") == 0 { Exit::Done } else { Exit::Partly })
+    output.result(&json_of(&report, Tense::Done), || summary(&report, Tense::Done));
+    Ok(exit_of(&report))
+}
+
+fn exit_of(report: &RestoreReport) -> Exit {
+    let is_whole = report.stopped.is_none()
+        && report.problems.is_empty()
+        && ["failed", "not_tried"].iter().all(|outcome| report.count(outcome) == 0);
+    if is_whole { Exit::Done } else { Exit::Partly }
 }
 
 fn request(arguments: Restore) -> Result<RestoreRequest, Failure> {
@@ -129,88 +139,4 @@ impl Observer for Watcher {
             _ => {}
         }
     }
-}
-
-fn item_json(item: &RestoredItem) -> Value {
-    let mut value = json!({
-        "item": item.item,
-        "kind": item.kind,
-        "mailbox": item.mailbox,
-        "folder": item.folder,
-        "outcome": item.outcome.as_str(),
-    });
-    if let RestoreOutcome::Failed(error) = &item.outcome {
-        value["error"] = json!(error);
-    }
-    if let Some(made) = &item.made {
-        value["made"] = json!(made);
-    }
-    if !item.lost.is_empty() {
-        value["lost"] = json!(item.lost);
-    }
-    value
-}
-
-fn json_of(report: &RestoreReport, dry_run: bool) -> Value {
-    json!({
-        "tenant": report.tenant,
-        "snapshot": report.snapshot,
-        "taken": rfc3339(report.taken),
-        "dry_run": dry_run,
-        "created": report.count("created"),
-        "replaced": report.count("replaced"),
-        "updated": report.count("updated"),
-        "present": report.count("present"),
-        "failed": report.count("failed"),
-        "folders_created": report.folders_created,
-        "bytes": report.bytes,
-        "requests": report.requests,
-        "throttled": report.throttled,
-        "seconds": report.seconds,
-    })
-}
-
-fn summary(report: &RestoreReport, dry_run: bool) -> String {
-    let mut text = format!(
-        "{}from snapshot {} ({}): {} {}, {} replaced, {} set back, {} already there, {} failed; {}, {} requests, {:.1} s",
-        if dry_run { "nothing was written. It would restore " } else { "" },
-        &report.snapshot[..report.snapshot.len().min(8)],
-        super::browse::minute(report.taken),
-        report.count("created"),
-        if dry_run { "to be made" } else { "made" },
-        report.count("replaced"),
-        report.count("updated"),
-        report.count("present"),
-        report.count("failed"),
-        bytes(report.bytes),
-        report.requests,
-        report.seconds,
-    );
-    for folder in &report.folders_created {
-        let verb = if dry_run { "would make" } else { "made" };
-        text.push_str(&format!("\n{verb} the folder {}", plain(folder)));
-    }
-    let told = report.items.iter().filter_map(|item| {
-        let name = format!("{} '{}'", item.item, plain(&item.subject));
-        match &item.outcome {
-            RestoreOutcome::Failed(error) => {
-                Some(format!("not restored: {name}: {}", plain(error)))
-            }
-            _ if !item.lost.is_empty() => {
-                Some(format!("restored, but: {name}: {}", plain(&item.lost.join("; "))))
-            }
-            _ => None,
-        }
-    });
-    let told: Vec<_> = told.collect();
-    for line in told.iter().take(NAMED) {
-        text.push_str(&format!("\n{line}"));
-    }
-    if told.len() > NAMED {
-        text.push_str(&format!("\n… and {} more (--json lists all)", told.len() - NAMED));
-    }
-    if report.count("failed") > 0 {
-        text.push_str("\nthe same command tries again what failed, and makes nothing twice");
-    }
-    text
 }

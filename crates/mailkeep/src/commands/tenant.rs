@@ -154,6 +154,9 @@ async fn show(service: &Service, name: &TenantName, output: &Output) -> Outcome 
             Ok(None) => text.push_str("\n\nkeys: none"),
             Err(error) => text.push_str(&format!("\n\nkeys: {error}")),
         }
+        if has_reader(&tenant) && !has(&tenant, Function::Restorer) {
+            text.push_str(&format!("\n\n{}", restorer_to_register(name)));
+        }
         let rows: Vec<_> = mailboxes
             .iter()
             .map(|known| {
@@ -181,6 +184,8 @@ async fn check(service: &Service, name: &TenantName, output: &Output) -> Outcome
         let (word, text) = match &check.outcome {
             Checked::Good(text) => ("good", text),
             Checked::Warning(text) => ("warning", text),
+            Checked::Missing(text) => ("missing", text),
+            Checked::Untried(text) => ("untried", text),
             Checked::Bad { kind, reason } => {
                 if exit == Exit::Done {
                     exit = Exit::of(*kind);
@@ -201,7 +206,11 @@ async fn check(service: &Service, name: &TenantName, output: &Output) -> Outcome
 }
 
 fn has_reader(tenant: &Tenant) -> bool {
-    tenant.functions.iter().any(|known| known.function == Function::Reader)
+    has(tenant, Function::Reader)
+}
+
+fn has(tenant: &Tenant, function: Function) -> bool {
+    tenant.functions.iter().any(|known| known.function == function)
 }
 
 fn json_of(tenant: &Tenant, certificate: Option<&CertificateInfo>) -> Value {
@@ -239,13 +248,21 @@ fn to_register(tenant: &Tenant, certificate: &CertificateInfo) -> String {
             admin consent. To confine it to some mailboxes use RBAC for Applications instead of Mail.Read.\n\
          4. mailkeep tenant add {name} --client-id reader=APPLICATION-ID\n\
          5. mailkeep tenant check {name}\n\n\
-         To restore as well, a second registration 'Mailkeep restorer' without any certificate, with\n\
-         {RESTORER_RIGHTS};\n\
-         then mailkeep tenant add {name} --client-id restorer=APPLICATION-ID. Its key is made when a\n\
-         restore begins and destroyed when it ends.",
+         {restorer}",
+        restorer = restorer_to_register(name),
         directory = tenant.directory_id,
         pem = certificate.certificate_pem.trim_end(),
         thumbprint = certificate.thumbprint_sha256,
         until = certificate.not_after.date(),
+    )
+}
+
+/// What has to be done before anything can be restored.
+fn restorer_to_register(name: &TenantName) -> String {
+    format!(
+        "To restore as well, a second registration 'Mailkeep restorer' without any certificate, with\n\
+         {RESTORER_RIGHTS};\n\
+         then mailkeep tenant add {name} --client-id restorer=APPLICATION-ID. Its key is made when a\n\
+         restore begins and destroyed when it ends."
     )
 }
