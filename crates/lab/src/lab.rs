@@ -23,7 +23,7 @@ use crate::clock::Clock;
 use crate::counters::Counters;
 use crate::entra::{Grants, Replays};
 use crate::faults::Faults;
-use crate::graph::{Sealer, Uploads};
+use crate::graph::{Imports, Sealer, Subscriptions, Uploads};
 use crate::options::AssertionAlgorithms;
 use crate::seed::builtin::{self, Person};
 use crate::seed::{self, SeedMailbox};
@@ -51,6 +51,9 @@ pub struct Lab {
 pub(crate) struct Shared {
     /// `https://127.0.0.1:PORT`
     pub(crate) authority: String,
+    /// The same under another name. Where files and items are uploaded is another server than Graph,
+    /// for which clients have no token: their libraries add it to every request to Graph's.
+    pub(crate) mailbox_authority: String,
     port: u16,
     pub(crate) tenants: Tenants,
     pub(crate) clock: Clock,
@@ -61,6 +64,8 @@ pub(crate) struct Shared {
     pub(crate) sealer: Sealer,
     pub(crate) throttle: Arc<Throttle>,
     pub(crate) uploads: Uploads,
+    pub(crate) imports: Imports,
+    pub(crate) subscriptions: Subscriptions,
     pub(crate) faults: Faults,
     pub(crate) counters: Counters,
     pub(crate) activity: ActivityLog,
@@ -100,6 +105,7 @@ impl Lab {
         let session = u32::from_be_bytes(random::<4>()).max(1);
         let shared = Arc::new(Shared {
             authority: format!("https://{address}"),
+            mailbox_authority: format!("https://localhost:{}", address.port()),
             port: address.port(),
             tenants: tenants(&options, &seeded, session),
             clock: Clock::default(),
@@ -114,6 +120,8 @@ impl Lab {
                 upload_bytes_per_five_minutes: options.upload_bytes_per_five_minutes,
             })),
             uploads: Uploads::default(),
+            imports: Imports::default(),
+            subscriptions: Subscriptions::default(),
             faults: Faults::default(),
             counters: Counters::default(),
             activity: ActivityLog::default(),
@@ -210,15 +218,20 @@ async fn serve(
     request: Request,
 ) -> Response<Body> {
     let path = request.uri().path();
-    if path.starts_with("/v1.0/") || path.starts_with("/beta/") {
+    let watch = graph::watch(&shared, request.method());
+    let response = if path.starts_with("/v1.0/") || path.starts_with("/beta/") {
         graph::serve(&shared, request, peer).await
     } else if path.starts_with(graph::UPLOADS) {
         graph::serve_upload(&shared, request, peer).await
+    } else if path.starts_with(graph::IMPORTS) {
+        graph::serve_import(&shared, request, peer).await
     } else if path.starts_with("/_lab/") {
         admin::serve(&shared, request).await
     } else {
         entra::route(&shared, request, peer).await
-    }
+    };
+    watch.tell(&shared);
+    response
 }
 
 /// An answer without content, for paths that lead nowhere.

@@ -8,7 +8,10 @@ use serde_json::{Map, Value, json};
 use super::Refused;
 use crate::clock;
 use crate::compose::Attachment;
-use crate::graph::{contact_as_graph_shows, event_as_graph_shows};
+use crate::graph::{
+    categories_as_graph_shows, contact_as_graph_shows, event_as_graph_shows, rule_as_graph_shows,
+    settings_as_graph_shows, tasks_as_graph_shows,
+};
 use crate::ids;
 use crate::lab::Shared;
 use crate::state::{
@@ -46,6 +49,10 @@ pub(super) fn run(shared: &Shared, address: &str) -> Result<Value, Refused> {
             shown.insert("extended".into(), extended(&contact.properties));
             shown
         }).collect::<Vec<_>>(),
+        "settings": settings_as_graph_shows(&state),
+        "rules": state.settings.rules.iter().map(rule_as_graph_shows).collect::<Vec<_>>(),
+        "categories": categories_as_graph_shows(&state),
+        "task_lists": tasks_as_graph_shows(&state),
     }))
 }
 

@@ -94,6 +94,8 @@ fn route(
             shared.faults.set(Vec::new()).map_err(|text| (StatusCode::BAD_REQUEST, text))?;
             Ok(json!([]))
         }
+        ("GET", "notifications") => notifications(shared, None),
+        ("POST", "notifications") => notifications(shared, Some(body)),
         ("GET", "limits") => Ok(json!(shared.throttle.limits())),
         ("POST", "limits") => {
             let limits: Limits = read(body)?;
@@ -145,6 +147,10 @@ struct Share {
 #[serde(deny_unknown_fields)]
 struct SetClock {
     offset_seconds: i64,
+}
+
+fn notifications(shared: &Shared, order: Option<&[u8]>) -> Result<Value, Refused> {
+    crate::graph::notifications(shared, order).map_err(|text| (StatusCode::BAD_REQUEST, text))
 }
 
 fn clock(shared: &Shared) -> Value {

@@ -17,11 +17,21 @@ const PAGED: &[Operation] = &[
     Operation::MessagesList,
     Operation::EventsList,
     Operation::EventInstances,
+    Operation::CalendarView,
+    Operation::CalendarViewDelta,
     Operation::CalendarsList,
     Operation::ContactsList,
     Operation::ContactsDelta,
     Operation::ContactFoldersList,
     Operation::ContactFoldersDelta,
+    Operation::TaskListsList,
+    Operation::TaskListsDelta,
+    Operation::TasksList,
+    Operation::TasksDelta,
+    Operation::ExchangeFolders,
+    Operation::ExchangeFoldersDelta,
+    Operation::ExchangeItems,
+    Operation::ExchangeItemsDelta,
 ];
 
 /// One rule; its fields are described in the module above.

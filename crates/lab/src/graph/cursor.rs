@@ -51,12 +51,22 @@ pub(crate) struct Cursor {
     /// A fault rule had its page told twice; this is the second time.
     #[serde(rename = "a", default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) again: bool,
+    /// The window of a calendar view, Unix times.
+    #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
+    pub(crate) window: Option<(i64, i64)>,
+    /// Lines of the change behind `position` that were told already: a series has many.
+    #[serde(rename = "o", default, skip_serializing_if = "is_zero")]
+    pub(crate) offset: usize,
     /// How often cursors had been made to expire when it was given out; [`Sealer::seal`] sets it.
     #[serde(rename = "g", default)]
     pub(crate) generation: u64,
     /// When it was given out, Unix time.
     #[serde(rename = "i")]
     pub(crate) issued: i64,
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 /// Seals cursors; made anew with every start of the lab.

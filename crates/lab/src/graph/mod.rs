@@ -5,25 +5,30 @@
 
 mod answer;
 mod attachments;
-
+mod batch;
 mod calendars;
 mod contacts;
 mod cursor;
 mod delta;
 mod errors;
+mod exchange;
 mod extended;
 mod folders;
 mod input;
 mod json;
 mod messages;
+mod outlook;
 mod page;
 mod paging;
 mod personal;
+mod plain_delta;
 mod query;
 mod render;
 mod route;
 mod select;
+mod shape;
 mod signins;
+mod subscriptions;
 mod uploads;
 mod users;
 mod write;
@@ -51,10 +56,15 @@ pub(crate) use calendars::everything as event_as_graph_shows;
 pub(crate) use contacts::everything as contact_as_graph_shows;
 pub(crate) use cursor::Sealer;
 use errors::GraphError;
+pub(crate) use exchange::{IMPORTS, Imports, serve_import};
+pub(crate) use outlook::{
+    categories_as_graph_shows, rule_as_graph_shows, settings_as_graph_shows, tasks_as_graph_shows,
+};
 use personal::Personal;
 use query::{Prefer, Query};
 pub(crate) use route::percent_decode;
 use route::{Resource, Route, Target};
+pub(crate) use subscriptions::{Subscriptions, admin as notifications, watch};
 pub(crate) use uploads::{PATH as UPLOADS, Uploads, serve as serve_upload};
 
 /// Largest body of a request (Graph: 4 MB).
@@ -78,13 +88,23 @@ struct Call<'a> {
 
 /// Answers a request below `/v1.0` or `/beta`.
 pub(crate) async fn serve(shared: &Shared, request: Request, peer: SocketAddr) -> Response<Body> {
-    let (parts, body) = request.into_parts();
+    let (parts, mut body) = request.into_parts();
     let beta = parts.uri.path().starts_with("/beta");
     let version = if beta { "beta" } else { "v1.0" };
+    if batch::is_batch(&parts.uri.path()[1 + version.len()..]) {
+        return batch::serve(shared, &parts, version, body, peer).await;
+    }
     let mut call = Call::new(shared, &parts, version);
-    let answer = call.answer(body).await.unwrap_or_else(|error| call.refuse(&error));
+    let answer = call.answer(&mut body).await.unwrap_or_else(|error| call.refuse(&error));
     call.record(&answer, peer);
+    drain(body).await;
     call.respond(answer)
+}
+
+/// Takes what is left of the body of a request that was refused before it was read: else a client
+/// that is still sending finds the connection closed and never sees the answer.
+async fn drain(body: Body) {
+    let _ = axum::body::to_bytes(body, LARGEST_BODY).await;
 }
 
 impl<'a> Call<'a> {
@@ -106,7 +126,7 @@ impl<'a> Call<'a> {
 }
 
 impl Call<'_> {
-    async fn answer(&mut self, body: Body) -> Result<Answer, GraphError> {
+    async fn answer(&mut self, body: &mut Body) -> Result<Answer, GraphError> {
         let path = &self.parts.uri.path()[1 + self.version.len()..];
         let route = Route::parse(&self.parts.method, path);
         if let Ok(route) = &route {
@@ -115,15 +135,23 @@ impl Call<'_> {
         let grant = Arc::clone(self.grant.insert(self.authenticate()?));
         let route = route?;
         self.authorize(&grant, &route)?;
-        if let Target::Mail { user, .. } = &route.target {
-            let mailbox =
-                grant.tenant.mailbox(user).ok_or_else(|| GraphError::user_not_found(user))?;
+        let mailbox = match &route.target {
+            Target::Mail { user, .. } => {
+                Some(grant.tenant.mailbox(user).ok_or_else(|| GraphError::user_not_found(user))?)
+            }
+            Target::Exchange { mailbox, .. } => Some(exchange::mailbox(&grant.tenant, mailbox)?),
+            _ => None,
+        };
+        if let Some(mailbox) = mailbox {
             let mailbox = Arc::clone(self.mailbox.insert(mailbox));
             self.enter(&grant, &mailbox)?;
         }
         self.strike(route.folder(), route.message()).await?;
         let body = self.body(body).await?;
-        let answer = self.perform(&route, &grant, &body)?;
+        let answer = match &route.target {
+            Target::Subscriptions(what) => Box::pin(self.subscribed(what, &grant, &body)).await?,
+            _ => self.perform(&route, &grant, &body)?,
+        };
         self.aftermath(answer)
     }
 
@@ -189,7 +217,8 @@ impl Call<'_> {
     fn authorize(&self, grant: &Grant, route: &Route) -> Result<(), GraphError> {
         let need = route.need();
         let has = |role: &str| grant.roles.contains(role);
-        if need.any_of.iter().any(|role| has(role)) && need.and.is_none_or(has) {
+        let any = need.any_of.is_empty() || need.any_of.iter().any(|role| has(role));
+        if any && need.and.is_none_or(has) {
             return Ok(());
         }
         let mut wanted = need.any_of.join(" or ");
@@ -235,10 +264,11 @@ impl Call<'_> {
         }
     }
 
-    async fn body(&mut self, body: Body) -> Result<Bytes, GraphError> {
+    async fn body(&mut self, body: &mut Body) -> Result<Bytes, GraphError> {
         if matches!(self.parts.method, Method::GET | Method::DELETE) {
             return Ok(Bytes::new());
         }
+        let body = std::mem::take(body);
         let body = axum::body::to_bytes(body, LARGEST_BODY).await.map_err(|_| {
             GraphError::new(413, "RequestEntityTooLarge", "The request body is too large.")
         })?;
@@ -258,12 +288,14 @@ impl Call<'_> {
     ) -> Result<Answer, GraphError> {
         let query = Query::parse(self.parts.uri.query())?;
         let base = Base { graph: &self.shared.authority, version: self.version };
-        let resource = match &route.target {
+        let what = match &route.target {
             Target::Organization => return users::organization(&base, &query, &grant.tenant),
             Target::Users => return users::list(&base, &query, &grant.tenant),
             Target::User(user) => return users::show(&base, &query, &grant.tenant, user),
             Target::SignIns => return signins::list(self.shared, &base, &query, &grant.tenant),
-            Target::Mail { resource, .. } => resource,
+            Target::Mail { .. } | Target::Exchange { .. } | Target::Subscriptions(_) => {
+                &route.target
+            }
         };
         // The route is one into a mailbox, and that was found before.
         let Some(owner) = &self.mailbox else {
@@ -282,10 +314,16 @@ impl Call<'_> {
             now: self.shared.clock.unix(),
         };
         let content_type = header(&self.parts.headers, "content-type").unwrap_or_default();
+        let resource = match what {
+            Target::Mail { resource, .. } => resource,
+            Target::Exchange { what, .. } => return exchange::answer(&desk, owner, what, body),
+            _ => return Err(GraphError::bad_request("The request URI is not valid.")),
+        };
         match (route.operation, resource) {
             (_, Resource::Personal(Personal::EventUpload(place, id))) => {
                 uploads::create_for_event(&desk, owner, place, id, body)
             }
+            (operation, Resource::Outlook(what)) => outlook::answer(&desk, operation, what, body),
             (operation, Resource::Personal(personal)) => {
                 personal::answer(&desk, operation, personal, content_type, body)
             }

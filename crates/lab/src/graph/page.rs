@@ -35,16 +35,29 @@ pub(super) fn collection(
     total: usize,
     lines: Vec<Value>,
 ) -> Answer {
+    let of = format!("users('{}')/{path}{context}", desk.mailbox.id);
+    let path = format!("users/{}/{path}", desk.mailbox.id);
+    collection_at(desk, page, &path, &of, total, lines)
+}
+
+/// A page of a list that is not below the user; with its path below the version and its context.
+pub(super) fn collection_at(
+    desk: &Desk<'_>,
+    page: &Page,
+    path: &str,
+    of: &str,
+    total: usize,
+    lines: Vec<Value>,
+) -> Answer {
     let next = (total > page.skip.saturating_add(page.top)).then(|| page.skip + page.top);
     let told = falsified(desk, path, page.skip, ListPage { items: lines, next });
-    let of = format!("users('{}')/{path}{context}", desk.mailbox.id);
     let mut answer = Map::new();
-    answer.insert("@odata.context".into(), json!(desk.base.context(&of)));
+    answer.insert("@odata.context".into(), json!(desk.base.context(of)));
     if desk.query.get("$count") == Some("true") {
         answer.insert("@odata.count".into(), json!(total));
     }
     if let Some(next) = told.next {
-        let mut link = desk.base.url(&format!("users/{}/{path}?", desk.mailbox.id));
+        let mut link = desk.base.url(&format!("{path}?"));
         for name in [
             "startdatetime",
             "enddatetime",
@@ -74,13 +87,35 @@ pub(super) fn single(
     members: Map<String, Value>,
     status: u16,
 ) -> Answer {
-    let of = format!("users('{}')/{path}{context}/$entity", desk.mailbox.id);
+    let of = format!("users('{}')/{path}{context}", desk.mailbox.id);
+    let below = format!("users/{}/{path}", desk.mailbox.id);
+    entity(desk, &of, &below, members, status)
+}
+
+/// One entity that is not below the user; with the path of its list below the version.
+pub(super) fn single_at(
+    desk: &Desk<'_>,
+    path: &str,
+    members: Map<String, Value>,
+    status: u16,
+) -> Answer {
+    entity(desk, path, path, members, status)
+}
+
+fn entity(
+    desk: &Desk<'_>,
+    of: &str,
+    path: &str,
+    members: Map<String, Value>,
+    status: u16,
+) -> Answer {
+    let of = format!("{of}/$entity");
     let mut answer = Map::new();
     answer.insert("@odata.context".into(), json!(desk.base.context(&of)));
     answer.extend(members);
     let location = (status == 201).then(|| {
         let id = answer.get("id").and_then(Value::as_str).unwrap_or_default();
-        desk.base.url(&format!("users/{}/{path}/{id}", desk.mailbox.id))
+        desk.base.url(&format!("{path}/{id}"))
     });
     let content = Content::Json(Value::Object(answer).to_string().into_bytes());
     Answer { location, ..Answer::status(status, content) }

@@ -18,6 +18,8 @@ pub(crate) enum Personal {
     /// The calendar that an event lies in.
     EventCalendar(In, String),
     Instances(In, String),
+    CalendarView(In),
+    CalendarViewDelta,
     EventAttachments(In, String),
     EventAttachment(In, String, String),
     /// For an attachment that comes in pieces.
@@ -33,6 +35,9 @@ pub(crate) enum Personal {
     /// `true` for the picture itself, `false` for what is known of it.
     Photo(Option<String>, String, bool),
 }
+
+/// The role of the folder that every mailbox has.
+const DEFAULT_FOLDER: &str = "contacts";
 
 /// Where a URL looks for events.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +59,16 @@ impl Personal {
             [one] if is(one, "calendar") => Some(Self::Calendar(None)),
             [one, two, rest @ ..] if is(one, "calendar") && is(two, "events") => {
                 events(In::Default, rest)
+            }
+            [one, two] if is(one, "calendar") && is(two, "calendarView") => {
+                Some(Self::CalendarView(In::Default))
+            }
+            [one] if is(one, "calendarView") => Some(Self::CalendarView(In::Mailbox)),
+            [one, two] if is(one, "calendarView") && is(two, "delta") => {
+                Some(Self::CalendarViewDelta)
+            }
+            [one, id, two] if is(one, "calendars") && is(two, "calendarView") => {
+                Some(Self::CalendarView(In::Calendar((*id).to_owned())))
             }
             [one, rest @ ..] if is(one, "events") => events(In::Mailbox, rest),
             [one, id] if is(one, "calendars") => Some(Self::Calendar(Some((*id).to_owned()))),
@@ -84,6 +99,8 @@ impl Personal {
             }
             Self::EventCalendar(..) => (Some(Op::CalendarShow), None, None, None),
             Self::Instances(..) => (Some(Op::EventInstances), None, None, None),
+            Self::CalendarView(_) => (Some(Op::CalendarView), None, None, None),
+            Self::CalendarViewDelta => (Some(Op::CalendarViewDelta), None, None, None),
             Self::EventAttachments(..) => {
                 (Some(Op::EventAttachmentsList), Some(Op::EventAttachmentCreate), None, None)
             }
@@ -143,6 +160,8 @@ impl Personal {
                 | Op::EventsList
                 | Op::EventShow
                 | Op::EventInstances
+                | Op::CalendarView
+                | Op::CalendarViewDelta
                 | Op::EventAttachmentsList
                 | Op::EventAttachmentShow
                 | Op::ContactFoldersList
@@ -189,6 +208,8 @@ pub(super) fn answer(
         Personal::Calendars => calendars::calendars(desk, operation, None, body),
         Personal::Calendar(id) => calendars::calendars(desk, operation, id.as_deref(), body),
         Personal::Events(place) => calendars::events(desk, operation, place, None, None, body),
+        Personal::CalendarView(place) => calendars::view(desk, place),
+        Personal::CalendarViewDelta => calendars::view_delta(desk),
         Personal::EventCalendar(place, id) => calendars::of_event(desk, place, id),
         Personal::Event(place, id)
         | Personal::Instances(place, id)
@@ -244,7 +265,9 @@ fn contacts(folder: Option<String>, words: &[&str]) -> Option<Personal> {
     let is = |word: &str, name: &str| word.eq_ignore_ascii_case(name);
     match words {
         [] => Some(Personal::Contacts(folder)),
-        [id] if !is(id, "delta") => Some(Personal::Contact(folder, (*id).to_owned())),
+        // Of the default folder: not in the documentation, but in the metadata and the libraries.
+        [id] if is(id, "delta") => Some(Personal::ContactsDelta(DEFAULT_FOLDER.to_owned())),
+        [id] => Some(Personal::Contact(folder, (*id).to_owned())),
         [id, what] if is(what, "photo") => Some(Personal::Photo(folder, (*id).to_owned(), false)),
         [id, what, value] if is(what, "photo") && is(value, "$value") => {
             Some(Personal::Photo(folder, (*id).to_owned(), true))
@@ -273,13 +296,16 @@ mod tests {
             parse("contactFolders/a/childFolders/b/contacts/delta"),
             Some(Personal::ContactsDelta("b".into()))
         );
+        assert_eq!(parse("contacts/delta"), Some(Personal::ContactsDelta("contacts".into())));
+        assert_eq!(
+            parse("calendars/c/calendarView"),
+            Some(Personal::CalendarView(In::Calendar("c".into())))
+        );
+        assert_eq!(parse("calendarView/delta"), Some(Personal::CalendarViewDelta));
         assert_eq!(parse("contacts/c/photo/$value"), Some(Personal::Photo(None, "c".into(), true)));
-        for nothing in [
-            "contacts/c/move",
-            "contacts/delta",
-            "events/e/attachments/createUploadSession/more",
-            "events/delta",
-        ] {
+        for nothing in
+            ["contacts/c/move", "events/e/attachments/createUploadSession/more", "events/delta"]
+        {
             assert_eq!(parse(nothing), None, "{nothing}");
         }
         let photo = Personal::Photo(None, "c".into(), false);

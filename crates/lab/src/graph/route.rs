@@ -3,7 +3,10 @@
 use axum::http::Method;
 
 use super::errors::GraphError;
+use super::exchange::Exchange;
+use super::outlook::Outlook;
 use super::personal::Personal;
+use super::subscriptions::Subscribed;
 use crate::operation::Operation;
 
 /// A resource of Graph.
@@ -13,7 +16,16 @@ pub(crate) enum Target {
     Users,
     User(String),
     SignIns,
-    Mail { user: String, resource: Resource },
+    Subscriptions(Subscribed),
+    Mail {
+        user: String,
+        resource: Resource,
+    },
+    /// A mailbox by its own id, with folders and items of every kind.
+    Exchange {
+        mailbox: String,
+        what: Exchange,
+    },
 }
 
 /// A resource inside a mailbox. Folders and messages are named as in the URL.
@@ -40,6 +52,8 @@ pub(crate) enum Resource {
     UploadSession(Option<String>, String),
     /// Calendars and contacts.
     Personal(Personal),
+    /// What is no item.
+    Outlook(Outlook),
 }
 
 /// An operation and what it is done to.
@@ -88,13 +102,18 @@ impl Route {
                 ..
             } => Some(id),
             Target::Mail { resource: Resource::Personal(personal), .. } => personal.item(),
+            Target::Exchange { what, .. } => what.item(),
             _ => None,
         }
     }
 
     /// The mail folder, as the URL names it.
     pub(crate) fn folder(&self) -> Option<&str> {
-        let Target::Mail { resource, .. } = &self.target else { return None };
+        let resource = match &self.target {
+            Target::Mail { resource, .. } => resource,
+            Target::Exchange { what, .. } => return what.folder(),
+            _ => return None,
+        };
         match resource {
             Resource::Folder(folder)
             | Resource::FolderMove(folder)
@@ -115,8 +134,18 @@ impl Route {
 
     pub(crate) fn need(&self) -> Need {
         use Operation as Op;
-        if let Target::Mail { resource: Resource::Personal(personal), .. } = &self.target {
-            return Need { any_of: personal.need(self.operation), and: None, mail: true };
+        let elsewhere = match &self.target {
+            Target::Mail { resource: Resource::Personal(one), .. } => {
+                Some(one.need(self.operation))
+            }
+            Target::Mail { resource: Resource::Outlook(one), .. } => Some(one.need(self.operation)),
+            Target::Exchange { what, .. } => Some(what.need()),
+            // What is subscribed to decides.
+            Target::Subscriptions(_) => Some(&[] as &[_]),
+            _ => None,
+        };
+        if let Some(any_of) = elsewhere {
+            return Need { any_of, and: None, mail: true };
         }
         let (any_of, and, mail): (&[&str], _, _) = match self.operation {
             Op::Organization => {
@@ -184,6 +213,14 @@ fn target(words: &[&str]) -> Option<Target> {
         [one] if is(one, "organization") => Some(Target::Organization),
         [one] if is(one, "users") => Some(Target::Users),
         [one, two] if is(one, "auditLogs") && is(two, "signIns") => Some(Target::SignIns),
+        [one, rest @ ..] if is(one, "subscriptions") => {
+            Subscribed::parse(rest).map(Target::Subscriptions)
+        }
+        [one, two, three, mailbox, rest @ ..]
+            if is(one, "admin") && is(two, "exchange") && is(three, "mailboxes") =>
+        {
+            Some(Target::Exchange { mailbox: (*mailbox).to_owned(), what: Exchange::parse(rest)? })
+        }
         [one, user] if is(one, "users") => Some(Target::User((*user).to_owned())),
         [one, user, rest @ ..] if is(one, "users") => {
             Some(Target::Mail { user: (*user).to_owned(), resource: resource(rest)? })
@@ -194,6 +231,9 @@ fn target(words: &[&str]) -> Option<Target> {
 
 fn resource(words: &[&str]) -> Option<Resource> {
     let is = |word: &str, name: &str| word.eq_ignore_ascii_case(name);
+    if let Some(outlook) = Outlook::parse(words) {
+        return Some(Resource::Outlook(outlook));
+    }
     match words {
         [one, rest @ ..] if is(one, "messages") => messages(None, rest),
         [one] if is(one, "mailFolders") => Some(Resource::Folders),
@@ -261,8 +301,11 @@ fn operation(method: &Method, target: &Target) -> Option<Operation> {
         Target::Users => (Some(Op::UsersList), None, None, None),
         Target::User(_) => (Some(Op::UserShow), None, None, None),
         Target::SignIns => (Some(Op::SignInsList), None, None, None),
+        Target::Subscriptions(what) => return what.operation(method),
+        Target::Exchange { what, .. } => return what.operation(method),
         Target::Mail { resource, .. } => match resource {
             Resource::Personal(personal) => return personal.operation(method),
+            Resource::Outlook(outlook) => return outlook.operation(method),
             Resource::Folders | Resource::ChildFolders(_) => {
                 (Some(Op::FoldersList), Some(Op::FolderCreate), None, None)
             }

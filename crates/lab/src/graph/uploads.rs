@@ -18,7 +18,7 @@ use super::json::Json;
 use super::personal::In;
 use super::query::{Prefer, Query};
 use super::users::encode;
-use super::{Base, Call, Desk, attachments, calendars, folders, header, messages, write};
+use super::{Base, Call, Desk, attachments, calendars, drain, folders, header, messages, write};
 use crate::clock;
 use crate::compose::Attachment;
 use crate::entra::Grant;
@@ -163,7 +163,7 @@ fn begin(
     let secret = [Uuid::new_v4(), Uuid::new_v4()].map(|id| HEXLOWER.encode(id.as_bytes())).concat();
     let url = format!(
         "{}/AttachmentSessions('{}')?authtoken={secret}",
-        session.item_url(desk.base.graph),
+        session.item_url(&desk.shared.mailbox_authority),
         Uuid::new_v4().simple()
     );
     let mut json = Json::with_capacity(1024);
@@ -197,15 +197,16 @@ impl Session {
 
 /// Answers a request to an upload URL.
 pub(crate) async fn serve(shared: &Shared, request: Request, peer: SocketAddr) -> Response<Body> {
-    let (parts, body) = request.into_parts();
+    let (parts, mut body) = request.into_parts();
     let mut call = Call::new(shared, &parts, "v1.0");
-    let answer = call.upload(body).await.unwrap_or_else(|error| call.refuse(&error));
+    let answer = call.upload(&mut body).await.unwrap_or_else(|error| call.refuse(&error));
     call.record(&answer, peer);
+    drain(body).await;
     call.respond(answer)
 }
 
 impl Call<'_> {
-    async fn upload(&mut self, body: Body) -> Result<Answer, GraphError> {
+    async fn upload(&mut self, body: &mut Body) -> Result<Answer, GraphError> {
         self.operation = match self.parts.method {
             Method::PUT => Operation::UploadPut,
             Method::DELETE => Operation::UploadDelete,
@@ -298,7 +299,8 @@ fn take(desk: &Desk<'_>, secret: &str, range: &str, bytes: &[u8]) -> Result<Answ
         Owner::Message(item) => attachments::add(desk, &mut desk.mailbox.write(), *item, file)?,
         Owner::Event(place) => calendars::attach(desk, place, &session.item_id, file)?,
     };
-    let url = format!("{}/Attachments('{}')", session.item_url(desk.base.graph), encode(&name));
+    let authority = &desk.shared.mailbox_authority;
+    let url = format!("{}/Attachments('{}')", session.item_url(authority), encode(&name));
     Ok(Answer { location: Some(url), ..Answer::status(201, Content::Empty) })
 }
 

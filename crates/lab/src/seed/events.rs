@@ -290,6 +290,7 @@ impl Draft {
         let event = Event {
             calendar: crate::state::DEFAULT_CALENDAR,
             location: 0,
+            entered: 0,
             changed: 0,
             created: 0,
             modified: 0,

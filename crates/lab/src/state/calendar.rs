@@ -19,6 +19,19 @@ pub(crate) struct Calendars {
     /// The default calendar is the first.
     pub(crate) list: Vec<Calendar>,
     pub(crate) events: BTreeMap<u64, Event>,
+    /// Events that were deleted, by the change that did it.
+    pub(crate) gone: BTreeMap<u64, GoneEvent>,
+    /// Calendars that were deleted, by the change that did it.
+    pub(crate) lost: BTreeMap<u64, u64>,
+}
+
+/// What is left of an event that was deleted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct GoneEvent {
+    pub(crate) item: u64,
+    pub(crate) location: u64,
+    pub(crate) calendar: u64,
+    pub(crate) entered: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -45,6 +58,8 @@ pub(crate) struct Event {
     pub(crate) calendar: u64,
     /// Part of the regular id.
     pub(crate) location: u64,
+    /// The change that made it.
+    pub(crate) entered: u64,
     pub(crate) changed: u64,
     /// Unix times.
     pub(crate) created: i64,
@@ -112,7 +127,12 @@ impl Default for Calendars {
             changed: 0,
             shared: None,
         };
-        Self { list: vec![calendar], events: BTreeMap::new() }
+        Self {
+            list: vec![calendar],
+            events: BTreeMap::new(),
+            gone: BTreeMap::new(),
+            lost: BTreeMap::new(),
+        }
     }
 }
 
@@ -293,9 +313,15 @@ impl MailboxState {
         if self.calendars.find(number).is_none() {
             return Err(Refusal::NoSuchFolder);
         }
-        self.next_change();
+        let events = self.calendars.events.iter();
+        let inside: Vec<u64> =
+            events.filter(|(_, e)| e.calendar == number).map(|(i, _)| *i).collect();
+        for item in inside {
+            self.delete_event(item)?;
+        }
+        let at = self.next_change();
         self.calendars.list.retain(|calendar| calendar.number != number);
-        self.calendars.events.retain(|_, event| event.calendar != number);
+        self.calendars.lost.insert(at, number);
         Ok(())
     }
 
@@ -306,7 +332,8 @@ impl MailboxState {
         }
         let (item, location, changed) =
             (self.next_number(), self.next_number(), self.next_change());
-        let event = Event { location, changed, created: now, modified: now, ..event };
+        let entered = changed;
+        let event = Event { location, entered, changed, created: now, modified: now, ..event };
         self.calendars.events.insert(item, event);
         Ok(item)
     }
@@ -334,8 +361,11 @@ impl MailboxState {
     }
 
     pub(crate) fn delete_event(&mut self, item: u64) -> Result<Event, Refusal> {
-        self.next_change();
-        self.calendars.events.remove(&item).ok_or(Refusal::NoSuchItem)
+        let at = self.next_change();
+        let event = self.calendars.events.remove(&item).ok_or(Refusal::NoSuchItem)?;
+        let Event { location, calendar, entered, .. } = event;
+        self.calendars.gone.insert(at, GoneEvent { item, location, calendar, entered });
+        Ok(event)
     }
 }
 
@@ -351,6 +381,7 @@ mod tests {
         Event {
             calendar: DEFAULT_CALENDAR,
             location: 0,
+            entered: 0,
             changed: 0,
             created: 0,
             modified: 0,

@@ -17,7 +17,7 @@ pub(crate) struct Contacts {
     pub(crate) folders: Vec<ContactFolder>,
     pub(crate) items: BTreeMap<u64, Contact>,
     /// Folders, and folders that are gone, by their last change: number and creation.
-    log: BTreeMap<u64, (u64, u64)>,
+    pub(crate) log: BTreeMap<u64, (u64, u64)>,
 }
 
 #[derive(Debug)]
@@ -27,9 +27,9 @@ pub(crate) struct ContactFolder {
     pub(crate) parent: u64,
     pub(crate) name: Box<str>,
     created: u64,
-    changed: u64,
+    pub(crate) changed: u64,
     /// Every contact that is or was here, once, by its last change.
-    by_change: BTreeMap<u64, Entry>,
+    pub(crate) by_change: BTreeMap<u64, Entry>,
 }
 
 #[derive(Clone, Debug)]

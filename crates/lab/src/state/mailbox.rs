@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     Calendars, Contacts, Entry, ExtendedProperties, Folder, Message, Place, ROOT, SeedMessage,
-    WellKnown,
+    Settings, WellKnown,
 };
 use crate::seed::{SeedFolder, SeedMailbox, builtin};
 
@@ -91,8 +91,9 @@ pub(crate) struct MailboxState {
     pub(crate) messages: HashMap<u64, Message>,
     pub(crate) calendars: Calendars,
     pub(crate) contacts: Contacts,
+    pub(crate) settings: Settings,
     /// Folders, and folders that are gone, by their last change: number and creation.
-    pub(super) folder_log: BTreeMap<u64, (u64, u64)>,
+    pub(crate) folder_log: BTreeMap<u64, (u64, u64)>,
     /// Number of the last change.
     pub(crate) sequence: u64,
     session: u32,
@@ -108,6 +109,7 @@ impl MailboxState {
             messages: HashMap::new(),
             calendars: Calendars::default(),
             contacts: Contacts::default(),
+            settings: Settings::default(),
             folder_log: BTreeMap::new(),
             sequence: 0,
             session,
@@ -375,6 +377,11 @@ impl MailboxState {
     pub(super) fn next_change(&mut self) -> u64 {
         self.sequence += 1;
         self.sequence
+    }
+
+    /// A number that nothing else in this mailbox has.
+    pub(crate) fn fresh_number(&mut self) -> u64 {
+        self.next_number()
     }
 
     pub(super) fn next_number(&mut self) -> u64 {

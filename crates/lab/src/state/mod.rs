@@ -13,14 +13,15 @@ mod folder;
 mod mailbox;
 mod message;
 mod recurrence;
+mod settings;
 mod tenant;
 mod windows_zones;
 mod zone;
 
 pub(crate) use application::{Application, Credential};
 pub(crate) use calendar::{
-    Aspect, Attached, Calendar, Calendars, DEFAULT_CALENDAR, Details, Event, Exception, Moment,
-    Shared as SharedCalendar,
+    Aspect, Attached, Calendar, Calendars, DEFAULT_CALENDAR, Details, Event, Exception, GoneEvent,
+    Moment, Shared as SharedCalendar,
 };
 pub(crate) use changes::{FolderChange, IdKind, MessageChange};
 pub(crate) use contacts::{
@@ -32,5 +33,6 @@ pub(crate) use folder::{Entry, Folder, ROOT, WellKnown};
 pub(crate) use mailbox::{Mailbox, MailboxState, Refusal, Source};
 pub(crate) use message::{Flag, Message, Place};
 pub(crate) use recurrence::{MOST, Pattern, Recurrence, Until, WeekIndex};
+pub(crate) use settings::{Entity, Settings, Task, TaskList};
 pub(crate) use tenant::{Tenant, Tenants};
 pub(crate) use zone::Zone;

@@ -30,7 +30,7 @@ pub(super) struct Expand {
 }
 
 impl Expand {
-    fn parse(expand: Option<&str>) -> Result<Self, GraphError> {
+    pub(super) fn parse(expand: Option<&str>) -> Result<Self, GraphError> {
         let mut found = Self::default();
         for part in expand.into_iter().flat_map(|expand| split_top(expand, ',')) {
             if part.eq_ignore_ascii_case("attachments") {
@@ -46,6 +46,16 @@ impl Expand {
             }
         }
         Ok(found)
+    }
+
+    /// Refuses what can be expanded for one event alone.
+    pub(super) fn of_many(&self) -> Result<(), GraphError> {
+        match self.exceptions {
+            true => {
+                Err(GraphError::bad_request("Parsing $expand failed at 'exceptionOccurrences'."))
+            }
+            false => Ok(()),
+        }
     }
 }
 
@@ -142,26 +152,10 @@ pub(super) fn instances(desk: &Desk<'_>, place: &In, id: &str) -> Result<Answer,
     const OPTIONS: &[&str] =
         &["startdatetime", "enddatetime", "$select", "$top", "$skip", "$expand", "$count"];
     desk.query.allow(OPTIONS)?;
-    let (from, to) = (range(desk, "startDateTime")?, range(desk, "endDateTime")?);
-    if to < from {
-        return Err(GraphError::new(
-            400,
-            "ErrorInvalidParameter",
-            "The end of the range is before its start.",
-        ));
-    }
-    if to - from > WIDEST * 86_400 {
-        return Err(GraphError::new(
-            400,
-            "ErrorCalendarViewRangeTooBig",
-            "The specified date range in the request is greater than the maximum date range allowed by the server.",
-        ));
-    }
+    let (from, to) = window(desk)?;
     let (selection, _) = Selection::event(desk.query.get("$select"))?;
     let expand = Expand::parse(desk.query.get("$expand"))?;
-    if expand.exceptions {
-        return Err(GraphError::bad_request("Parsing $expand failed at 'exceptionOccurrences'."));
-    }
+    expand.of_many()?;
     let page = Page::of(desk)?;
     let (zone, zone_applied) = preferred_zone(desk)?;
     let state = desk.mailbox.read();
@@ -186,8 +180,18 @@ pub(super) fn instances(desk: &Desk<'_>, place: &In, id: &str) -> Result<Answer,
     Ok(applied(desk, answer, zone_applied))
 }
 
+/// What of an event takes place in a range: a single one itself, of a series its occurrences.
+pub(super) fn seen_within(event: &Event, from: i64, to: i64) -> Vec<Aspect> {
+    if event.recurrence.is_some() {
+        return within(event, from, to);
+    }
+    let (start, end) = (event.details.start.unix(), event.details.end.unix());
+    let overlaps = start < to && (end > from || (start == end && start >= from));
+    overlaps.then_some(Aspect::Whole).into_iter().collect()
+}
+
 /// Occurrences that overlap a range, in their order.
-fn within(event: &Event, from: i64, to: i64) -> Vec<Aspect> {
+pub(super) fn within(event: &Event, from: i64, to: i64) -> Vec<Aspect> {
     let overlaps = |aspect: &Aspect| {
         let (start, end) = event.times(*aspect);
         let (start, end) = (start.unix(), end.unix());
@@ -240,6 +244,26 @@ fn path(state: &MailboxState, place: &In, calendar: u64) -> String {
     }
 }
 
+/// The range of time that a request is about.
+pub(super) fn window(desk: &Desk<'_>) -> Result<(i64, i64), GraphError> {
+    let (from, to) = (range(desk, "startDateTime")?, range(desk, "endDateTime")?);
+    if to < from {
+        return Err(GraphError::new(
+            400,
+            "ErrorInvalidParameter",
+            "The end of the range is before its start.",
+        ));
+    }
+    if to - from > WIDEST * 86_400 {
+        return Err(GraphError::new(
+            400,
+            "ErrorCalendarViewRangeTooBig",
+            "The specified date range in the request is greater than the maximum date range allowed by the server.",
+        ));
+    }
+    Ok((from, to))
+}
+
 /// A bound of a range, in UTC unless it says otherwise.
 fn range(desk: &Desk<'_>, name: &str) -> Result<i64, GraphError> {
     let text = desk.query.get(&name.to_lowercase()).ok_or_else(|| {
@@ -260,13 +284,13 @@ fn range(desk: &Desk<'_>, name: &str) -> Result<i64, GraphError> {
 }
 
 /// A `$filter`.
-enum Tests {
+pub(super) enum Tests {
     Extended(Filter),
     All(Vec<Comparison>),
 }
 
 impl Tests {
-    fn parse(filter: Option<&str>) -> Result<Self, GraphError> {
+    pub(super) fn parse(filter: Option<&str>) -> Result<Self, GraphError> {
         let Some(filter) = filter else { return Ok(Self::All(Vec::new())) };
         if let Some(filter) = Filter::parse(filter)? {
             return Ok(Self::Extended(filter));
@@ -297,7 +321,7 @@ impl Tests {
         Ok(Self::All(all))
     }
 
-    fn hold(&self, state: &MailboxState, item: u64, event: &Event) -> bool {
+    pub(super) fn hold(&self, state: &MailboxState, item: u64, event: &Event) -> bool {
         let all = match self {
             Self::Extended(filter) => {
                 return filter.holds(event.details.properties.get(&filter.id));

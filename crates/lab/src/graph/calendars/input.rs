@@ -350,7 +350,7 @@ fn moment(value: &Value) -> Result<Moment, GraphError> {
 }
 
 /// A date and a time, without zone. Fractions of a second are dropped.
-pub(super) fn parse_local(text: &str) -> Option<PrimitiveDateTime> {
+pub(in crate::graph) fn parse_local(text: &str) -> Option<PrimitiveDateTime> {
     let at = PrimitiveDateTime::parse(text, LOCAL).ok();
     let at = at.or_else(|| {
         let day = format_description!("[year]-[month]-[day]");

@@ -7,6 +7,7 @@ mod input;
 mod invite;
 mod recurrence;
 mod render;
+mod view;
 mod write;
 
 use serde_json::{Map, Value, json};
@@ -27,6 +28,10 @@ use crate::state::{
 };
 
 pub(super) use id::unknown;
+pub(super) use input::parse_local;
+pub(super) use recurrence::{read as recurrence_read, written as recurrence_written};
+pub(crate) use render::date_time;
+pub(super) use view::{changes as view_delta, list as view};
 
 const LONGEST_NAME: usize = 255;
 const COLORS: &[&str] = &[

@@ -21,7 +21,7 @@ const DAYS: [(Weekday, &str); 7] = [
 ];
 
 /// What a request says; null for no recurrence. The zone is empty when none is named.
-pub(super) fn read(value: &Value) -> Result<Option<Recurrence>, GraphError> {
+pub(in crate::graph) fn read(value: &Value) -> Result<Option<Recurrence>, GraphError> {
     if value.is_null() {
         return Ok(None);
     }
@@ -120,7 +120,7 @@ fn rule(pattern: &Value) -> Result<Pattern, GraphError> {
 }
 
 /// As Graph writes it: with a value for everything, needed or not.
-pub(super) fn written(series: &Recurrence) -> Value {
+pub(in crate::graph) fn written(series: &Recurrence) -> Value {
     let named = |days: &[Weekday]| -> Vec<&str> { days.iter().map(|day| name(*day)).collect() };
     let (kind, month, day, days, first_day, index) = match &series.pattern {
         Pattern::Daily => ("daily", 0, 0, Vec::new(), Weekday::Sunday, WeekIndex::First),

@@ -34,6 +34,7 @@ pub(super) fn create(desk: &Desk<'_>, place: &In, body: &[u8]) -> Result<Answer,
     let mut event = Event {
         calendar: 0,
         location: 0,
+        entered: 0,
         changed: 0,
         created: 0,
         modified: 0,

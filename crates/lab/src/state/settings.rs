@@ -1,0 +1,177 @@
+//! What a mailbox has besides items: settings, inbox rules, categories, and lists of tasks.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::{MailboxState, Refusal};
+
+type Fields = Map<String, Value>;
+
+/// The numbers of the lists that every mailbox has; they are none that a mailbox gives out itself.
+const TASKS: u64 = 0x7fff_0000_0000_0301;
+const FLAGGED: u64 = 0x7fff_0000_0000_0302;
+
+/// Everything of a mailbox that is no item of mail, calendars or contacts.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// What somebody has set; everything else is as in a new mailbox.
+    pub(crate) mailbox: Fields,
+    pub(crate) rules: Vec<Entity>,
+    /// `None`: those of a new mailbox.
+    pub(crate) categories: Option<Vec<Entity>>,
+    pub(crate) lists: Vec<TaskList>,
+    /// Lists that were deleted, by the change that did it: number and creation.
+    pub(crate) gone: BTreeMap<u64, (u64, u64)>,
+}
+
+/// Something small with an id and properties as Graph writes them.
+#[derive(Clone, Debug)]
+pub(crate) struct Entity {
+    pub(crate) id: Box<str>,
+    pub(crate) fields: Fields,
+}
+
+/// A list of tasks.
+#[derive(Clone, Debug)]
+pub(crate) struct TaskList {
+    pub(crate) number: u64,
+    pub(crate) name: Box<str>,
+    /// `wellknownListName`
+    pub(crate) role: &'static str,
+    pub(crate) entered: u64,
+    pub(crate) changed: u64,
+    pub(crate) tasks: BTreeMap<u64, Task>,
+    /// Tasks that were deleted, by the change that did it: number and creation.
+    pub(crate) gone: BTreeMap<u64, (u64, u64)>,
+}
+
+/// A task.
+#[derive(Clone, Debug)]
+pub(crate) struct Task {
+    pub(crate) entered: u64,
+    pub(crate) changed: u64,
+    /// Unix times.
+    pub(crate) created: i64,
+    pub(crate) modified: i64,
+    pub(crate) fields: Fields,
+    pub(crate) checklist: Vec<Entity>,
+    pub(crate) linked: Vec<Entity>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let list = |number, name: &str, role| TaskList {
+            number,
+            name: name.into(),
+            role,
+            entered: 1,
+            changed: 1,
+            tasks: BTreeMap::new(),
+            gone: BTreeMap::new(),
+        };
+        Self {
+            mailbox: Map::new(),
+            rules: Vec::new(),
+            categories: None,
+            lists: vec![
+                list(TASKS, "Tasks", "defaultList"),
+                list(FLAGGED, "Flagged Emails", "flaggedEmails"),
+            ],
+            gone: BTreeMap::new(),
+        }
+    }
+}
+
+impl Settings {
+    pub(crate) fn list(&self, number: u64) -> Option<&TaskList> {
+        self.lists.iter().find(|list| list.number == number)
+    }
+}
+
+impl MailboxState {
+    pub(crate) fn create_task_list(&mut self, name: &str) -> u64 {
+        let (number, change) = (self.next_number(), self.next_change());
+        self.settings.lists.push(TaskList {
+            number,
+            name: name.into(),
+            role: "none",
+            entered: change,
+            changed: change,
+            tasks: BTreeMap::new(),
+            gone: BTreeMap::new(),
+        });
+        number
+    }
+
+    pub(crate) fn rename_task_list(&mut self, number: u64, name: &str) -> Result<(), Refusal> {
+        let change = self.next_change();
+        let list = self.own_list(number)?;
+        list.name = name.into();
+        list.changed = change;
+        Ok(())
+    }
+
+    pub(crate) fn delete_task_list(&mut self, number: u64) -> Result<(), Refusal> {
+        let change = self.next_change();
+        let entered = self.own_list(number)?.entered;
+        self.settings.lists.retain(|list| list.number != number);
+        self.settings.gone.insert(change, (number, entered));
+        Ok(())
+    }
+
+    pub(crate) fn add_task(
+        &mut self,
+        list: u64,
+        fields: Fields,
+        linked: Vec<Entity>,
+        now: i64,
+    ) -> Result<u64, Refusal> {
+        let (number, change) = (self.next_number(), self.next_change());
+        let task = Task {
+            entered: change,
+            changed: change,
+            created: now,
+            modified: now,
+            fields,
+            checklist: Vec::new(),
+            linked,
+        };
+        self.task_list(list)?.tasks.insert(number, task);
+        Ok(number)
+    }
+
+    pub(crate) fn change_task(
+        &mut self,
+        list: u64,
+        task: u64,
+        now: i64,
+        change: impl FnOnce(&mut Task),
+    ) -> Result<(), Refusal> {
+        let at = self.next_change();
+        let task = self.task_list(list)?.tasks.get_mut(&task).ok_or(Refusal::NoSuchItem)?;
+        change(task);
+        task.changed = at;
+        task.modified = now;
+        Ok(())
+    }
+
+    pub(crate) fn delete_task(&mut self, list: u64, task: u64) -> Result<(), Refusal> {
+        let at = self.next_change();
+        let list = self.task_list(list)?;
+        let gone = list.tasks.remove(&task).ok_or(Refusal::NoSuchItem)?;
+        list.gone.insert(at, (task, gone.entered));
+        Ok(())
+    }
+
+    fn task_list(&mut self, number: u64) -> Result<&mut TaskList, Refusal> {
+        let mut lists = self.settings.lists.iter_mut();
+        lists.find(|list| list.number == number).ok_or(Refusal::NoSuchFolder)
+    }
+
+    /// A list that a person has made.
+    fn own_list(&mut self, number: u64) -> Result<&mut TaskList, Refusal> {
+        let list = self.task_list(number)?;
+        if list.role == "none" { Ok(list) } else { Err(Refusal::Distinguished) }
+    }
+}
