@@ -41,7 +41,8 @@ pub trait Provider: Clone + Send + Sync + 'static {
         mailbox: &Mailbox,
     ) -> impl Future<Output = Result<HashMap<FolderId, u64>, ExchangeError>> + Send;
 
-    /// Calendars and contact folders, all of them.
+    /// What folders of another kind than mail there are, all of them: calendars, contact folders,
+    /// task lists, groups of settings, folders of what comes as streams.
     ///
     /// Beside the one that every mailbox has lie others, as its children. What was shared by others
     /// or made by the provider (birthdays, holidays) is left out where the provider tells it apart.
@@ -74,6 +75,19 @@ pub trait Provider: Clone + Send + Sync + 'static {
         item: &ItemId,
     ) -> impl Future<Output = Result<Content, ExchangeError>> + Send;
 
+    /// One item as the provider's full-fidelity stream: everything that it keeps of the item, opaque
+    /// to us, to be given back in [`NewItem::stream`]. The content of [`ItemKind::Opaque`].
+    ///
+    /// Calls that are made at the same time may share a request.
+    ///
+    /// # Errors
+    /// [`ExchangeError::Unsupported`] where the provider has no streams (Graph: national clouds).
+    fn stream(
+        &self,
+        mailbox: &Mailbox,
+        item: &ItemId,
+    ) -> impl Future<Output = Result<Bytes, ExchangeError>> + Send;
+
     /// An item as it is now, `None` when it is gone: tells a deletion from a move, and reads an
     /// item again that failed before.
     fn item(
@@ -83,7 +97,7 @@ pub trait Provider: Clone + Send + Sync + 'static {
         item: &ItemId,
     ) -> impl Future<Output = Result<Option<Item>, ExchangeError>> + Send;
 
-    /// All of an event or a contact that a change named.
+    /// All of an event, a contact, a task or a setting that a change named.
     ///
     /// # Errors
     /// [`ExchangeError::NotFound`] when it is gone.
@@ -167,13 +181,13 @@ pub trait Provider: Clone + Send + Sync + 'static {
     fn usage(&self) -> Usage;
 }
 
-/// All of an event or a contact.
+/// All of an event, a contact, a task or a setting.
 #[derive(Clone, Debug)]
 pub struct Details {
     /// With its [`detail`](Item::detail), and the content key of just this state.
     pub item: Item,
-    /// An event's attachments, in the order of its [`attachments`](mailkeep_model::Event), or a
-    /// contact's photograph.
+    /// An event's or a task's attachments, in the order of its
+    /// [`attachments`](mailkeep_model::Event), or a contact's photograph.
     pub attachments: Vec<Attachment>,
     /// Room in memory for the attachments, to be dropped when they are: others wait for it.
     pub room: Held,
@@ -281,7 +295,10 @@ pub struct NewItem<'a> {
     pub item: &'a Item,
     /// A message's MIME; not used for others.
     pub content: &'a Bytes,
-    /// An event's attachments, a contact's photograph.
+    /// The provider's full-fidelity stream where the backup holds one: it is written back instead
+    /// of everything else, and nothing is lost. The only form that an [`ItemKind::Opaque`] has.
+    pub stream: Option<&'a Bytes>,
+    /// An event's or a task's attachments, a contact's photograph.
     pub attachments: &'a [Attachment],
     /// What it is made of.
     pub origin: &'a Origin,

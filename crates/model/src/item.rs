@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::{Contact, Event, FolderId};
+use crate::{Contact, Event, FolderId, Setting, Task};
 
 /// What an item is.
 #[derive(
@@ -17,6 +17,14 @@ pub enum ItemKind {
     Event,
     /// A contact; its content is a vCard.
     Contact,
+    /// A task of a task list; its content is iCalendar (`VTODO`).
+    Task,
+    /// A setting of the mailbox: an inbox rule, the list of categories, time zone and automatic
+    /// replies. Its content is the provider's JSON.
+    Setting,
+    /// What the provider gives out only as a whole: a sticky note, a contact group. Its content is
+    /// the provider's full-fidelity stream, opaque to us.
+    Opaque,
 }
 
 impl ItemKind {
@@ -26,6 +34,9 @@ impl ItemKind {
             Self::Message => "message",
             Self::Event => "event",
             Self::Contact => "contact",
+            Self::Task => "task",
+            Self::Setting => "setting",
+            Self::Opaque => "opaque",
         }
     }
 
@@ -42,6 +53,10 @@ pub enum Detail {
     Event(Box<Event>),
     /// Of an [`ItemKind::Contact`].
     Contact(Box<Contact>),
+    /// Of an [`ItemKind::Task`].
+    Task(Box<Task>),
+    /// Of an [`ItemKind::Setting`].
+    Setting(Box<Setting>),
 }
 
 /// The provider's immutable identifier of an item: it stays when the item moves to another folder
@@ -76,13 +91,13 @@ pub enum Importance {
     High,
 }
 
-/// A message, event or contact, as the provider describes it beside its content.
+/// A message, event, contact, task or setting, as the provider describes it beside its content.
 ///
 /// Of a message, what can change without the content changing (folder, flags, categories) is here
 /// and is read again with every change; the content (MIME) is read only when
-/// [`Item::content_key`] changes. Of an event or contact everything is here, in [`Item::detail`],
-/// once it was read in full; its content (iCalendar, vCard) is made from that, and its content key
-/// changes with anything.
+/// [`Item::content_key`] changes. Of an event, contact, task or setting everything is here, in
+/// [`Item::detail`], once it was read in full; its content (iCalendar, vCard, JSON) is made from
+/// that, and its content key changes with anything.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Item {
     /// Immutable identifier.
@@ -132,7 +147,8 @@ pub struct Item {
     /// Changes whenever the content may have changed, and does not change when only flags,
     /// categories or the folder do. Made by the provider's client; opaque.
     pub content_key: String,
-    /// All of an event or a contact; `None` for messages, and before it was read in full.
+    /// All of an event, a contact, a task or a setting; `None` for what is kept as the provider gives
+    /// it (messages, streams), and before it was read in full.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<Detail>,
     /// What else the provider told, unchanged, for a restore to the same provider.

@@ -4,9 +4,9 @@
 //!
 //! - A [`TenantName`] names an organisation; everything that belongs to it carries that name.
 //! - A [`Mailbox`] is one mailbox of a tenant at a provider; a [`Folder`] is a folder in it.
-//! - An [`Item`] is what a folder holds: a message, an [`Event`] or a [`Contact`]. A message's
-//!   *content* (MIME) is not in here, only what the provider tells beside it: flags, categories,
-//!   times.
+//! - An [`Item`] is what a folder holds: a message, an [`Event`], a [`Contact`], a [`Task`], a
+//!   [`Setting`], or something opaque that the provider gives out as a stream. A message's *content*
+//!   (MIME) is not in here, only what the provider tells beside it: flags, categories, times.
 //! - A [`Change`] is what a provider reports since a [`Cursor`], the place where a
 //!   synchronisation stands (Graph's `deltaLink`, EWS's `SyncState`).
 //! - A [`Finding`] is one detector's evidence on one message, a [`Verdict`] what all findings of
@@ -23,6 +23,8 @@ mod finding;
 mod item;
 mod mailbox;
 mod secret;
+mod setting;
+mod task;
 mod tenant;
 mod traffic;
 
@@ -38,6 +40,8 @@ pub use mailbox::{
     Address, Folder, FolderId, FolderKind, InvalidAddress, Mailbox, MailboxId, WellKnownFolder,
 };
 pub use secret::Secret;
+pub use setting::{Setting, SettingKind};
+pub use task::{Task, TaskLink, TaskStatus, TaskStep};
 pub use tenant::{
     Function, InvalidFunction, InvalidTenantName, ProviderKind, TenantName, UnknownProvider,
 };

@@ -100,6 +100,14 @@ pub enum WellKnownFolder {
     Calendar,
     /// The contacts that every mailbox has.
     Contacts,
+    /// The task list that every mailbox has.
+    Tasks,
+    /// The sticky notes that every mailbox has.
+    Notes,
+    /// The mailbox's archive, which has a tree of its own below it.
+    Archive,
+    /// What was deleted and then purged by the user, for as long as the provider keeps it.
+    RecoverableItems,
 }
 
 /// What a folder holds.
@@ -114,6 +122,13 @@ pub enum FolderKind {
     Calendar,
     /// Contacts.
     Contacts,
+    /// Tasks: a task list.
+    Tasks,
+    /// Settings of the mailbox. No folder at the provider; there is one for each group of settings.
+    Settings,
+    /// Items of one class that the provider gives out as streams only: sticky notes, or the contact
+    /// groups among the contacts of a folder.
+    Opaque,
 }
 
 impl FolderKind {
@@ -123,6 +138,9 @@ impl FolderKind {
             Self::Mail => ItemKind::Message,
             Self::Calendar => ItemKind::Event,
             Self::Contacts => ItemKind::Contact,
+            Self::Tasks => ItemKind::Task,
+            Self::Settings => ItemKind::Setting,
+            Self::Opaque => ItemKind::Opaque,
         }
     }
 

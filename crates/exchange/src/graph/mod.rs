@@ -25,6 +25,7 @@ mod zones;
 
 use std::collections::HashMap;
 
+use bytes::Bytes;
 use mailkeep_model::{Cursor, Folder, FolderId, FolderKind, Item, ItemId, ItemKind, Mailbox, Page};
 
 pub(crate) use client::root_cause;
@@ -72,6 +73,11 @@ impl Provider for GraphProvider {
 
     async fn content(&self, mailbox: &Mailbox, item: &ItemId) -> Result<Content, ExchangeError> {
         mail::content(self, mailbox, item).await
+    }
+
+    async fn stream(&self, mailbox: &Mailbox, _item: &ItemId) -> Result<Bytes, ExchangeError> {
+        let action = format!("{}: exporting an item", mailbox.address);
+        Err(ExchangeError::unsupported(action, "streams are not read yet"))
     }
 
     async fn item(

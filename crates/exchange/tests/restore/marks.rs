@@ -98,6 +98,7 @@ async fn what_an_earlier_version_restored_is_recognised() {
         let new = NewItem {
             item: &item,
             content: &content.into(),
+            stream: None,
             attachments: &[],
             origin: &Origin { mark: former.clone(), snapshot: "s0".into() },
             looked: Looked::NothingThere,

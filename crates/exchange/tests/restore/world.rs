@@ -138,6 +138,7 @@ impl World {
         let new = NewItem {
             item,
             content: &content,
+            stream: None,
             attachments,
             origin: &origin,
             looked: Looked::NotYet,

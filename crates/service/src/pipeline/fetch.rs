@@ -95,7 +95,7 @@ impl<P: Provider> Fetcher<P> {
             let bytes = match &item.detail {
                 Some(Detail::Event(event)) => icalendar(event, &attachments),
                 Some(Detail::Contact(contact)) => vcard(contact, attachments.first()),
-                None => Vec::new(),
+                Some(Detail::Task(_) | Detail::Setting(_)) | None => Vec::new(),
             };
             (item, bytes)
         })

@@ -208,6 +208,7 @@ impl<'a, P: Provider> Writer<'a, P> {
         let new = |asked| NewItem {
             item: &work.stored.item,
             content: &content,
+            stream: None,
             attachments: &attachments,
             origin: &origin,
             // The plan looked for all of them at once. A try that an outage ended may have come far.
@@ -250,7 +251,7 @@ fn read(
     Ok(match &stored.item.detail {
         Some(Detail::Event(event)) => (Bytes::new(), attachments_in_icalendar(&content, event)?),
         Some(Detail::Contact(_)) => (Bytes::new(), photo_in_vcard(&content).into_iter().collect()),
-        None => (content.into(), Vec::new()),
+        Some(Detail::Task(_) | Detail::Setting(_)) | None => (content.into(), Vec::new()),
     })
 }
 
