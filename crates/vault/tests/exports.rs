@@ -220,6 +220,7 @@ fn events_and_contacts_lie_in_the_repository_beside_mail() {
         match stored.item.detail {
             Some(Detail::Event(event)) => assert_eq!(icalendar(&event, &[]), bytes),
             Some(Detail::Contact(contact)) => assert_eq!(vcard(&contact, None), bytes),
+            Some(other) => panic!("nobody stored {other:?}"),
             None => assert_eq!(stored.item.kind, ItemKind::Message),
         }
     }
