@@ -23,11 +23,13 @@ mod usage;
 
 pub use error::ExchangeError;
 pub use graph::{
-    Access, GraphConfig, GraphProvider, message_request, parse_contacts_page, parse_event,
-    parse_events_page, parse_folder_page, parse_item_page,
+    Access, Extras, GraphConfig, GraphProvider, message_request, parse_contacts_page, parse_event,
+    parse_events_page, parse_exported, parse_folder_page, parse_item_page,
+    parse_mailbox_items_page, parse_settings, parse_task, parse_tasks_page,
 };
 pub use provider::{
-    Content, Created, Details, Existing, Looked, Mark, NewItem, Origin, Provider, Wanted, heading,
+    Content, Created, Details, Existing, Likeness, Looked, Mark, NewItem, Origin, Provider, Wanted,
+    heading, likeness,
 };
 pub use room::Held;
 pub use usage::Usage;

@@ -21,10 +21,20 @@ pub trait Provider: Clone + Send + Sync + 'static {
     /// All mailboxes that the provider's directory lists.
     fn mailboxes(&self) -> impl Future<Output = Result<Vec<Mailbox>, ExchangeError>> + Send;
 
+    /// The kinds of folders that are read beside mail, each with
+    /// [`other_folders`](Self::other_folders): what the tenant's administrator has switched on. What
+    /// a snapshot holds of others stays as it is; that they are not listed says nothing of them.
+    fn kinds(&self) -> Vec<FolderKind>;
+
     /// One page of changes to a mailbox's tree of mail folders; `None` begins with all folders.
     ///
     /// A folder's [`well_known`](Folder::well_known) role is told when the enumeration begins and
     /// may be absent from later changes.
+    ///
+    /// Where it is switched on, what was purged is told as one more mail folder at the top, with the
+    /// role [`RecoverableItems`](mailkeep_model::WellKnownFolder::RecoverableItems), in the first
+    /// page after that; it is counted by [`item_counts`](Self::item_counts), too. Nothing can be
+    /// restored into it, and people do not see it: what lies in it is gone for them.
     ///
     /// # Errors
     /// [`ExchangeError::CursorExpired`] when the enumeration has to begin anew.
@@ -45,7 +55,15 @@ pub trait Provider: Clone + Send + Sync + 'static {
     /// task lists, groups of settings, folders of what comes as streams.
     ///
     /// Beside the one that every mailbox has lie others, as its children. What was shared by others
-    /// or made by the provider (birthdays, holidays) is left out where the provider tells it apart.
+    /// or made by the provider (birthdays, holidays, the list of flagged messages) is left out where
+    /// the provider tells it apart. Contact groups lie in a folder of their own below the contact
+    /// folder that they are in, and the archive's folders below one with the role
+    /// [`Archive`](mailkeep_model::WellKnownFolder::Archive).
+    ///
+    /// # Errors
+    /// [`ExchangeError::Forbidden`] and those that concern one item
+    /// ([`concerns_one_item`](ExchangeError::concerns_one_item)) say that this kind cannot be read,
+    /// and nothing of others.
     fn other_folders(
         &self,
         mailbox: &Mailbox,
@@ -97,7 +115,8 @@ pub trait Provider: Clone + Send + Sync + 'static {
         item: &ItemId,
     ) -> impl Future<Output = Result<Option<Item>, ExchangeError>> + Send;
 
-    /// All of an event, a contact, a task or a setting that a change named.
+    /// All of an event, a contact, a task or a setting that a change named. Of what comes as a
+    /// stream, everything but that: its subject, and what a [`likeness`] is made of.
     ///
     /// # Errors
     /// [`ExchangeError::NotFound`] when it is gone.
@@ -129,6 +148,9 @@ pub trait Provider: Clone + Send + Sync + 'static {
     ///
     /// Safe to repeat after any failure: an item whose answer was lost is found by its origin, and
     /// one that was left half-made is made anew.
+    ///
+    /// Where the provider has no way to delete what is replaced, it is overwritten instead: then
+    /// [`Created::id`] is the one of [`NewItem::replaces`], and nothing is left to delete.
     fn create(
         &self,
         mailbox: &Mailbox,
@@ -187,7 +209,7 @@ pub struct Details {
     /// With its [`detail`](Item::detail), and the content key of just this state.
     pub item: Item,
     /// An event's or a task's attachments, in the order of its
-    /// [`attachments`](mailkeep_model::Event), or a contact's photograph.
+    /// [`attachments`](mailkeep_model::Event), or a contact's photograph. Of a stream there are none.
     pub attachments: Vec<Attachment>,
     /// Room in memory for the attachments, to be dropped when they are: others wait for it.
     pub room: Held,
@@ -239,7 +261,30 @@ pub struct Wanted {
     pub mark: String,
     /// The same in marks of earlier versions.
     pub former: String,
+    /// What tells a copy of it, for what can carry no mark: [`likeness`] of the item.
+    pub likeness: Option<Likeness>,
 }
+
+/// What a copy has in common with its original, where the provider lets nothing be written into it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Likeness {
+    /// The same in every copy, whatever became of it since (MAPI: `PidTagSearchKey`).
+    pub key: Option<String>,
+    /// The same in every copy that nobody changed.
+    pub state: String,
+}
+
+/// What a copy of an item has in common with it; `None` for what carries marks instead.
+pub fn likeness(item: &Item) -> Option<Likeness> {
+    let told = |name: &str| item.provider.get(name).and_then(serde_json::Value::as_str);
+    let key = told(SEARCH_KEY).map(str::to_owned);
+    let state = told(STATE).map(str::to_owned)?;
+    (item.kind == ItemKind::Opaque).then_some(Likeness { key, state })
+}
+
+/// Where an item's [`provider`](Item::provider) has what its likeness is made of.
+pub(crate) const SEARCH_KEY: &str = "searchKey";
+pub(crate) const STATE: &str = "state";
 
 /// An item that is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -304,8 +349,9 @@ pub struct NewItem<'a> {
     pub origin: &'a Origin,
     /// Whether the mailbox was searched for that already.
     pub looked: Looked,
-    /// What will be deleted once this is there. It is not taken for it, whatever mark it carries,
-    /// and is named in a property, so that a replacement that was cut off can be finished.
+    /// What will be deleted once this is there, or is overwritten. It is not taken for it, whatever
+    /// mark it carries, and is named in a property, so that a replacement that was cut off can be
+    /// finished.
     pub replaces: &'a [ItemId],
 }
 
@@ -322,7 +368,7 @@ pub enum Looked {
 /// An item that was written back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Created {
-    /// What it is called now.
+    /// What it is called now. One of [`NewItem::replaces`] when that was overwritten.
     pub id: ItemId,
     /// What the provider does not take, for people; empty when nothing was lost.
     pub lost: Vec<String>,

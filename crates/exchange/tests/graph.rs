@@ -12,7 +12,7 @@ mod steady;
 
 use std::sync::Arc;
 
-use mailkeep_exchange::{Access, ExchangeError, GraphConfig, GraphProvider, Provider};
+use mailkeep_exchange::{Access, ExchangeError, Extras, GraphConfig, GraphProvider, Provider};
 use mailkeep_identity::{JobId, ReceiptLog, SignerClient};
 use mailkeep_lab::{Lab, LabOptions, Registration};
 use mailkeep_model::{
@@ -73,12 +73,17 @@ impl World {
     }
 
     fn provider(&self) -> GraphProvider {
+        self.provider_with(Extras::default())
+    }
+
+    fn provider_with(&self, extras: Extras) -> GraphProvider {
         let description = self.lab.description();
         let config = GraphConfig {
             tenant: self.tenant.clone(),
             function: Function::Reader,
             graph: description.graph.parse().unwrap(),
             ca_pem: Some(std::fs::read_to_string(&description.ca).unwrap()),
+            extras,
         };
         GraphProvider::new(config, self.access.clone()).unwrap()
     }

@@ -1,5 +1,5 @@
 use mailkeep_control::{AuditEntry, Control, Tenant};
-use mailkeep_exchange::{Access, GraphConfig, GraphProvider};
+use mailkeep_exchange::{Access, Extras, GraphConfig, GraphProvider};
 use mailkeep_identity::{CallerLabel, JobId, ReceiptLog, SecretName, SignerClient};
 use mailkeep_inspect::MaskKey;
 use mailkeep_model::{Function, Secret, TenantName};
@@ -116,6 +116,7 @@ impl Service {
             function,
             graph,
             ca_pem: tenant.ca_pem.clone(),
+            extras: Extras::default(),
         };
         let open = async || {
             ReceiptLog::open(self.data.receipts()).map_err(mailkeep_exchange::ExchangeError::from)

@@ -9,7 +9,7 @@ use url::Url;
 use uuid::Uuid;
 
 pub(super) use super::patience::{MAX_FAULTS, Patience};
-use super::{patience::MAX_THROTTLED, refusal, token::Tokens};
+use super::{extras::Extras, patience::MAX_THROTTLED, refusal, streams, token::Tokens};
 use crate::{
     ExchangeError, Usage,
     gate::{Gates, Place},
@@ -37,6 +37,8 @@ pub struct GraphConfig {
     pub graph: Url,
     /// Certificates (PEM) to trust for this connection instead of the system's.
     pub ca_pem: Option<String>,
+    /// What is read and restored beside mail, calendars, contacts and settings.
+    pub extras: Extras,
 }
 
 /// Where assertions come from and where their use is recorded.
@@ -63,6 +65,7 @@ struct Inner {
     gates: Gates,
     usage: Counters,
     room: Room,
+    streams: streams::State,
 }
 
 /// One request, and what to say when it fails.
@@ -104,6 +107,14 @@ pub(super) enum Outcome {
     Unknown(ExchangeError),
 }
 
+/// Why there is no answer from an import session.
+pub(super) enum Unsent {
+    /// Nothing was sent.
+    NotTried(&'static str),
+    /// It may have been carried out or not.
+    Unknown(String),
+}
+
 impl Sending {
     pub(super) const READ: Self = Self { method: Method::GET, body: None, repeat: Repeat::Freely };
 }
@@ -138,8 +149,9 @@ impl GraphProvider {
         let http = builder.build().map_err(|error| unusable(root_cause(&error)))?;
         let usage = Counters::default();
         let (gates, room) = (Gates::new(), Room::default());
+        let streams = streams::State::default();
         let tokens = Tokens::new(&config, http.clone(), access, usage.clone());
-        Ok(Self { inner: Arc::new(Inner { config, http, tokens, gates, usage, room }) })
+        Ok(Self { inner: Arc::new(Inner { config, http, tokens, gates, usage, room, streams }) })
     }
 
     /// The application permissions that were granted, where the token lets them be read.
@@ -149,6 +161,11 @@ impl GraphProvider {
     pub async fn granted_rights(&self) -> Result<Option<Vec<String>>, ExchangeError> {
         let token = self.inner.tokens.token().await?;
         Ok(token.rights().map(<[String]>::to_vec))
+    }
+
+    /// What is read and restored beside mail, calendars, contacts and settings.
+    pub(super) fn extras(&self) -> Extras {
+        self.inner.config.extras
     }
 
     pub(super) fn usage_now(&self) -> Usage {
@@ -162,6 +179,11 @@ impl GraphProvider {
     /// Where room is taken for what has to be held in memory whole.
     pub(super) fn room(&self) -> &Room {
         &self.inner.room
+    }
+
+    /// What is remembered of streams.
+    pub(super) fn streams(&self) -> &streams::State {
+        &self.inner.streams
     }
 
     /// The address of a resource below the base, its segments escaped.
@@ -362,6 +384,33 @@ impl GraphProvider {
             None => self.inner.http.get(url),
         };
         let response = request.send().await.map_err(|error| root_cause(&error))?;
+        if let (429 | 503, Some(wait)) = (response.status().as_u16(), retry_after(&response)) {
+            gate.pause_for(wait.min(MAX_THROTTLED));
+        }
+        Ok(response)
+    }
+
+    /// Sends an item to the address of an import session, once: the address is a secret in place of our
+    /// token, which must not go along.
+    pub(super) async fn send_item(
+        &self,
+        mailbox: &Mailbox,
+        address: &Secret,
+        json: Bytes,
+    ) -> Result<Response, Unsent> {
+        let url = Url::parse(address.expose()).ok().filter(|url| url.scheme() == "https");
+        let url = url.ok_or(Unsent::NotTried("the import address is not https"))?;
+        let gate = self.inner.gates.of(Some(&mailbox.id));
+        let _place = self.inner.gates.enter(&gate).await;
+        self.inner.usage.add_request();
+        let request = self.inner.http.post(url).header(header::CONTENT_TYPE, "application/json");
+        let response = request.body(json).send().await.map_err(|error| {
+            if error.is_connect() {
+                Unsent::NotTried("no connection came about")
+            } else {
+                Unsent::Unknown(root_cause(&error))
+            }
+        })?;
         if let (429 | 503, Some(wait)) = (response.status().as_u16(), retry_after(&response)) {
             gate.pause_for(wait.min(MAX_THROTTLED));
         }

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::{
     client::{Ask, GraphProvider},
     folders::MAIL_READ,
+    recoverable,
     wire::Collection,
 };
 use crate::ExchangeError;
@@ -46,7 +47,10 @@ pub(super) async fn of_folders(
                 counts.insert(FolderId(id), count);
             }
         }
-        let Some(link) = page.next_link else { return Ok(counts) };
+        let Some(link) = page.next_link else {
+            counts.extend(recoverable::count(graph, mailbox).await?);
+            return Ok(counts);
+        };
         ask.url = graph.link(&ask.action, &link)?;
     }
     Err(ExchangeError::protocol(&ask.action, "the list goes on for ever"))

@@ -218,7 +218,7 @@ fn event(told: &wire::Event) -> Result<Event, String> {
     })
 }
 
-fn body(told: Option<&wire::ItemBody>) -> Body {
+pub(super) fn body(told: Option<&wire::ItemBody>) -> Body {
     let Some(told) = told else { return Body::default() };
     let content = told.content.clone().unwrap_or_default();
     match told.content_type.as_deref() {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     client::{Ask, GraphProvider},
-    pages,
+    pages, recoverable,
     wire::{Collection, MailFolder},
 };
 use crate::ExchangeError;
@@ -31,6 +31,9 @@ struct State {
     root: FolderId,
     #[serde(default, skip_serializing_if = "HashMap::is_empty")]
     roles: HashMap<FolderId, WellKnownFolder>,
+    /// What was told as the folder of purged items, which no delta lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    recoverable: Option<FolderId>,
 }
 
 /// Graph: `mailFolder: delta`, a flat list of all folders.
@@ -60,6 +63,7 @@ pub(super) async fn changes(
             folder.well_known = state.roles.get(&folder.id).copied();
         }
     }
+    page.changes.extend(recoverable::change(graph, mailbox, &mut state.recoverable).await?);
     page.next = match page.next {
         Next::More(Cursor(link)) => {
             state.link = link;
@@ -102,7 +106,12 @@ async fn begin(graph: &GraphProvider, mailbox: &Mailbox) -> Result<State, Exchan
     let url = graph.url(&segments, &[("$select", "id,displayName,parentFolderId")]);
     // Without an inbox no folder's parent is known to be the root; the vault takes a folder whose
     // parent is not listed to lie at the top.
-    Ok(State { link: url.into(), root: root.unwrap_or(FolderId(String::new())), roles })
+    Ok(State {
+        link: url.into(),
+        root: root.unwrap_or(FolderId(String::new())),
+        roles,
+        recoverable: None,
+    })
 }
 
 fn encode(state: &State) -> Result<Cursor, ExchangeError> {

@@ -11,15 +11,22 @@ mod contacts;
 mod counts;
 mod directory;
 mod events;
+mod extras;
 mod folders;
 mod mail;
 mod pages;
 mod patience;
+mod recoverable;
 mod refusal;
 mod send;
+mod settings;
+mod streams;
+mod task_files;
+mod tasks;
 mod token;
 mod wire;
 mod wire_outlook;
+mod wire_todo;
 mod write;
 mod zones;
 
@@ -32,8 +39,12 @@ pub(crate) use client::root_cause;
 pub use client::{Access, GraphConfig, GraphProvider};
 pub use contacts::parse_contacts_page;
 pub use events::{parse_event, parse_events_page};
+pub use extras::Extras;
 pub use folders::parse_folder_page;
 pub use mail::parse_item_page;
+pub use settings::parse_settings;
+pub use streams::{parse_exported, parse_mailbox_items_page};
+pub use tasks::{parse_task, parse_tasks_page};
 pub use write::message_request;
 
 use crate::{
@@ -48,6 +59,10 @@ impl Provider for GraphProvider {
 
     async fn mailboxes(&self) -> Result<Vec<Mailbox>, ExchangeError> {
         directory::mailboxes(self).await
+    }
+
+    fn kinds(&self) -> Vec<FolderKind> {
+        self.extras().kinds()
     }
 
     async fn folder_changes(
@@ -67,6 +82,9 @@ impl Provider for GraphProvider {
         match folder.kind {
             FolderKind::Calendar => calendar::changes(self, mailbox, &folder.id, cursor).await,
             FolderKind::Contacts => contacts::changes(self, mailbox, &folder.id, cursor).await,
+            FolderKind::Tasks => tasks::changes(self, mailbox, &folder.id, cursor).await,
+            FolderKind::Settings => settings::changes(self, mailbox, &folder.id).await,
+            FolderKind::Opaque => streams::changes(self, mailbox, &folder.id, cursor).await,
             _ => mail::changes(self, mailbox, &folder.id, cursor).await,
         }
     }
@@ -75,9 +93,8 @@ impl Provider for GraphProvider {
         mail::content(self, mailbox, item).await
     }
 
-    async fn stream(&self, mailbox: &Mailbox, _item: &ItemId) -> Result<Bytes, ExchangeError> {
-        let action = format!("{}: exporting an item", mailbox.address);
-        Err(ExchangeError::unsupported(action, "streams are not read yet"))
+    async fn stream(&self, mailbox: &Mailbox, item: &ItemId) -> Result<Bytes, ExchangeError> {
+        streams::export(self, mailbox, item).await
     }
 
     async fn item(
@@ -89,6 +106,9 @@ impl Provider for GraphProvider {
         match kind {
             ItemKind::Event => calendar::find(self, mailbox, item).await,
             ItemKind::Contact => contacts::find(self, mailbox, item).await,
+            ItemKind::Task => tasks::find(self, mailbox, item).await,
+            ItemKind::Setting => settings::find(self, mailbox, item).await,
+            ItemKind::Opaque => streams::find(self, mailbox, item).await,
             _ => mail::find(self, mailbox, item).await,
         }
     }
@@ -108,6 +128,9 @@ impl Provider for GraphProvider {
         match kind {
             FolderKind::Calendar => calendar::folders(self, mailbox).await,
             FolderKind::Contacts => contacts::folders(self, mailbox).await,
+            FolderKind::Tasks => tasks::folders(self, mailbox).await,
+            FolderKind::Settings => Ok(settings::folders()),
+            FolderKind::Opaque => streams::folders(self, mailbox).await,
             _ => Ok(Vec::new()),
         }
     }
@@ -116,6 +139,9 @@ impl Provider for GraphProvider {
         match item.kind {
             ItemKind::Event => calendar::details(self, mailbox, item).await,
             ItemKind::Contact => contacts::details(self, mailbox, item).await,
+            ItemKind::Task => tasks::details(self, mailbox, item).await,
+            ItemKind::Setting => settings::details(self, mailbox, item).await,
+            ItemKind::Opaque => streams::details(self, mailbox, item).await,
             _ => Ok(Details { item: item.clone(), attachments: Vec::new(), room: Held::default() }),
         }
     }

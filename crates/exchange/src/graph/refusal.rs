@@ -64,10 +64,13 @@ const ENTRA_RESTORER: &[(u32, &str)] = &[
 const REGISTER_ANEW: &str = "Run the same restore again and, while it waits, upload the certificate that it prints to the application 'Mailkeep restorer' (Entra ID, App registrations, Certificates & secrets): each restore has a new one, and that of an earlier one is of no use. If you did, set the clock of this machine (NTP)";
 
 /// Rights to read, and to write: reading alone needs the former, and the restorer has the latter.
-const READ_AND_WRITE: [(&str, &str); 3] = [
+const READ_AND_WRITE: [(&str, &str); 6] = [
     ("Mail.Read", "Mail.ReadWrite"),
     ("Calendars.Read", "Calendars.ReadWrite"),
     ("Contacts.Read", "Contacts.ReadWrite"),
+    ("MailboxSettings.Read", "MailboxSettings.ReadWrite"),
+    ("Tasks.Read.All", "Tasks.ReadWrite.All"),
+    ("MailboxItem.Export.All", "MailboxItem.ImportExport.All"),
 ];
 
 /// The right that an application of this function should have where `right` was missing.
@@ -188,6 +191,24 @@ pub(super) fn is_foreign_id(error: &ExchangeError) -> bool {
     }
 }
 
+/// The error for one item of a request that was carried out for others.
+pub(super) fn of_one_item(action: &str, code: &str, message: &str) -> ExchangeError {
+    const BUSY: &[&str] =
+        &["ErrorServerBusy", "ErrorInternalServerTransientError", "ErrorMailboxStoreUnavailable"];
+    let action = action.to_owned();
+    let status = if BUSY.contains(&code) { 503 } else { 400 };
+    let error = ExchangeError::Answer {
+        action,
+        status,
+        code: code.to_owned(),
+        message: first_line(message),
+    };
+    if is_foreign_id(&error) {
+        return ExchangeError::NotFound { action: "exporting items".to_owned() };
+    }
+    error
+}
+
 /// Whether a folder was refused because its name is taken.
 pub(super) fn is_name_taken(error: &ExchangeError) -> bool {
     match error {
@@ -225,6 +246,7 @@ mod tests {
             function,
             graph: "https://graph.example/v1.0".parse().unwrap(),
             ca_pem: None,
+            extras: crate::Extras::default(),
         }
     }
 

@@ -1,7 +1,8 @@
 //! A lab, a signer, and a tenant of the one whose restorer key is in the other.
 
 use mailkeep_exchange::{
-    Access, Existing, GraphConfig, GraphProvider, Looked, Mark, NewItem, Origin, Provider, Wanted,
+    Access, Existing, Extras, GraphConfig, GraphProvider, Looked, Mark, NewItem, Origin, Provider,
+    Wanted,
 };
 use mailkeep_identity::{JobId, ReceiptLog, SignerClient};
 use mailkeep_lab::{Lab, LabOptions, Registration};
@@ -64,7 +65,8 @@ impl World {
         let trusted = reqwest::Certificate::from_pem(ca.as_bytes()).unwrap();
         let admin = reqwest::Client::builder().tls_certs_only([trusted]).build().unwrap();
         let graph = description.graph.parse().unwrap();
-        let config = GraphConfig { tenant, function, graph, ca_pem: Some(ca) };
+        let extras = Extras { tasks: true, streams: true, archive: true, recoverable_items: false };
+        let config = GraphConfig { tenant, function, graph, ca_pem: Some(ca), extras };
         let provider = GraphProvider::new(config, Access { signer, receipts, job }).unwrap();
         let mailbox = provider.mailboxes().await.unwrap().remove(0);
         Self { lab, admin, provider, mailbox, _directory: directory }
@@ -169,7 +171,7 @@ pub(crate) fn wanted(name: &str) -> Wanted {
 }
 
 pub(crate) fn by_mark(item: ItemId, name: &str) -> Wanted {
-    Wanted { item, mark: mark(name, "").item, former: format!("former-{name}") }
+    Wanted { item, mark: mark(name, "").item, former: format!("former-{name}"), likeness: None }
 }
 
 pub(crate) fn sha256(bytes: &[u8]) -> String {

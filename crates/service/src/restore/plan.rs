@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use mailkeep_exchange::{Existing, Mark, Provider, Wanted};
+use mailkeep_exchange::{Existing, Mark, Provider, Wanted, likeness};
 use mailkeep_model::{Folder, Item, ItemId, ItemKind, MailboxId};
 use mailkeep_vault::StoredItem;
 use sha2::{Digest, Sha256};
@@ -184,7 +184,7 @@ impl Marks {
 
     fn wanted(&self, item: &Item) -> Wanted {
         let mark = self.of(item).item;
-        Wanted { item: item.id.clone(), mark, former: self.former(item) }
+        Wanted { item: item.id.clone(), mark, former: self.former(item), likeness: likeness(item) }
     }
 }
 

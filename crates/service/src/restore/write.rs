@@ -159,7 +159,9 @@ impl<'a, P: Provider> Writer<'a, P> {
                 };
                 // Where this fails both are there, the report says so, and the next try goes on
                 // with it.
-                self.delete(item.kind, old).await?;
+                if made.id != old.id {
+                    self.delete(item.kind, old).await?;
+                }
                 Ok(Done::with(RestoreOutcome::Replaced, made))
             }
             Action::Remove(older) => {

@@ -126,6 +126,11 @@ fn repeated(recurrence: &Recurrence, event: &Event, clock: Clock) -> Value {
             (recurrence.first.checked_add(moved).unwrap_or(recurrence.first), "UTC")
         }
     };
+    repeated_from(recurrence, first, zone)
+}
+
+/// Graph's `patternedRecurrence`, from a day on in a zone.
+pub(super) fn repeated_from(recurrence: &Recurrence, first: Date, zone: &str) -> Value {
     let mut range = json!({ "startDate": first.to_string(), "recurrenceTimeZone": zone });
     range["type"] = match recurrence.until {
         Until::Never => json!("noEnd"),

@@ -5,9 +5,8 @@ use std::collections::{HashMap, HashSet};
 use mailkeep_model::{FolderId, FolderKind, ItemId, ItemKind, Mailbox};
 use serde::Deserialize;
 use serde_json::Value;
-use time::Duration;
 
-use super::{MADE, ORIGIN, Place, REPLACES, UNFINISHED, make::instant};
+use super::{MADE, ORIGIN, Place, REPLACES, SETTLING, UNFINISHED, make::instant};
 use crate::{
     ExchangeError, Existing, Mark, Provider, Wanted,
     graph::{
@@ -25,10 +24,6 @@ const FEW: usize = 20;
 const PAGE: &str = "1000";
 /// Longer listings than this are not one: the links run in a circle.
 const MAX_PAGES: usize = 100_000;
-
-/// What happens to an item so soon after it was made is not its owner's doing: the provider sets to
-/// work on it, and the time when a restore finished it is a little inexact.
-const SETTLING: Duration = Duration::minutes(1);
 
 /// An event or a contact.
 #[derive(Deserialize)]

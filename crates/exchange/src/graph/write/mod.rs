@@ -57,6 +57,9 @@ const REPLACES: &str = "String {6f1a3c52-9b0e-4d7a-8c41-2e5d90b7a613} Name Mailk
 const MADE: &str = "String {6f1a3c52-9b0e-4d7a-8c41-2e5d90b7a613} Name MailkeepMade";
 /// Before the mark of an item that is not yet whole.
 const UNFINISHED: &str = "unfinished:";
+/// What happens to an item so soon after it was made is not its owner's doing: the provider sets to
+/// work on it, and the time when a restore finished it is a little inexact.
+const SETTLING: time::Duration = time::Duration::minutes(1);
 /// Where extended properties stand.
 const PROPERTIES: &str = "singleValueExtendedProperties";
 
