@@ -1,7 +1,10 @@
 //! Writes a message as MIME: for messages that clients create from JSON, and for the lab's own mail.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use data_encoding::BASE64;
+use serde_json::Value;
 
 use crate::seed::generate::rfc5322;
 use crate::state::{Importance, Party};
@@ -63,6 +66,19 @@ pub(crate) struct Attachment {
     pub(crate) content_id: Option<String>,
     pub(crate) inline: bool,
     pub(crate) bytes: Bytes,
+    pub(crate) nature: Nature,
+}
+
+/// What an attachment is that MIME has as a file.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) enum Nature {
+    /// That file, or a message.
+    #[default]
+    File,
+    /// An event or a contact, as Graph shows it.
+    Item(Arc<Value>),
+    /// A file that lies elsewhere, with what Graph's beta tells of it.
+    Reference(Arc<Value>),
 }
 
 impl Letter {
@@ -312,6 +328,7 @@ mod tests {
                 content_id: None,
                 inline: false,
                 bytes: Bytes::from_static(&[0, 1, 2, 255]),
+                nature: Nature::File,
             }],
             ..Letter::default()
         };
@@ -370,6 +387,7 @@ mod tests {
             content_id: inline.then(|| "p@a".to_owned()),
             inline,
             bytes: Bytes::copy_from_slice(bytes),
+            nature: Nature::File,
         }
     }
 }

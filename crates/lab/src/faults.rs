@@ -31,6 +31,17 @@ pub(crate) enum PageKind {
     Circle,
 }
 
+/// What comes in place of an answer that succeeded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum BadBody {
+    Truncated,
+    Deep,
+    Endless,
+    Html,
+    Error,
+}
+
 /// What is asked, for a rule to be compared with.
 #[derive(Clone, Copy)]
 pub(crate) struct Subject<'a> {
@@ -72,6 +83,7 @@ pub(crate) struct Effect {
     pub(crate) reset: Option<When>,
     pub(crate) refusal: Option<Refused>,
     pub(crate) pages: Vec<PageFault>,
+    pub(crate) body: Option<BadBody>,
     pub(crate) revokes_tokens: bool,
     /// Whose cursors are to expire.
     pub(crate) expires: Vec<Scope>,

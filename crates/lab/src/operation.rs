@@ -7,7 +7,6 @@ macro_rules! operations {
         pub(crate) enum Operation { $(#[serde(rename = $text)] $name,)* }
 
         impl Operation {
-            #[cfg(test)]
             pub(crate) const ALL: &[Self] = &[$(Self::$name,)*];
 
             pub(crate) fn as_str(self) -> &'static str {
@@ -22,7 +21,12 @@ operations! {
     Discovery = "discovery",
     Organization = "organization",
     UsersList = "users.list",
+    UsersDelta = "users.delta",
     UserShow = "user.show",
+    GroupsList = "groups.list",
+    GroupShow = "group.show",
+    GroupMembers = "group.members",
+    GroupTransitiveMembers = "group.transitivemembers",
     FoldersDelta = "folders.delta",
     FoldersList = "folders.list",
     FolderShow = "folder.show",
@@ -62,6 +66,7 @@ operations! {
     EventDelete = "event.delete",
     EventAttachmentsList = "event.attachments.list",
     EventAttachmentShow = "event.attachment.show",
+    EventAttachmentValue = "event.attachment.value",
     EventAttachmentCreate = "event.attachment.create",
     EventAttachmentDelete = "event.attachment.delete",
     ContactFoldersList = "contactfolders.list",
@@ -108,6 +113,11 @@ operations! {
     TaskPartCreate = "task.part.create",
     TaskPartPatch = "task.part.patch",
     TaskPartDelete = "task.part.delete",
+    TaskFilesList = "task.attachments.list",
+    TaskFileShow = "task.attachment.show",
+    TaskFileValue = "task.attachment.value",
+    TaskFileCreate = "task.attachment.create",
+    TaskFileDelete = "task.attachment.delete",
     ExchangeFolders = "exchange.folders.list",
     ExchangeFolder = "exchange.folder.show",
     ExchangeFoldersDelta = "exchange.folders.delta",

@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::kinds::Counts;
 use super::{Refused, personal, refused};
 use crate::lab::{self, Shared};
 use crate::seed::Rng;
@@ -43,6 +44,8 @@ pub(super) struct Generate {
     event_bytes: usize,
     #[serde(default)]
     contacts: usize,
+    #[serde(flatten)]
+    others: Counts,
 }
 
 fn four_kilobytes() -> usize {
@@ -113,6 +116,8 @@ pub(super) fn run(shared: &Shared, wanted: &Generate) -> Result<Value, Refused> 
     let counts = (wanted.events, wanted.contacts);
     personal::generate(&mut state, &mut rng, &setting, counts, FIRST)?;
     personal::attach(&mut state, &mut rng, wanted.event_bytes, FIRST);
+    drop(state);
+    let others = wanted.others.make(&mailbox, &mut rng, FIRST)?;
     Ok(json!({
         "tenant": tenant.id,
         "mailbox": mailbox.address,
@@ -122,5 +127,6 @@ pub(super) fn run(shared: &Shared, wanted: &Generate) -> Result<Value, Refused> 
         "bytes": bytes,
         "events": wanted.events,
         "contacts": wanted.contacts,
+        "others": others,
     }))
 }

@@ -5,9 +5,9 @@ use axum::http::StatusCode;
 use data_encoding::HEXLOWER;
 use serde_json::{Map, Value, json};
 
-use super::Refused;
+use super::{Refused, people};
 use crate::clock;
-use crate::compose::Attachment;
+use crate::compose::{Attachment, Nature};
 use crate::graph::{
     categories_as_graph_shows, contact_as_graph_shows, event_as_graph_shows, rule_as_graph_shows,
     settings_as_graph_shows, tasks_as_graph_shows,
@@ -15,19 +15,26 @@ use crate::graph::{
 use crate::ids;
 use crate::lab::Shared;
 use crate::state::{
-    Aspect, Event, ExtendedProperties, Mailbox, MailboxState, Message, Party, ROOT,
+    Aspect, Event, ExtendedProperties, Mailbox, MailboxState, Message, Other, OtherKind, Party,
+    ROOT,
 };
 
 pub(super) fn run(shared: &Shared, address: &str) -> Result<Value, Refused> {
     let found = shared.tenants.all.iter().find_map(|tenant| tenant.mailbox(address));
     let mailbox = found
         .ok_or_else(|| (StatusCode::NOT_FOUND, format!("no tenant has a mailbox '{address}'")))?;
+    Ok(view(&mailbox))
+}
+
+/// A mailbox with what lies beside it.
+fn view(mailbox: &Mailbox) -> Value {
     let state = mailbox.read();
     let mut messages: Vec<(&u64, &Message)> = state.messages.iter().collect();
     messages.sort_by_key(|(item, _)| **item);
-    Ok(json!({
+    json!({
         "address": mailbox.address,
         "id": mailbox.id,
+        "person": people::shown(mailbox),
         "folders": folders(&state),
         "calendars": state.calendars.list.iter().map(|calendar| json!({
             "id": ids::folder_id(mailbox.id, calendar.number),
@@ -40,7 +47,7 @@ pub(super) fn run(shared: &Shared, address: &str) -> Result<Value, Refused> {
         })).collect::<Vec<_>>(),
         "messages": messages.iter().map(|(item, m)| message(&state, **item, m)).collect::<Vec<_>>(),
         "events": state.calendars.events.iter()
-            .map(|(item, e)| event(&mailbox, *item, e))
+            .map(|(item, e)| event(mailbox, *item, e))
             .collect::<Vec<_>>(),
         "contacts": state.contacts.items.iter().map(|(item, contact)| {
             let mut shown = contact_as_graph_shows(mailbox.id, *item, contact);
@@ -49,11 +56,29 @@ pub(super) fn run(shared: &Shared, address: &str) -> Result<Value, Refused> {
             shown.insert("extended".into(), extended(&contact.properties));
             shown
         }).collect::<Vec<_>>(),
-        "settings": settings_as_graph_shows(&state),
+        "notes": others(&state, OtherKind::Note),
+        "contact_groups": others(&state, OtherKind::Group),
+        "settings": settings_as_graph_shows(&state, mailbox.profile.purpose),
         "rules": state.settings.rules.iter().map(rule_as_graph_shows).collect::<Vec<_>>(),
         "categories": categories_as_graph_shows(&state),
         "task_lists": tasks_as_graph_shows(&state),
-    }))
+        "archive": mailbox.archive().map(|archive| view(archive)),
+        "archive_goes_on_in": mailbox.auxiliary().map(|auxiliary| view(auxiliary)),
+    })
+}
+
+fn others(state: &MailboxState, kind: OtherKind) -> Vec<Value> {
+    let shown = |(item, other): (u64, &Other)| {
+        json!({
+            "id": ids::immutable_id(state.mailbox, item),
+            "class": other.kind.class(),
+            "folder": ids::folder_id(state.mailbox, other.folder),
+            "created": clock::iso(other.created),
+            "modified": clock::iso(other.modified),
+            "fields": other.fields,
+        })
+    };
+    state.others.of(kind).map(shown).collect()
 }
 
 /// All mail folders, hidden ones too.
@@ -113,7 +138,7 @@ fn message(state: &MailboxState, item: u64, message: &Message) -> Value {
         "size": mime.len(),
         "mime_sha256": sha256(&mime),
         "body_text_sha256": sha256(core.body_text().trim_end().as_bytes()),
-        "attachments": core.attachments().iter().map(attachment).collect::<Vec<_>>(),
+        "attachments": message.attachments().iter().map(attachment).collect::<Vec<_>>(),
         "extended": extended(&message.properties),
     })
 }
@@ -130,6 +155,14 @@ fn attachment(file: &Attachment) -> Value {
         "inline": file.inline,
         "size": file.bytes.len(),
         "sha256": sha256(&file.bytes),
+        "item": match &file.nature {
+            Nature::Item(item) => Some(item),
+            _ => None,
+        },
+        "reference": match &file.nature {
+            Nature::Reference(reference) => Some(reference),
+            _ => None,
+        },
     })
 }
 

@@ -3,8 +3,10 @@
 
 mod applications;
 mod generate;
+mod kinds;
 mod mailbox;
 mod mutate;
+mod people;
 mod personal;
 
 use axum::body::{Body, to_bytes};
@@ -17,6 +19,7 @@ use serde_json::{Value, json};
 use crate::LabError;
 use crate::faults::Rule;
 use crate::lab::Shared;
+use crate::operation::Operation;
 use crate::options::Registration;
 use crate::state::{SharedCalendar, Tenant};
 use crate::throttle::Limits;
@@ -94,6 +97,9 @@ fn route(
             shared.faults.set(Vec::new()).map_err(|text| (StatusCode::BAD_REQUEST, text))?;
             Ok(json!([]))
         }
+        ("POST", "users") => people::users(shared, read(body)?),
+        ("POST", "groups") => people::groups(shared, read(body)?),
+        ("GET", "operations") => Ok(json!(Operation::ALL)),
         ("GET", "notifications") => notifications(shared, None),
         ("POST", "notifications") => notifications(shared, Some(body)),
         ("GET", "limits") => Ok(json!(shared.throttle.limits())),

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::generate::LARGEST;
+use super::kinds::AllChanges;
 use super::personal::{self, ContactChanges, EventChanges};
 use super::{Refused, refused, unknown_mailbox};
 use crate::clock;
@@ -47,6 +48,8 @@ pub(super) struct Mutate {
     bytes: Option<usize>,
     /// Time of arrival of created messages; the lab's clock when absent.
     received: Option<String>,
+    #[serde(flatten)]
+    others: AllChanges,
 }
 
 pub(super) fn run(shared: &Shared, wanted: &Mutate) -> Result<Value, Refused> {
@@ -96,6 +99,9 @@ pub(super) fn run(shared: &Shared, wanted: &Mutate) -> Result<Value, Refused> {
     }
     if let Some(wanted) = &wanted.contacts {
         done["contacts"] = personal::change_contacts(&mut work.rng, &mailboxes, wanted, now)?;
+    }
+    for (kind, changes) in wanted.others.run(&mut work.rng, &mailboxes, now)? {
+        done[kind] = changes;
     }
     Ok(done)
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use time::macros::date;
 
 use super::Refused;
-use crate::compose::Attachment;
+use crate::compose::{Attachment, Nature};
 use crate::ids;
 use crate::seed::generate::Setting;
 use crate::seed::{Rng, events, people};
@@ -56,8 +56,7 @@ pub(super) fn generate(
     Ok(())
 }
 
-/// The largest file that is attached: `$value` of an event's attachment, by which a client would
-/// read a larger one, is not there.
+/// The largest file that is attached: a client reads it in JSON, encoded.
 const LARGEST_FILE: usize = 6_000_000;
 
 /// Attaches the same files, in which nothing repeats, of so many bytes together to every event.
@@ -75,6 +74,7 @@ pub(super) fn attach(state: &mut MailboxState, rng: &mut Rng, bytes: usize, now:
             content_id: None,
             inline: false,
             bytes: bytes.slice(begin..bytes.len().min(begin + LARGEST_FILE)),
+            nature: Nature::File,
         })
         .collect();
     for event in state.calendars.events.values_mut() {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Effect, PageFault, PageKind, Refused, Scope, Subject, When};
+use super::{BadBody, Effect, PageFault, PageKind, Refused, Scope, Subject, When};
 use crate::ids;
 use crate::operation::Operation;
 use crate::seed::Rng;
@@ -64,6 +64,8 @@ pub(crate) struct Rule {
     invalidate: Option<Invalidate>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     page: Option<PageKind>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    body: Option<BadBody>,
     #[serde(default = "three_tenths")]
     share: f64,
     #[serde(default = "always")]
@@ -117,10 +119,11 @@ impl Rule {
             && !self.reset
             && self.delay_ms == 0
             && self.bytes_per_second.is_none()
-            && self.page.is_none();
+            && self.page.is_none()
+            && self.body.is_none();
         if idle {
             return Err("the rule does nothing: give status, code, reset, delay_ms, \
-                        bytes_per_second, invalidate or page"
+                        bytes_per_second, invalidate, page or body"
                 .to_owned());
         }
         if self.when.is_some() && self.refusal().is_none() && !self.reset {
@@ -166,6 +169,7 @@ impl Rule {
         if let Some(kind) = self.page {
             effect.pages.push(PageFault { kind, share: self.share, seed: rng.next() });
         }
+        effect.body = effect.body.or(self.body);
         match self.invalidate {
             Some(Invalidate::Tokens) => effect.revokes_tokens = true,
             Some(Invalidate::Cursors) => effect.expires.push(Scope {

@@ -8,6 +8,7 @@ use axum::http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use futures::stream;
 use uuid::Uuid;
 
+use super::bad;
 use crate::faults::{Effect, When};
 use crate::state::{self, Core};
 use crate::throttle::Permit;
@@ -72,13 +73,14 @@ impl Answer {
         effect: &Effect,
         permit: Option<Permit>,
     ) -> Response<Body> {
-        let length = self.content.len();
-        let (kind, mut pieces): (Option<String>, Pieces) = match self.content {
-            Content::Empty => (None, Box::new(std::iter::empty())),
-            Content::Json(json) => (Some(JSON.to_owned()), whole(Bytes::from(json))),
-            Content::Mime(core) => (Some("text/plain".to_owned()), state::Content::pieces(core)),
-            Content::File(kind, bytes) => (Some(kind), whole(bytes)),
+        let empty = self.content.len() == 0;
+        let Sent { kind, length: told, mut pieces } = match effect.body {
+            Some(bad) if (200..300).contains(&self.status) && !empty => {
+                bad::body(bad, self.content)
+            }
+            _ => Sent::of(self.content),
         };
+        let length = told.unwrap_or(bad::ENDLESS);
         let mut status = self.status;
         let body = match effect.reset {
             // There is no middle: nothing goes out, not even a status that could pass for success.
@@ -106,7 +108,10 @@ impl Answer {
         };
         if let Some(kind) = kind.filter(|_| status == self.status) {
             set(header::CONTENT_TYPE, &kind);
-            set(header::CONTENT_LENGTH, &length.to_string());
+            // One that says how long it is has an end.
+            if let Some(length) = told {
+                set(header::CONTENT_LENGTH, &length.to_string());
+            }
         }
         set(header::CACHE_CONTROL, "private");
         set(HeaderName::from_static("request-id"), &request_id.to_string());
@@ -135,13 +140,33 @@ impl Answer {
     }
 }
 
-const JSON: &str = "application/json; odata.metadata=minimal; odata.streaming=true; \
+pub(super) const JSON: &str = "application/json; odata.metadata=minimal; odata.streaming=true; \
                     IEEE754Compatible=false; charset=utf-8";
 
 /// The bytes of an answer; together they are as long as it says.
 type Pieces = Box<dyn Iterator<Item = Bytes> + Send>;
 
-fn whole(bytes: Bytes) -> Pieces {
+/// What goes out: content type, length if it is told, and bytes.
+pub(super) struct Sent {
+    pub(super) kind: Option<String>,
+    pub(super) length: Option<usize>,
+    pub(super) pieces: Pieces,
+}
+
+impl Sent {
+    pub(super) fn of(content: Content) -> Self {
+        let length = Some(content.len());
+        let (kind, pieces): (Option<String>, Pieces) = match content {
+            Content::Empty => (None, Box::new(std::iter::empty())),
+            Content::Json(json) => (Some(JSON.to_owned()), whole(Bytes::from(json))),
+            Content::Mime(core) => (Some("text/plain".to_owned()), state::Content::pieces(core)),
+            Content::File(kind, bytes) => (Some(kind), whole(bytes)),
+        };
+        Self { kind, length, pieces }
+    }
+}
+
+pub(super) fn whole(bytes: Bytes) -> Pieces {
     Box::new(std::iter::once(bytes))
 }
 

@@ -9,24 +9,16 @@ use uuid::Uuid;
 use super::answer::{Answer, Content};
 use super::errors::GraphError;
 use super::json::Json;
-use super::query::Prefer;
-use super::render::{self, View};
-use super::select::{Expand, Selection};
 use super::users::encode;
-use super::{Desk, folders, input, messages, write};
+use super::{Desk, attached, folders, messages, write};
 use crate::compose::Attachment;
 use crate::ids;
-use crate::state::{Core, MailboxState, Message, SeedMessage};
+use crate::state::{MailboxState, Message};
 
 /// Attachments on a page when nobody asks for more, and at most.
 const PAGE: usize = 100;
 /// A larger file needs an upload session (Graph: 3 MB).
 pub(super) const LARGEST: usize = 3 * 1024 * 1024;
-/// What an attached message shows of itself: it lies in no folder and has no id.
-const NESTED: &str = "createdDateTime,lastModifiedDateTime,receivedDateTime,sentDateTime,\
-    hasAttachments,internetMessageId,subject,bodyPreview,importance,conversationId,\
-    conversationIndex,isDeliveryReceiptRequested,isReadReceiptRequested,isRead,isDraft,\
-    internetMessageHeaders,body,sender,from,toRecipients,ccRecipients,bccRecipients,replyTo,flag";
 const PROPERTIES: &[&str] = &[
     "lastModifiedDateTime",
     "name",
@@ -41,14 +33,16 @@ const PROPERTIES: &[&str] = &[
 /// That many of them are not of files alone.
 const OF_ALL: usize = 5;
 
-/// Which properties to show, and whether attached messages are to be shown themselves.
+/// Which properties to show, and whether attached items are to be shown themselves.
 #[derive(Clone, Copy)]
 struct Shape {
     properties: [bool; PROPERTIES.len()],
     items: bool,
+    /// References tell what they are of.
+    beta: bool,
 }
 
-const ALL: Shape = Shape { properties: [true; PROPERTIES.len()], items: false };
+const ALL: Shape = Shape { properties: [true; PROPERTIES.len()], items: false, beta: false };
 
 /// `GET …/attachments`
 pub(super) fn list(desk: &Desk<'_>, folder: Option<&str>, id: &str) -> Result<Answer, GraphError> {
@@ -81,7 +75,7 @@ pub(super) fn list(desk: &Desk<'_>, folder: Option<&str>, id: &str) -> Result<An
         }
         json.key("value").array(|json| {
             for (name, attachment) in found.iter().skip(skip).take(top) {
-                json.object(|json| one(json, shape, state.mailbox, message, name, attachment));
+                json.object(|json| one(json, shape, state.mailbox, message, (name, attachment)));
             }
         });
     });
@@ -103,7 +97,7 @@ pub(super) fn show(
     Ok(entity(desk, &state, shape, item, message, (attachment, &found), 200))
 }
 
-/// `GET …/attachments/{id}/$value`: the file, or the MIME of an attached message.
+/// `GET …/attachments/{id}/$value`: the file, or an attached item as a file.
 pub(super) fn value(
     desk: &Desk<'_>,
     folder: Option<&str>,
@@ -113,10 +107,8 @@ pub(super) fn value(
     desk.query.allow(&[])?;
     let state = desk.mailbox.read();
     let (item, message) = messages::find(&state, folder, id)?;
-    let found = find(state.mailbox, item, message, attachment)?;
-    let kind =
-        if found.is_message() { "text/plain".to_owned() } else { found.content_type.clone() };
-    Ok(Answer::status(200, Content::File(kind, found.bytes)))
+    let (kind, bytes) = attached::file(find(state.mailbox, item, message, attachment)?)?;
+    Ok(Answer::status(200, Content::File(kind, bytes)))
 }
 
 /// `POST …/attachments`
@@ -127,7 +119,7 @@ pub(super) fn create(
     body: &[u8],
 ) -> Result<Answer, GraphError> {
     desk.query.allow(&[])?;
-    let wanted = input::attachment(&Value::Object(folders::object(body)?), desk.now)?;
+    let wanted = attached::read(&Value::Object(folders::object(body)?), &desk.base, desk.now)?;
     if wanted.bytes.len() > LARGEST {
         return Err(GraphError::new(
             413,
@@ -140,7 +132,8 @@ pub(super) fn create(
     let name = add(desk, &mut state, item, wanted)?;
     let message = state.messages.get(&item).ok_or_else(GraphError::item_not_found)?;
     let found = find(state.mailbox, item, message, &name)?;
-    let mut answer = entity(desk, &state, ALL, item, message, (&name, &found), 201);
+    let shape = Shape { beta: desk.base.is_beta(), ..ALL };
+    let mut answer = entity(desk, &state, shape, item, message, (&name, &found), 201);
     answer.location = Some(desk.base.url(&format!(
         "users/{}/messages/{}/attachments/{name}",
         desk.mailbox.id,
@@ -184,8 +177,11 @@ pub(super) fn add(
     let before: Vec<String> =
         named(state.mailbox, item, message).into_iter().map(|(name, _)| name).collect();
     let mut letter = write::letter(&message.core);
-    letter.attachments.push(attachment);
+    letter.attachments.push(attachment.clone());
     write::replace_content(state, item, &letter, desk.now)?;
+    if let Some(message) = state.messages.get_mut(&item) {
+        message.natures.remember(&[attachment]);
+    }
     let message = state.messages.get(&item).ok_or_else(GraphError::item_not_found)?;
     named(state.mailbox, item, message)
         .into_iter()
@@ -195,10 +191,11 @@ pub(super) fn add(
 }
 
 /// The attachments of a message that is shown with them.
-pub(super) fn array(json: &mut Json, mailbox: Uuid, item: u64, message: &Message) {
+pub(super) fn array(json: &mut Json, beta: bool, mailbox: Uuid, item: u64, message: &Message) {
+    let shape = Shape { beta, ..ALL };
     json.array(|json| {
         for (name, attachment) in named(mailbox, item, message) {
-            json.object(|json| one(json, ALL, mailbox, message, &name, &attachment));
+            json.object(|json| one(json, shape, mailbox, message, (&name, &attachment)));
         }
     });
 }
@@ -206,7 +203,7 @@ pub(super) fn array(json: &mut Json, mailbox: Uuid, item: u64, message: &Message
 /// Attachments with their ids, which depend on what they are and not on what lies beside them.
 fn named(mailbox: Uuid, item: u64, message: &Message) -> Vec<(String, Attachment)> {
     let mut seen = Vec::new();
-    let attachments = message.core.attachments().into_iter();
+    let attachments = message.attachments().into_iter();
     attachments
         .map(|attachment| {
             let mut context = digest::Context::new(&digest::SHA256);
@@ -255,7 +252,7 @@ fn entity(
     json.object(|json| {
         let of = format!("{}/$entity", path(desk, state, item));
         json.member("@odata.context", &desk.base.context(&of));
-        one(json, shape, state.mailbox, message, name, attachment);
+        one(json, shape, state.mailbox, message, (name, attachment));
     });
     Answer::status(status, Content::Json(json.finish()))
 }
@@ -265,13 +262,12 @@ fn one(
     shape: Shape,
     mailbox: Uuid,
     message: &Message,
-    name: &str,
-    attachment: &Attachment,
+    (name, attachment): (&str, &Attachment),
 ) {
-    let nested = attachment.is_message();
-    let kind = if nested { "itemAttachment" } else { "fileAttachment" };
+    let kind = attached::kind(attachment);
+    let is_file = kind == "fileAttachment";
     json.member("@odata.type", &format!("#microsoft.graph.{kind}"));
-    if !nested {
+    if is_file {
         json.member("@odata.mediaContentType", &attachment.content_type);
     }
     json.member("id", name);
@@ -279,13 +275,13 @@ fn one(
         match *property {
             "lastModifiedDateTime" => json.time(property, message.created),
             "name" => json.member(property, &attachment.name),
-            "contentType" if nested => json.key(property).null(),
+            "contentType" if kind == "itemAttachment" => json.key(property).null(),
             "contentType" => json.member(property, &attachment.content_type),
             "size" => json.member(property, &attachment.bytes.len()),
             "isInline" => json.member(property, &attachment.inline),
-            "contentId" if !nested => json.member(property, &attachment.content_id),
-            "contentLocation" if !nested => json.key(property).null(),
-            "contentBytes" if !nested => {
+            "contentId" if is_file => json.member(property, &attachment.content_id),
+            "contentLocation" if is_file => json.key(property).null(),
+            "contentBytes" if is_file => {
                 json.key(property).raw_string(|out| {
                     let start = out.len();
                     out.resize(start + BASE64.encode_len(attachment.bytes.len()), 0);
@@ -295,46 +291,22 @@ fn one(
             _ => {}
         }
     }
-    if nested && shape.items {
-        item(json.key("item"), mailbox, message, attachment);
+    for (property, value) in attached::reference(attachment, shape.beta) {
+        json.member(&property, &value);
     }
-}
-
-/// An attached message itself.
-fn item(json: &mut Json, mailbox: Uuid, outer: &Message, attachment: &Attachment) {
-    let core = Core::parse(attachment.bytes.clone(), None);
-    let received = core.received;
-    let SeedMessage { core, read, .. } = core.into();
-    let message = Message {
-        read_receipt: core.read_receipt,
-        delivery_receipt: core.delivery_receipt,
-        importance: core.importance,
-        sent: core.sent,
-        received,
-        core,
-        read,
-        draft: false,
-        ..outer.clone()
-    };
-    let Ok(selection) = Selection::message(Some(NESTED)) else { return json.null() };
-    let expand = Expand::default();
-    let prefer = Prefer::default();
-    let view = View { mailbox, selection, expand: &expand, prefer, typed: true };
-    json.object(|json| {
-        json.member("@odata.type", "#microsoft.graph.message");
-        json.member("id", "");
-        render::properties(json, &view, 0, &message);
-    });
+    if shape.items
+        && let Some(item) = attached::item(mailbox, attachment, message.created)
+    {
+        json.member("item", &item);
+    }
 }
 
 fn shape(desk: &Desk<'_>) -> Result<Shape, GraphError> {
-    let mut shape = ALL;
-    if let Some(expand) = desk.query.get("$expand") {
-        if !expand.eq_ignore_ascii_case("microsoft.graph.itemAttachment/item") {
-            return Err(GraphError::bad_request(format!("Parsing $expand failed at '{expand}'.")));
-        }
-        shape.items = true;
-    }
+    let mut shape = Shape {
+        items: attached::wants_items(desk.query.get("$expand"))?,
+        beta: desk.base.is_beta(),
+        ..ALL
+    };
     let Some(select) = desk.query.get("$select") else { return Ok(shape) };
     shape.properties = [false; PROPERTIES.len()];
     for name in select.split(',').map(str::trim) {

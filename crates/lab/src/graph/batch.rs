@@ -88,11 +88,12 @@ impl Call<'_> {
                         })
                     })
                 };
-                let carried_out = together.iter().map(|step| async {
+                let (this, failed) = (&*self, &failed);
+                let carried_out = together.iter().map(|step| async move {
                     if failed(step) {
                         return failed_dependency(&step.id);
                     }
-                    Box::pin(self.carry_out(step, peer)).await
+                    Box::pin(this.carry_out(step, peer)).await
                 });
                 let answers = join_all(carried_out).await;
                 done.extend(together.into_iter().map(|step| step.id).zip(answers));

@@ -50,6 +50,7 @@ pub(super) fn messages(desk: &Desk<'_>, folder_name: &str) -> Result<Answer, Gra
         expand: &expand,
         prefer: desk.prefer,
         typed: true,
+        beta: desk.base.is_beta(),
     };
     let page = message_page(desk, &state, number, &start);
     let path = format!(

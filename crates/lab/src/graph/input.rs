@@ -1,12 +1,11 @@
 //! Messages as clients write them in JSON.
 
-use data_encoding::BASE64;
 use serde_json::{Map, Value};
 
 use super::errors::GraphError;
-use super::extended;
+use super::{Base, attached, extended};
 use crate::clock;
-use crate::compose::{Attachment, Letter, MESSAGE};
+use crate::compose::Letter;
 use crate::state::{Flag, Importance, Message, Party};
 
 type Object = Map<String, Value>;
@@ -197,7 +196,11 @@ fn flag_times(flag: &Value) -> Result<Option<Box<Object>>, GraphError> {
 }
 
 /// Writes the content properties over a letter.
-pub(super) fn apply_content(body: &Object, letter: &mut Letter) -> Result<(), GraphError> {
+pub(super) fn apply_content(
+    body: &Object,
+    letter: &mut Letter,
+    base: &Base<'_>,
+) -> Result<(), GraphError> {
     let text = |name: &'static str| match body.get(name) {
         None => Ok(None),
         Some(Value::Null) => Ok(Some(String::new())),
@@ -248,7 +251,7 @@ pub(super) fn apply_content(body: &Object, letter: &mut Letter) -> Result<(), Gr
     }
     if let Some(attachments) = body.get("attachments") {
         let list = attachments.as_array().ok_or_else(|| wrong("attachments"))?;
-        let list = list.iter().map(|value| attachment(value, letter.date));
+        let list = list.iter().map(|value| attached::read(value, base, letter.date));
         letter.attachments = list.collect::<Result<_, _>>()?;
     }
     if let Some(importance) = body.get("importance").and_then(Value::as_str) {
@@ -317,67 +320,6 @@ fn fields(header: &str) -> Vec<(String, String)> {
         }
     }
     fields
-}
-
-/// A file, or a message of its own.
-pub(super) fn attachment(value: &Value, now: i64) -> Result<Attachment, GraphError> {
-    let refused = || wrong("attachments");
-    let given = value.as_object().ok_or_else(refused)?;
-    let text = |name: &str| given.get(name).and_then(Value::as_str).map(str::to_owned);
-    let kind = text("@odata.type").ok_or_else(refused)?;
-    let message = match kind.trim_start_matches('#') {
-        "microsoft.graph.fileAttachment" => false,
-        "microsoft.graph.itemAttachment" => true,
-        _ => return Err(refused()),
-    };
-    let known = |name: &str| match name {
-        "@odata.type"
-        | "id"
-        | "name"
-        | "contentType"
-        | "isInline"
-        | "size"
-        | "lastModifiedDateTime" => true,
-        "contentBytes" | "contentId" | "contentLocation" => !message,
-        "item" => message,
-        _ => false,
-    };
-    if let Some(unknown) = given.keys().find(|name| !known(name)) {
-        return Err(GraphError::bad_request(format!(
-            "The property '{unknown}' does not exist on type '{kind}'."
-        )));
-    }
-    let (content_type, bytes) = if message {
-        (MESSAGE.to_owned(), nested(given.get("item").ok_or_else(refused)?, now)?)
-    } else {
-        let encoded = text("contentBytes").ok_or_else(refused)?;
-        let bytes = BASE64.decode(encoded.as_bytes()).map_err(|_| refused())?;
-        (text("contentType").unwrap_or_else(|| "application/octet-stream".to_owned()), bytes)
-    };
-    Ok(Attachment {
-        name: text("name").filter(|name| !name.is_empty()).ok_or_else(refused)?,
-        content_type,
-        content_id: text("contentId"),
-        inline: given.get("isInline").and_then(Value::as_bool).unwrap_or(false),
-        bytes: bytes.into(),
-    })
-}
-
-/// The MIME of an attached message.
-fn nested(item: &Value, now: i64) -> Result<Vec<u8>, GraphError> {
-    let item = item.as_object().ok_or_else(|| wrong("item"))?;
-    let kind = item.get("@odata.type").and_then(Value::as_str).unwrap_or_default();
-    if kind.trim_start_matches('#') != "microsoft.graph.message" {
-        return Err(GraphError::new(
-            400,
-            "ErrorInvalidRequest",
-            "The lab takes attached items of the type microsoft.graph.message only.",
-        ));
-    }
-    check_names(item, Occasion::Creation)?;
-    let mut letter = Letter { date: now, ..Letter::default() };
-    apply_content(item, &mut letter)?;
-    Ok(letter.mime())
 }
 
 fn wrong(name: &str) -> GraphError {

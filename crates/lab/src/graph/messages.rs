@@ -9,7 +9,7 @@ use super::query::{Comparison, comparisons};
 use super::render::{self, View};
 use super::select::{Expand, Selection};
 use super::users::encode;
-use super::{Desk, Prefer, extended};
+use super::{Desk, extended};
 use crate::clock;
 use crate::ids::{self, ItemRef};
 use crate::state::{MailboxState, Message};
@@ -74,7 +74,7 @@ pub(super) fn entity(
     message: &Message,
     status: u16,
 ) -> Answer {
-    let view = view(desk.prefer, state, selection, expand);
+    let view = view(desk, state, selection, expand);
     let mut json = Json::with_capacity(2048);
     json.object(|json| {
         let of = format!("users('{}')/messages{}/$entity", desk.mailbox.id, selection.context());
@@ -88,12 +88,19 @@ pub(super) fn entity(
 }
 
 fn view<'a>(
-    prefer: Prefer,
+    desk: &Desk<'_>,
     state: &MailboxState,
     selection: Selection,
     expand: &'a Expand,
 ) -> View<'a> {
-    View { mailbox: state.mailbox, selection, expand, prefer, typed: false }
+    View {
+        mailbox: state.mailbox,
+        selection,
+        expand,
+        prefer: desk.prefer,
+        typed: false,
+        beta: desk.base.is_beta(),
+    }
 }
 
 /// `GET …/messages`, of the mailbox or of a folder.
@@ -128,7 +135,7 @@ pub(super) fn list(desk: &Desk<'_>, folder: Option<&str>) -> Result<Answer, Grap
     if !ascending {
         found.reverse();
     }
-    let view = view(desk.prefer, &state, selection, &expand);
+    let view = view(desk, &state, selection, &expand);
     let path = match at {
         Some(number) => {
             let id = ids::folder_id(state.mailbox, number);

@@ -4,7 +4,9 @@
 //! mailbox, the faults that were ordered; then it is answered from memory in one go.
 
 mod answer;
+mod attached;
 mod attachments;
+mod bad;
 mod batch;
 mod calendars;
 mod contacts;
@@ -14,9 +16,11 @@ mod errors;
 mod exchange;
 mod extended;
 mod folders;
+mod groups;
 mod input;
 mod json;
 mod messages;
+mod organization;
 mod outlook;
 mod page;
 mod paging;
@@ -29,6 +33,7 @@ mod select;
 mod shape;
 mod signins;
 mod subscriptions;
+mod terms;
 mod uploads;
 mod users;
 mod write;
@@ -58,7 +63,8 @@ pub(crate) use cursor::Sealer;
 use errors::GraphError;
 pub(crate) use exchange::{IMPORTS, Imports, serve_import};
 pub(crate) use outlook::{
-    categories_as_graph_shows, rule_as_graph_shows, settings_as_graph_shows, tasks_as_graph_shows,
+    categories, categories_as_graph_shows, rule_as_graph_shows, settings_as_graph_shows,
+    tasks_as_graph_shows,
 };
 use personal::Personal;
 use query::{Prefer, Query};
@@ -289,8 +295,17 @@ impl Call<'_> {
         let query = Query::parse(self.parts.uri.query())?;
         let base = Base { graph: &self.shared.authority, version: self.version };
         let what = match &route.target {
-            Target::Organization => return users::organization(&base, &query, &grant.tenant),
-            Target::Users => return users::list(&base, &query, &grant.tenant),
+            Target::Organization => return organization::show(&base, &query, &grant.tenant),
+            Target::Users => {
+                return users::list(&base, &query, &self.parts.headers, &grant.tenant);
+            }
+            Target::UsersDelta => {
+                let now = self.shared.clock.unix();
+                return users::changes(&base, &query, &grant.tenant, &self.shared.sealer, now);
+            }
+            Target::Groups(what) => {
+                return groups::answer(&base, &query, &self.parts.headers, &grant.tenant, what);
+            }
             Target::User(user) => return users::show(&base, &query, &grant.tenant, user),
             Target::SignIns => return signins::list(self.shared, &base, &query, &grant.tenant),
             Target::Mail { .. } | Target::Exchange { .. } | Target::Subscriptions(_) => {
@@ -442,6 +457,10 @@ struct Base<'a> {
 impl Base<'_> {
     fn url(&self, rest: &str) -> String {
         format!("{}/{}/{rest}", self.graph, self.version)
+    }
+
+    fn is_beta(&self) -> bool {
+        self.version == "beta"
     }
 
     fn context(&self, of: &str) -> String {

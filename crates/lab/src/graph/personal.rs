@@ -22,6 +22,7 @@ pub(crate) enum Personal {
     CalendarViewDelta,
     EventAttachments(In, String),
     EventAttachment(In, String, String),
+    EventAttachmentValue(In, String, String),
     /// For an attachment that comes in pieces.
     EventUpload(In, String),
     /// Of the mailbox, or below a folder.
@@ -107,6 +108,7 @@ impl Personal {
             Self::EventAttachment(..) => {
                 (Some(Op::EventAttachmentShow), None, None, Some(Op::EventAttachmentDelete))
             }
+            Self::EventAttachmentValue(..) => (Some(Op::EventAttachmentValue), None, None, None),
             Self::EventUpload(..) => (None, Some(Op::UploadCreate), None, None),
             Self::ContactFolders(_) => {
                 (Some(Op::ContactFoldersList), Some(Op::ContactFolderCreate), None, None)
@@ -164,6 +166,7 @@ impl Personal {
                 | Op::CalendarViewDelta
                 | Op::EventAttachmentsList
                 | Op::EventAttachmentShow
+                | Op::EventAttachmentValue
                 | Op::ContactFoldersList
                 | Op::ContactFoldersDelta
                 | Op::ContactFolderShow
@@ -188,6 +191,7 @@ impl Personal {
             | Self::Instances(_, id)
             | Self::EventAttachments(_, id)
             | Self::EventAttachment(_, id, _)
+            | Self::EventAttachmentValue(_, id, _)
             | Self::EventUpload(_, id)
             | Self::Contact(_, id)
             | Self::Photo(_, id, _) => Some(id),
@@ -216,7 +220,8 @@ pub(super) fn answer(
         | Personal::EventAttachments(place, id) => {
             calendars::events(desk, operation, place, Some(id), None, body)
         }
-        Personal::EventAttachment(place, id, attachment) => {
+        Personal::EventAttachment(place, id, attachment)
+        | Personal::EventAttachmentValue(place, id, attachment) => {
             calendars::events(desk, operation, place, Some(id), Some(attachment), body)
         }
         _ => contacts::answer(desk, operation, what, content_type, body),
@@ -239,6 +244,9 @@ fn events(place: In, words: &[&str]) -> Option<Personal> {
         }
         [id, what, action] if is(what, "attachments") && is(action, "createUploadSession") => {
             Some(Personal::EventUpload(place, (*id).to_owned()))
+        }
+        [id, what, attachment, value] if is(what, "attachments") && is(value, "$value") => {
+            Some(Personal::EventAttachmentValue(place, (*id).to_owned(), (*attachment).to_owned()))
         }
         [id, what, attachment] if is(what, "attachments") => {
             Some(Personal::EventAttachment(place, (*id).to_owned(), (*attachment).to_owned()))

@@ -36,6 +36,17 @@ impl Query {
         }
     }
 
+    /// The whole query as it stands in a URL, with its question mark if there is one.
+    pub(crate) fn written(&self) -> String {
+        if self.pairs.is_empty() {
+            return String::new();
+        }
+        let pairs = self.pairs.iter();
+        let text =
+            url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+        format!("?{text}")
+    }
+
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.pairs.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
     }

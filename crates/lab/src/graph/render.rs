@@ -23,6 +23,7 @@ pub(crate) struct View<'a> {
     pub(crate) prefer: Prefer,
     /// Delta answers name the type of each element.
     pub(crate) typed: bool,
+    pub(crate) beta: bool,
 }
 
 /// The members of one message.
@@ -38,7 +39,7 @@ pub(crate) fn message(json: &mut Json, view: &View<'_>, item: u64, message: &Mes
     json.key("id").raw_string(|out| push_id(out, view, item, message.place.location));
     properties(json, view, item, message);
     if view.expand.attachments {
-        attachments::array(json.key("attachments"), view.mailbox, item, message);
+        attachments::array(json.key("attachments"), view.beta, view.mailbox, item, message);
     }
 }
 

@@ -4,6 +4,7 @@ use axum::http::Method;
 
 use super::errors::GraphError;
 use super::exchange::Exchange;
+use super::groups::Groups;
 use super::outlook::Outlook;
 use super::personal::Personal;
 use super::subscriptions::Subscribed;
@@ -14,7 +15,9 @@ use crate::operation::Operation;
 pub(crate) enum Target {
     Organization,
     Users,
+    UsersDelta,
     User(String),
+    Groups(Groups),
     SignIns,
     Subscriptions(Subscribed),
     Mail {
@@ -151,7 +154,12 @@ impl Route {
             Op::Organization => {
                 (&["Organization.Read.All", "Directory.Read.All", "User.Read.All"], None, false)
             }
-            Op::UsersList | Op::UserShow => (&["User.Read.All", "Directory.Read.All"], None, false),
+            Op::UsersList | Op::UsersDelta | Op::UserShow => {
+                (&["User.Read.All", "Directory.Read.All"], None, false)
+            }
+            Op::GroupsList | Op::GroupShow | Op::GroupMembers | Op::GroupTransitiveMembers => {
+                (&["GroupMember.Read.All", "Group.Read.All", "Directory.Read.All"], None, false)
+            }
             Op::SignInsList => (&["AuditLog.Read.All"], Some("Directory.Read.All"), false),
             Op::FoldersDelta
             | Op::FoldersList
@@ -221,6 +229,8 @@ fn target(words: &[&str]) -> Option<Target> {
         {
             Some(Target::Exchange { mailbox: (*mailbox).to_owned(), what: Exchange::parse(rest)? })
         }
+        [one, two] if is(one, "users") && is(two, "delta") => Some(Target::UsersDelta),
+        [one, rest @ ..] if is(one, "groups") => Groups::parse(rest).map(Target::Groups),
         [one, user] if is(one, "users") => Some(Target::User((*user).to_owned())),
         [one, user, rest @ ..] if is(one, "users") => {
             Some(Target::Mail { user: (*user).to_owned(), resource: resource(rest)? })
@@ -299,7 +309,9 @@ fn operation(method: &Method, target: &Target) -> Option<Operation> {
     let (get, post, patch, delete) = match target {
         Target::Organization => (Some(Op::Organization), None, None, None),
         Target::Users => (Some(Op::UsersList), None, None, None),
+        Target::UsersDelta => (Some(Op::UsersDelta), None, None, None),
         Target::User(_) => (Some(Op::UserShow), None, None, None),
+        Target::Groups(what) => return what.operation(method),
         Target::SignIns => (Some(Op::SignInsList), None, None, None),
         Target::Subscriptions(what) => return what.operation(method),
         Target::Exchange { what, .. } => return what.operation(method),

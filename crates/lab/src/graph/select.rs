@@ -77,6 +77,20 @@ const USER: &[&str] = &[
 ];
 const USER_DEFAULT: usize = 10;
 
+const GROUP: &[&str] = &[
+    "createdDateTime",
+    "description",
+    "displayName",
+    "groupTypes",
+    "mail",
+    "mailEnabled",
+    "mailNickname",
+    "proxyAddresses",
+    "renewedDateTime",
+    "securityEnabled",
+    "visibility",
+];
+
 const CALENDAR: &[&str] = &[
     "name",
     "color",
@@ -207,6 +221,15 @@ impl Selection {
 
     pub(crate) fn user(select: Option<&str>) -> Result<Self, GraphError> {
         Self::parse(select, USER, USER_DEFAULT, "microsoft.graph.user")
+    }
+
+    /// A selection of users as a token carries it.
+    pub(crate) fn user_bits(bits: u64) -> Self {
+        Self { names: USER, bits, all: bits == mask(USER_DEFAULT) }
+    }
+
+    pub(crate) fn group(select: Option<&str>) -> Result<Self, GraphError> {
+        Self::parse(select, GROUP, GROUP.len(), "microsoft.graph.group")
     }
 
     pub(crate) fn calendar(select: Option<&str>) -> Result<Self, GraphError> {

@@ -20,7 +20,7 @@ use super::query::{Prefer, Query};
 use super::users::encode;
 use super::{Base, Call, Desk, attachments, calendars, drain, folders, header, messages, write};
 use crate::clock;
-use crate::compose::Attachment;
+use crate::compose::{Attachment, Nature};
 use crate::entra::Grant;
 use crate::lab::Shared;
 use crate::operation::Operation;
@@ -138,6 +138,7 @@ fn wanted(desk: &Desk<'_>, body: &[u8]) -> Result<(Attachment, usize), GraphErro
         content_id: text("contentId"),
         inline: wanted.get("isInline").and_then(Value::as_bool).unwrap_or(false),
         bytes: bytes::Bytes::new(),
+        nature: Nature::File,
     };
     Ok((file, size))
 }

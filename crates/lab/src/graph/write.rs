@@ -15,7 +15,7 @@ use crate::compose::Letter;
 use crate::entra::Grant;
 use crate::ids;
 use crate::seed::generate::party;
-use crate::state::{Core, MailboxState, Message, SeedMessage, WellKnown};
+use crate::state::{Core, MailboxState, Message, Natures, SeedMessage, WellKnown};
 use input::Occasion;
 
 /// Largest message that a mailbox takes: 150 MB of attachments, encoded.
@@ -30,12 +30,15 @@ pub(super) fn create(
 ) -> Result<Answer, GraphError> {
     desk.query.allow(&[])?;
     let kind = content_type.split(';').next().unwrap_or_default().trim().to_lowercase();
+    let mut natures = Natures::default();
     let (core, fields) = match kind.as_str() {
         "text/plain" => (from_mime(body)?, Map::new()),
         "application/json" => {
             let fields = folders::object(body)?;
             input::check_names(&fields, Occasion::Creation)?;
-            (Arc::new(from_json(desk, &fields)?), fields)
+            let letter = from_json(desk, &fields)?;
+            natures.remember(&letter.attachments);
+            (Arc::new(Core::parse(Bytes::from(letter.mime()), None)), fields)
         }
         _ => {
             return Err(GraphError::new(
@@ -54,6 +57,7 @@ pub(super) fn create(
     let mut applied = Ok(());
     state.change(item, desk.now, |message| {
         message.received = desk.now;
+        message.natures = natures;
         applied = input::apply_state(&fields, message, Occasion::Creation);
     })?;
     if let Err(error) = applied {
@@ -84,7 +88,7 @@ pub(super) fn patch(
     let core = if content {
         may_change_content(desk.grant, message)?;
         let mut letter = letter(&message.core);
-        input::apply_content(&fields, &mut letter)?;
+        input::apply_content(&fields, &mut letter, &desk.base)?;
         Some(Arc::new(Core::parse(Bytes::from(letter.mime()), None)))
     } else {
         None
@@ -234,7 +238,7 @@ fn from_mime(body: &[u8]) -> Result<Arc<Core>, GraphError> {
     Ok(Arc::new(Core::parse(Bytes::from(mime), None)))
 }
 
-fn from_json(desk: &Desk<'_>, fields: &Map<String, Value>) -> Result<Core, GraphError> {
+fn from_json(desk: &Desk<'_>, fields: &Map<String, Value>) -> Result<Letter, GraphError> {
     let domain = desk.mailbox.address.rsplit('@').next().unwrap_or("lab.example");
     let owner = party(&desk.mailbox.display_name, &desk.mailbox.address);
     let mut letter = Letter {
@@ -243,6 +247,6 @@ fn from_json(desk: &Desk<'_>, fields: &Map<String, Value>) -> Result<Core, Graph
         date: desk.now,
         ..Letter::default()
     };
-    input::apply_content(fields, &mut letter)?;
-    Ok(Core::parse(Bytes::from(letter.mime()), None))
+    input::apply_content(fields, &mut letter, &desk.base)?;
+    Ok(letter)
 }

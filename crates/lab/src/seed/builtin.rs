@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::builtin_text::{ATTACHMENTS, CARDS, HTML, LETTERS, LINKS, OUTGOING, PEOPLE, Template};
 use super::generate::{self, Direction, Setting, party};
 use super::{Rng, SeedFolder, events, people};
-use crate::compose::{Attachment, Letter};
+use crate::compose::{Attachment, Letter, Nature};
 use crate::state::{Core, Flag, Importance, MailboxState, Party, SeedMessage};
 
 /// Mailboxes of a tenant when nobody asks for another number.
@@ -149,6 +149,7 @@ impl Desk<'_> {
             content_id: None,
             inline: false,
             bytes: Bytes::from(rows.into_bytes()),
+            nature: Nature::File,
         };
         let from = self.person.other(self.made).party();
         let to = self.person.party();

@@ -9,7 +9,7 @@ use time::{Date, Duration, Month, PrimitiveDateTime, Time, Weekday};
 
 use super::Rng;
 use super::generate::Setting;
-use crate::compose::Attachment;
+use crate::compose::{Attachment, Nature};
 use crate::state::{
     Aspect, Attached, Details, Event, Exception, ExtendedProperties, MailboxState, Moment, Pattern,
     Recurrence, Refusal, Until, WeekIndex,
@@ -394,6 +394,7 @@ impl Draft {
                 content_id: None,
                 inline: false,
                 bytes: Bytes::from(bytes),
+                nature: Nature::File,
             };
             self.event.attachments.push(Attached { number: number as u64, modified: 0, file });
         }

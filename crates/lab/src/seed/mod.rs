@@ -5,6 +5,7 @@ pub(crate) mod builtin;
 mod builtin_text;
 pub(crate) mod events;
 pub(crate) mod generate;
+pub(crate) mod kinds;
 mod layout;
 mod mbox;
 pub(crate) mod people;

@@ -148,6 +148,7 @@ impl MailboxState {
             self.delete_contact_folder(child)?;
         }
         self.contacts.items.retain(|_, contact| contact.place.folder != number);
+        self.others.items.retain(|_, other| other.folder != number);
         let change = self.next_change();
         self.contacts.log.remove(&gone.changed);
         self.contacts.log.insert(change, (number, gone.created));

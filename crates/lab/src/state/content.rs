@@ -10,7 +10,7 @@ use mail_parser::{
 };
 
 use super::Flag;
-use crate::compose::{Attachment, MESSAGE};
+use crate::compose::{Attachment, MESSAGE, Nature};
 use crate::seed::generate::Recipe;
 
 /// The body of a larger message is not parsed for attachments when it is taken in.
@@ -289,6 +289,7 @@ fn attachment(part: &MessagePart<'_>, content: &Bytes) -> Attachment {
         content_id: part.content_id().map(str::to_owned),
         inline: is_inline(part),
         bytes: bytes.unwrap_or_else(|| Bytes::copy_from_slice(part.contents())),
+        nature: Nature::File,
     }
 }
 

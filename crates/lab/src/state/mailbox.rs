@@ -6,9 +6,10 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWrite
 use uuid::Uuid;
 
 use super::{
-    Calendars, Contacts, Entry, ExtendedProperties, Folder, Message, Place, ROOT, SeedMessage,
-    Settings, WellKnown,
+    Calendars, Contacts, Entry, ExtendedProperties, Folder, Message, Natures, Others, Place,
+    Profile, ROOT, SeedMessage, Settings, WellKnown,
 };
+use crate::ids;
 use crate::seed::{SeedFolder, SeedMailbox, builtin};
 
 /// Where the first content of a mailbox comes from.
@@ -20,19 +21,30 @@ pub(crate) enum Source {
     BuiltIn(builtin::Person),
 }
 
-/// A user with a mailbox. The content is made when somebody asks for it first: thousands of
+/// A user with a mailbox, or a mailbox beside that. The content is made when somebody asks for it first: thousands of
 /// tenants that nobody touches cost next to nothing.
 #[derive(Debug)]
 pub(crate) struct Mailbox {
-    /// The user's object id.
+    /// The user's object id; one of its own for a mailbox beside.
     pub(crate) id: Uuid,
     pub(crate) address: Arc<str>,
     pub(crate) display_name: String,
+    pub(crate) profile: Profile,
+    content: Arc<Inside>,
+}
+
+/// What stays when a user gets another name.
+#[derive(Debug)]
+struct Inside {
     source: Source,
     /// Distinguishes this run of the lab: what is created after the start never gets the id that
     /// something else had in an earlier run.
     session: u32,
-    state: OnceLock<RwLock<MailboxState>>,
+    state: OnceLock<Box<RwLock<MailboxState>>>,
+    /// The in-place archive, a mailbox of its own.
+    archive: OnceLock<Arc<Mailbox>>,
+    /// Where an archive goes on that has become too large for one mailbox.
+    auxiliary: OnceLock<Arc<Mailbox>>,
 }
 
 impl Mailbox {
@@ -43,7 +55,64 @@ impl Mailbox {
         source: Source,
         session: u32,
     ) -> Self {
-        Self { id, address: address.into(), display_name, source, session, state: OnceLock::new() }
+        let content = Inside {
+            source,
+            session,
+            state: OnceLock::new(),
+            archive: OnceLock::new(),
+            auxiliary: OnceLock::new(),
+        };
+        Self {
+            id,
+            address: address.into(),
+            display_name,
+            profile: Profile::default(),
+            content: Arc::new(content),
+        }
+    }
+
+    pub(crate) fn with(self, profile: Profile) -> Self {
+        Self { profile, ..self }
+    }
+
+    /// The same mailbox of a user who is called otherwise now.
+    pub(crate) fn renamed(&self, address: &str, display_name: String, profile: Profile) -> Self {
+        Self {
+            id: self.id,
+            address: address.into(),
+            display_name,
+            profile,
+            content: Arc::clone(&self.content),
+        }
+    }
+
+    /// An empty mailbox of another user with the same address.
+    pub(crate) fn reborn(self, id: Uuid, session: u32) -> Self {
+        Self::new(id, &self.address, self.display_name, Source::Empty, session).with(self.profile)
+    }
+
+    pub(crate) fn archive(&self) -> Option<&Arc<Self>> {
+        self.content.archive.get()
+    }
+
+    /// The archive, which is made when there is none.
+    pub(crate) fn open_archive(&self) -> &Arc<Self> {
+        self.content.archive.get_or_init(|| self.beside("archive"))
+    }
+
+    pub(crate) fn auxiliary(&self) -> Option<&Arc<Self>> {
+        self.content.auxiliary.get()
+    }
+
+    /// What an archive goes on in.
+    pub(crate) fn expand(&self) -> &Arc<Self> {
+        self.content.auxiliary.get_or_init(|| self.beside("auxiliary"))
+    }
+
+    fn beside(&self, what: &str) -> Arc<Self> {
+        let id = ids::derived(&[what, &self.id.to_string()]);
+        let name = self.display_name.clone();
+        Arc::new(Self::new(id, &self.address, name, Source::Empty, self.content.session))
     }
 
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, MailboxState> {
@@ -55,9 +124,9 @@ impl Mailbox {
     }
 
     fn state(&self) -> &RwLock<MailboxState> {
-        self.state.get_or_init(|| {
-            let mut state = MailboxState::new(self.id, self.session);
-            match &self.source {
+        self.content.state.get_or_init(|| {
+            let mut state = MailboxState::new(self.id, self.content.session);
+            match &self.content.source {
                 Source::Empty => {}
                 Source::Seed(seed) => state.fill(&seed.folders),
                 Source::BuiltIn(person) => {
@@ -66,7 +135,7 @@ impl Mailbox {
                 }
             }
             state.started = true;
-            RwLock::new(state)
+            Box::new(RwLock::new(state))
         })
     }
 }
@@ -92,6 +161,9 @@ pub(crate) struct MailboxState {
     pub(crate) calendars: Calendars,
     pub(crate) contacts: Contacts,
     pub(crate) settings: Settings,
+    pub(crate) others: Others,
+    /// Folders that lie in the mailbox in which this one goes on, by the change that put them there.
+    pub(crate) elsewhere: BTreeMap<u64, u64>,
     /// Folders, and folders that are gone, by their last change: number and creation.
     pub(crate) folder_log: BTreeMap<u64, (u64, u64)>,
     /// Number of the last change.
@@ -110,6 +182,8 @@ impl MailboxState {
             calendars: Calendars::default(),
             contacts: Contacts::default(),
             settings: Settings::default(),
+            others: Others::default(),
+            elsewhere: BTreeMap::new(),
             folder_log: BTreeMap::new(),
             sequence: 0,
             session,
@@ -265,6 +339,7 @@ impl MailboxState {
             created: now,
             modified: now,
             properties: ExtendedProperties::default(),
+            natures: Natures::default(),
         };
         self.messages.insert(item, message);
         Ok(item)
@@ -338,6 +413,14 @@ impl MailboxState {
             folder.by_change.remove(&message.changed);
             folder.total -= 1;
             folder.unread -= u32::from(!message.read);
+        }
+    }
+
+    /// Writes down that a folder of the mailbox in which this one goes on belongs to it.
+    pub(crate) fn goes_on_with(&mut self, folder: u64) {
+        if !self.elsewhere.values().any(|known| *known == folder) {
+            let at = self.next_change();
+            self.elsewhere.insert(at, folder);
         }
     }
 

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use aws_lc_rs::digest;
+
 use super::{Core, ExtendedProperties, Importance};
+use crate::compose::{Attachment, Nature};
 
 /// Follow-up flag (`followupFlag.flagStatus`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,4 +64,59 @@ pub(crate) struct Message {
     pub(crate) delivery_receipt: bool,
     /// Extended properties that a client has set.
     pub(crate) properties: ExtendedProperties,
+    /// What attachments are besides files.
+    pub(crate) natures: Natures,
+}
+
+impl Message {
+    /// The attachments in the order of the content, with what they are.
+    pub(crate) fn attachments(&self) -> Vec<Attachment> {
+        let mut all = self.core.attachments();
+        if !self.natures.0.is_empty() {
+            for attachment in &mut all {
+                attachment.nature = self.natures.of(&attachment.bytes);
+            }
+        }
+        all
+    }
+}
+
+/// What attachments of a message are besides files, by the hashes of the files that its MIME has in
+/// their place. MIME alone does not bring it back.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Natures(Vec<([u8; 32], Nature)>);
+
+impl Natures {
+    /// Remembers what these attachments are.
+    pub(crate) fn remember(&mut self, attachments: &[Attachment]) {
+        for attachment in attachments.iter().filter(|one| one.nature != Nature::File) {
+            let hash = hash(&attachment.bytes);
+            self.0.retain(|(known, _)| *known != hash);
+            self.0.push((hash, attachment.nature.clone()));
+        }
+    }
+
+    /// Hashes, and what stands for them.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8], &Nature)> {
+        self.0.iter().map(|(hash, nature)| (&hash[..], nature))
+    }
+
+    /// What [`Self::iter`] gave; a hash of another length is none.
+    pub(crate) fn insert(&mut self, hash: &[u8], nature: Nature) {
+        if let Ok(hash) = hash.try_into() {
+            self.0.push((hash, nature));
+        }
+    }
+
+    fn of(&self, bytes: &[u8]) -> Nature {
+        let hash = hash(bytes);
+        let found = self.0.iter().find(|(known, _)| *known == hash);
+        found.map(|(_, nature)| nature.clone()).unwrap_or_default()
+    }
+}
+
+fn hash(bytes: &[u8]) -> [u8; 32] {
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
+    hash
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+use data_encoding::BASE64URL;
 use serde_json::{Map, Value};
 
 use super::{MailboxState, Refusal};
@@ -55,8 +57,22 @@ pub(crate) struct Task {
     pub(crate) created: i64,
     pub(crate) modified: i64,
     pub(crate) fields: Fields,
+    /// When its body was written last.
+    pub(crate) body_modified: i64,
     pub(crate) checklist: Vec<Entity>,
     pub(crate) linked: Vec<Entity>,
+    pub(crate) files: Vec<TaskFile>,
+}
+
+/// A file that is attached to a task.
+#[derive(Clone, Debug)]
+pub(crate) struct TaskFile {
+    pub(crate) id: Box<str>,
+    pub(crate) name: Box<str>,
+    pub(crate) content_type: Box<str>,
+    /// Unix time.
+    pub(crate) modified: i64,
+    pub(crate) bytes: Bytes,
 }
 
 impl Default for Settings {
@@ -84,12 +100,26 @@ impl Default for Settings {
 }
 
 impl Settings {
+    pub(crate) fn sort_rules(&mut self) {
+        self.rules.sort_by_key(|rule| rule.fields["sequence"].as_i64().unwrap_or_default());
+    }
+
     pub(crate) fn list(&self, number: u64) -> Option<&TaskList> {
         self.lists.iter().find(|list| list.number == number)
     }
 }
 
 impl MailboxState {
+    /// Adds an inbox rule, in the order of their sequence.
+    pub(crate) fn add_rule(&mut self, fields: Fields) -> Entity {
+        let mut raw = vec![0x01, 0x00, 0x00, 0x00];
+        raw.extend_from_slice(&self.next_number().to_be_bytes());
+        let rule = Entity { id: BASE64URL.encode(&raw).into(), fields };
+        self.settings.rules.push(rule.clone());
+        self.settings.sort_rules();
+        rule
+    }
+
     pub(crate) fn create_task_list(&mut self, name: &str) -> u64 {
         let (number, change) = (self.next_number(), self.next_change());
         self.settings.lists.push(TaskList {
@@ -133,9 +163,11 @@ impl MailboxState {
             changed: change,
             created: now,
             modified: now,
+            body_modified: now,
             fields,
             checklist: Vec::new(),
             linked,
+            files: Vec::new(),
         };
         self.task_list(list)?.tasks.insert(number, task);
         Ok(number)

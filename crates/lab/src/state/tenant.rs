@@ -1,11 +1,11 @@
-//! Tenants and their directories.
+//! Tenants.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use uuid::Uuid;
 
-use super::{Application, Credential, Mailbox};
+use super::{Application, Credential, Directory, Mailbox};
 use crate::entra::SignInLog;
 use crate::{LabError, Registered, Registration};
 
@@ -46,13 +46,6 @@ pub(crate) struct Tenant {
     pub(crate) sign_ins: SignInLog,
 }
 
-#[derive(Debug, Default)]
-struct Directory {
-    by_id: HashMap<Uuid, Arc<Mailbox>>,
-    by_address: HashMap<Arc<str>, Arc<Mailbox>>,
-    order: Vec<Arc<Mailbox>>,
-}
-
 impl Tenant {
     pub(crate) fn new(id: Uuid, domain: String, display_name: String) -> Self {
         Self {
@@ -65,30 +58,37 @@ impl Tenant {
         }
     }
 
+    pub(crate) fn directory(&self) -> RwLockReadGuard<'_, Directory> {
+        self.directory.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn change_directory(&self) -> RwLockWriteGuard<'_, Directory> {
+        self.directory.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Adds a user, unless one with that address is there; gives the one that is there then.
     pub(crate) fn add_mailbox(&self, mailbox: Mailbox) -> Arc<Mailbox> {
-        let mut directory = self.directory.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(there) = directory.by_address.get(&mailbox.address) {
-            return Arc::clone(there);
-        }
-        let mailbox = Arc::new(mailbox);
-        directory.by_id.insert(mailbox.id, Arc::clone(&mailbox));
-        directory.by_address.insert(Arc::clone(&mailbox.address), Arc::clone(&mailbox));
-        directory.order.push(Arc::clone(&mailbox));
-        mailbox
+        self.change_directory().add(mailbox)
     }
 
     /// By object id or address (user principal name).
     pub(crate) fn mailbox(&self, name: &str) -> Option<Arc<Mailbox>> {
-        let directory = self.directory.read().unwrap_or_else(PoisonError::into_inner);
-        match Uuid::try_parse(name) {
-            Ok(id) => directory.by_id.get(&id).cloned(),
-            Err(_) => directory.by_address.get(name.to_lowercase().as_str()).cloned(),
-        }
+        self.directory().find(name).cloned()
+    }
+
+    /// By its own id: that of a user, or one beside it (an archive).
+    pub(crate) fn mailbox_by_id(&self, id: Uuid) -> Option<Arc<Mailbox>> {
+        let directory = self.directory();
+        let beside = || {
+            let archives = directory.users().filter_map(|mailbox| mailbox.archive());
+            archives.flat_map(|archive| [Some(archive), archive.auxiliary()]).flatten()
+        };
+        let found = directory.by_id(id).or_else(|| beside().find(|mailbox| mailbox.id == id));
+        found.cloned()
     }
 
     pub(crate) fn mailboxes(&self) -> Vec<Arc<Mailbox>> {
-        self.directory.read().unwrap_or_else(PoisonError::into_inner).order.clone()
+        self.directory().users().cloned().collect()
     }
 
     pub(crate) fn applications(&self) -> MutexGuard<'_, HashMap<Uuid, Application>> {

@@ -5,10 +5,11 @@ use serde_json::Value;
 use super::events::find;
 use super::invite::{self, Notice, What};
 use super::render::{self, attachment_id};
-use super::{input, write};
+use super::write;
 use crate::compose::Attachment;
 use crate::graph::Desk;
-use crate::graph::answer::Answer;
+use crate::graph::answer::{Answer, Content};
+use crate::graph::attached;
 use crate::graph::errors::GraphError;
 use crate::graph::folders::object;
 use crate::graph::page::{Page, collection, single};
@@ -20,7 +21,7 @@ const LARGEST: usize = 3 * 1024 * 1024;
 
 /// `GET …/attachments`. With `$select` without `contentBytes`, without these.
 pub(super) fn list(desk: &Desk<'_>, place: &In, id: &str) -> Result<Answer, GraphError> {
-    desk.query.allow(&["$select", "$top", "$skip", "$count"])?;
+    desk.query.allow(&["$select", "$expand", "$top", "$skip", "$count"])?;
     let page = Page::of(desk)?;
     let state = desk.mailbox.read();
     let (_, event, aspect) = find(&state, place, id)?;
@@ -37,13 +38,28 @@ pub(super) fn show(
     id: &str,
     attachment: &str,
 ) -> Result<Answer, GraphError> {
-    desk.query.allow(&["$select"])?;
+    desk.query.allow(&["$select", "$expand"])?;
     let state = desk.mailbox.read();
     let (_, event, aspect) = find(&state, place, id)?;
     let found = event.attachments(aspect).iter().find(|one| attachment_id(one) == attachment);
     let shown = selected(desk, found.ok_or_else(GraphError::item_not_found)?)?;
     let members = shown.as_object().cloned().unwrap_or_default();
     Ok(single(desk, &format!("events/{id}/attachments"), "", members, 200))
+}
+
+/// `GET …/attachments/{id}/$value`: the file, or an attached item as a file.
+pub(super) fn value(
+    desk: &Desk<'_>,
+    place: &In,
+    id: &str,
+    attachment: &str,
+) -> Result<Answer, GraphError> {
+    desk.query.allow(&[])?;
+    let state = desk.mailbox.read();
+    let (_, event, aspect) = find(&state, place, id)?;
+    let found = event.attachments(aspect).iter().find(|one| attachment_id(one) == attachment);
+    let (kind, bytes) = attached::file(found.ok_or_else(GraphError::item_not_found)?.file.clone())?;
+    Ok(Answer::status(200, Content::File(kind, bytes)))
 }
 
 /// `POST …/attachments`
@@ -54,7 +70,7 @@ pub(super) fn create(
     body: &[u8],
 ) -> Result<Answer, GraphError> {
     desk.query.allow(&[])?;
-    let file = input::attachment(&Value::Object(object(body)?))?;
+    let file = attached::read(&Value::Object(object(body)?), &desk.base, desk.now)?;
     if file.bytes.len() >= LARGEST {
         return Err(GraphError::new(
             413,
@@ -63,7 +79,7 @@ pub(super) fn create(
         ));
     }
     let made = add(desk, place, id, file)?;
-    let shown = render::attachment(&made);
+    let shown = render::attachment(&made, desk.base.is_beta());
     let members = shown.as_object().cloned().unwrap_or_default();
     Ok(single(desk, &format!("events/{id}/attachments"), "", members, 201))
 }
@@ -127,11 +143,14 @@ fn change(
 }
 
 /// An attachment with what `$select` names, with everything when there is none.
-fn selected(desk: &Desk<'_>, attached: &Attached) -> Result<Value, GraphError> {
-    let Some(select) = desk.query.get("$select") else {
-        return Ok(render::attachment(attached));
-    };
-    let mut all = render::attachment(attached);
+fn selected(desk: &Desk<'_>, one: &Attached) -> Result<Value, GraphError> {
+    let mut all = render::attachment(one, desk.base.is_beta());
+    if attached::wants_items(desk.query.get("$expand"))?
+        && let Some(item) = attached::item(desk.mailbox.id, &one.file, one.modified)
+    {
+        all["item"] = item;
+    }
+    let Some(select) = desk.query.get("$select") else { return Ok(all) };
     let names: Vec<&str> = select.split(',').map(str::trim).collect();
     if let Some(unknown) = names.iter().find(|name| all.get(**name).is_none()) {
         return Err(GraphError::new(
@@ -144,7 +163,9 @@ fn selected(desk: &Desk<'_>, attached: &Attached) -> Result<Value, GraphError> {
     }
     if let Some(members) = all.as_object_mut() {
         members.retain(|name, _| {
-            name.starts_with('@') || name == "id" || names.contains(&name.as_str())
+            name.starts_with('@')
+                || matches!(name.as_str(), "id" | "item")
+                || names.contains(&name.as_str())
         });
     }
     Ok(all)

@@ -225,7 +225,7 @@ pub(super) fn whole(
     let mut members = render::event(view, selection, item, event, aspect);
     if expand.attachments {
         let attachments = event.attachments(aspect).iter();
-        let list: Vec<Value> = attachments.map(render::attachment).collect();
+        let list: Vec<Value> = attachments.map(|one| render::attachment(one, view.beta)).collect();
         members.insert("attachments".into(), json!(list));
     }
     render::add_extended(&mut members, event, aspect, &expand.extended);
@@ -233,7 +233,13 @@ pub(super) fn whole(
 }
 
 pub(super) fn view<'a>(desk: &Desk<'_>, zone: &'a Zone) -> View<'a> {
-    View { mailbox: desk.mailbox.id, ids: desk.prefer.ids, zone, text_body: desk.prefer.text_body }
+    View {
+        mailbox: desk.mailbox.id,
+        ids: desk.prefer.ids,
+        zone,
+        text_body: desk.prefer.text_body,
+        beta: desk.base.is_beta(),
+    }
 }
 
 fn path(state: &MailboxState, place: &In, calendar: u64) -> String {

@@ -8,7 +8,7 @@ use time::{Date, PrimitiveDateTime};
 use super::recurrence;
 use crate::compose::Attachment;
 use crate::graph::errors::GraphError;
-use crate::graph::extended;
+use crate::graph::{Base, attached, extended};
 use crate::state::{Moment, Recurrence, Zone};
 
 type Object = Map<String, Value>;
@@ -69,7 +69,12 @@ pub(super) struct Wanted {
 
 impl Wanted {
     /// Reads the body of a request; `creation` allows what only a new event can have.
-    pub(super) fn read(body: &Object, creation: Creation) -> Result<Self, GraphError> {
+    pub(super) fn read(
+        body: &Object,
+        creation: Creation,
+        base: &Base<'_>,
+        now: i64,
+    ) -> Result<Self, GraphError> {
         let mut wanted = Self { properties: extended::given(body)?, ..Self::default() };
         for (name, value) in body {
             let wrong = || wrong(name);
@@ -83,7 +88,8 @@ impl Wanted {
                 }
                 "attachments" if creation == Creation::New => {
                     let list = value.as_array().ok_or_else(wrong)?;
-                    wanted.attachments = list.iter().map(attachment).collect::<Result<_, _>>()?;
+                    let list = list.iter().map(|value| attached::read(value, base, now));
+                    wanted.attachments = list.collect::<Result<_, _>>()?;
                 }
                 extended::NAME | "@odata.type" | "@odata.etag" | "@odata.context" => {}
                 _ => wanted.field(name, value)?,
@@ -228,40 +234,6 @@ pub(super) fn zone(name: &str) -> Result<Zone, GraphError> {
             "TimeZoneNotSupportedException",
             format!("A valid TimeZone value must be specified. The following TimeZone value is not supported: '{name}'."),
         )
-    })
-}
-
-/// A file that is attached.
-pub(super) fn attachment(value: &Value) -> Result<Attachment, GraphError> {
-    let kind = value.get("@odata.type").and_then(Value::as_str);
-    if !kind.is_some_and(|kind| kind.eq_ignore_ascii_case("#microsoft.graph.fileAttachment")) {
-        return Err(GraphError::bad_request(
-            "Only attachments of the type '#microsoft.graph.fileAttachment' can be made here.",
-        ));
-    }
-    const KNOWN: &[&str] = &[
-        "@odata.type",
-        "name",
-        "contentType",
-        "contentId",
-        "contentLocation",
-        "isInline",
-        "contentBytes",
-        "size",
-    ];
-    if let Some(object) = value.as_object() {
-        crate::graph::folders::known(object, KNOWN)?;
-    }
-    let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
-    let bytes = text("contentBytes")
-        .and_then(|encoded| data_encoding::BASE64.decode(encoded.as_bytes()).ok())
-        .ok_or_else(|| wrong("contentBytes"))?;
-    Ok(Attachment {
-        name: text("name").ok_or_else(|| wrong("name"))?,
-        content_type: text("contentType").unwrap_or_else(|| "application/octet-stream".to_owned()),
-        content_id: text("contentId"),
-        inline: value.get("isInline").and_then(Value::as_bool).unwrap_or(false),
-        bytes: bytes.into(),
     })
 }
 

@@ -13,13 +13,13 @@ mod write;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::Desk;
 use super::answer::Answer;
 use super::errors::GraphError;
 use super::folders::{known, object};
 use super::page::{Page, collection, single};
 use super::personal::In;
 use super::select::Selection;
+use super::{Base, Desk};
 use crate::compose::Attachment;
 use crate::ids;
 use crate::operation::Operation;
@@ -97,6 +97,7 @@ pub(super) fn events(
         Op::EventInstances => events::instances(desk, place, id),
         Op::EventAttachmentsList => attachments::list(desk, place, id),
         Op::EventAttachmentShow => attachments::show(desk, place, id, attachment),
+        Op::EventAttachmentValue => attachments::value(desk, place, id, attachment),
         Op::EventAttachmentCreate => attachments::create(desk, place, id, body),
         Op::EventAttachmentDelete => attachments::delete(desk, place, id, attachment),
         _ => Err(GraphError::bad_request("The request URI is not valid.")),
@@ -117,6 +118,23 @@ pub(super) fn attach(
 ) -> Result<String, GraphError> {
     let made = attachments::add(desk, place, id, file)?;
     Ok(render::attachment_id(&made))
+}
+
+/// An event that is attached to another item, as Graph shows it there: it has no id.
+pub(super) fn attached(
+    body: &Map<String, Value>,
+    base: &Base<'_>,
+    now: i64,
+) -> Result<Map<String, Value>, GraphError> {
+    let wanted = input::Wanted::read(body, input::Creation::New, base, now)?;
+    let event = write::build(&wanted, Map::new(), now)?;
+    let mut shown = everything(Uuid::nil(), 0, &event, Aspect::Whole);
+    for name in ["@odata.etag", "changeKey", "webLink", "seriesMasterId", "transactionId"] {
+        shown.remove(name);
+    }
+    shown.insert("@odata.type".into(), json!("#microsoft.graph.event"));
+    shown.insert("id".into(), json!(""));
+    Ok(shown)
 }
 
 /// `GET …/events/{id}/calendar`
@@ -260,6 +278,12 @@ pub(crate) fn everything(
 ) -> Map<String, Value> {
     let Ok((all, _)) = Selection::event(None) else { return Map::new() };
     let zone = Zone::utc();
-    let view = render::View { mailbox, ids: IdKind::Immutable, zone: &zone, text_body: false };
+    let view = render::View {
+        mailbox,
+        ids: IdKind::Immutable,
+        zone: &zone,
+        text_body: false,
+        beta: false,
+    };
     render::event(&view, all, item, event, aspect)
 }

@@ -9,9 +9,9 @@ use uuid::Uuid;
 use super::input::{NO_TIME, location};
 use super::{id, recurrence};
 use crate::clock;
-use crate::graph::extended;
 use crate::graph::render::change_key;
 use crate::graph::select::Selection;
+use crate::graph::{attached, extended};
 use crate::ids;
 use crate::state::{
     Aspect, Attached, Calendar, DEFAULT_CALENDAR, Event, IdKind, Mailbox, Moment, Zone,
@@ -28,6 +28,7 @@ pub(crate) struct View<'a> {
     pub(crate) ids: IdKind,
     pub(crate) zone: &'a Zone,
     pub(crate) text_body: bool,
+    pub(crate) beta: bool,
 }
 
 /// The selected properties of an event or occurrence.
@@ -190,21 +191,28 @@ pub(super) fn attachment_id(attached: &Attached) -> String {
     BASE64URL.encode(&attached.number.to_be_bytes())
 }
 
-pub(super) fn attachment(attached: &Attached) -> Value {
-    let file = &attached.file;
-    json!({
-        "@odata.type": "#microsoft.graph.fileAttachment",
-        "@odata.mediaContentType": file.content_type,
-        "id": attachment_id(attached),
-        "lastModifiedDateTime": clock::iso(attached.modified),
+pub(super) fn attachment(one: &Attached, beta: bool) -> Value {
+    let file = &one.file;
+    let kind = attached::kind(file);
+    let mut shown = json!({
+        "@odata.type": format!("#microsoft.graph.{kind}"),
+        "id": attachment_id(one),
+        "lastModifiedDateTime": clock::iso(one.modified),
         "name": file.name,
-        "contentType": file.content_type,
+        "contentType": (kind != "itemAttachment").then_some(&file.content_type),
         "size": file.bytes.len(),
         "isInline": file.inline,
-        "contentId": file.content_id,
-        "contentLocation": null,
-        "contentBytes": BASE64.encode(&file.bytes),
-    })
+    });
+    if kind == "fileAttachment" {
+        shown["@odata.mediaContentType"] = json!(file.content_type);
+        shown["contentId"] = json!(file.content_id);
+        shown["contentLocation"] = Value::Null;
+        shown["contentBytes"] = json!(BASE64.encode(&file.bytes));
+    }
+    for (name, value) in attached::reference(file, beta) {
+        shown[name] = value;
+    }
+    shown
 }
 
 /// The selected properties of a calendar.

@@ -27,32 +27,9 @@ use crate::state::{
 /// `POST …/events`. Attendees are invited.
 pub(super) fn create(desk: &Desk<'_>, place: &In, body: &[u8]) -> Result<Answer, GraphError> {
     desk.query.allow(&[])?;
-    let wanted = Wanted::read(&object(body)?, Creation::New)?;
-    let start = wanted.start.clone().ok_or_else(|| wrong("start"))?;
-    let end = wanted.end.clone().ok_or_else(|| wrong("end"))?;
+    let wanted = Wanted::read(&object(body)?, Creation::New, &desk.base, desk.now)?;
     let (zone, zone_applied) = preferred_zone(desk)?;
-    let mut event = Event {
-        calendar: 0,
-        location: 0,
-        entered: 0,
-        changed: 0,
-        created: 0,
-        modified: 0,
-        transaction: wanted.transaction.clone().map(Into::into),
-        details: Details {
-            start,
-            end,
-            all_day: wanted.all_day.unwrap_or(false),
-            fields: owned(desk),
-            properties: ExtendedProperties::default(),
-        },
-        attachments: numbered(&[], &wanted.attachments, desk.now),
-        recurrence: wanted.recurrence.clone().flatten(),
-        exceptions: BTreeMap::new(),
-        cancelled: BTreeSet::new(),
-    };
-    apply(&mut event.details, &wanted)?;
-    settle(&mut event)?;
+    let mut event = build(&wanted, owned(desk), desk.now)?;
     let mut state = desk.mailbox.write();
     event.calendar = calendar_of(&state, place)?;
     let before = wanted.transaction.as_deref().and_then(|transaction| {
@@ -81,7 +58,7 @@ pub(super) fn patch(
     body: &[u8],
 ) -> Result<Answer, GraphError> {
     desk.query.allow(&[])?;
-    let wanted = Wanted::read(&object(body)?, Creation::Change)?;
+    let wanted = Wanted::read(&object(body)?, Creation::Change, &desk.base, desk.now)?;
     let (zone, zone_applied) = preferred_zone(desk)?;
     let mut state = desk.mailbox.write();
     let (item, event, aspect) = find(&state, place, id)?;
@@ -122,6 +99,39 @@ pub(super) fn delete(desk: &Desk<'_>, place: &In, id: &str) -> Result<Answer, Gr
     drop(state);
     invite::send(desk, notices);
     Ok(Answer::no_content())
+}
+
+/// The event that is wanted, in no calendar yet. `fields`: what it has besides.
+pub(super) fn build(
+    wanted: &Wanted,
+    fields: Map<String, Value>,
+    now: i64,
+) -> Result<Event, GraphError> {
+    let start = wanted.start.clone().ok_or_else(|| wrong("start"))?;
+    let end = wanted.end.clone().ok_or_else(|| wrong("end"))?;
+    let mut event = Event {
+        calendar: 0,
+        location: 0,
+        entered: 0,
+        changed: 0,
+        created: now,
+        modified: now,
+        transaction: wanted.transaction.clone().map(Into::into),
+        details: Details {
+            start,
+            end,
+            all_day: wanted.all_day.unwrap_or(false),
+            fields,
+            properties: ExtendedProperties::default(),
+        },
+        attachments: numbered(&[], &wanted.attachments, now),
+        recurrence: wanted.recurrence.clone().flatten(),
+        exceptions: BTreeMap::new(),
+        cancelled: BTreeSet::new(),
+    };
+    apply(&mut event.details, wanted)?;
+    settle(&mut event)?;
+    Ok(event)
 }
 
 /// What makes an event the mailbox owner's.

@@ -21,7 +21,7 @@ use super::select::Selection;
 use crate::clock;
 use crate::ids::{self, ItemRef};
 use crate::operation::Operation;
-use crate::state::{Contact, DEFAULT_CONTACTS, ExtendedProperties, IdKind, MailboxState};
+use crate::state::{Contact, DEFAULT_CONTACTS, ExtendedProperties, IdKind, MailboxState, Place};
 use uuid::Uuid;
 
 /// Answers what is asked of contacts and their folders.
@@ -311,6 +311,27 @@ fn order(order: Option<&str>) -> Result<Option<(&'static str, bool)>, GraphError
         (Some(name), direction @ ("asc" | "desc")) => Ok(Some((name, direction == "desc"))),
         _ => Err(GraphError::bad_request(format!("The sort order '{order}' is not supported."))),
     }
+}
+
+/// A contact that is attached to another item, as Graph shows it there: it has no id.
+pub(super) fn attached(
+    body: &Map<String, Value>,
+    now: i64,
+) -> Result<Map<String, Value>, GraphError> {
+    let mut fields = Map::new();
+    input::apply(body, &mut fields)?;
+    input::derive_names(&mut fields);
+    let place = Place { folder: DEFAULT_CONTACTS, location: 0, entered: 0 };
+    let properties = ExtendedProperties::default();
+    let contact =
+        Contact { place, changed: 0, created: now, modified: now, fields, photo: None, properties };
+    let mut shown = everything(Uuid::nil(), 0, &contact);
+    for name in ["@odata.etag", "changeKey", "parentFolderId"] {
+        shown.remove(name);
+    }
+    shown.insert("@odata.type".into(), json!("#microsoft.graph.contact"));
+    shown.insert("id".into(), json!(""));
+    Ok(shown)
 }
 
 /// All properties of a contact.

@@ -1,6 +1,7 @@
 //! Folders of every kind (<https://learn.microsoft.com/graph/api/resources/mailboxfolder>).
 
 use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
 use super::{mailbox_id, path};
 use crate::graph::Desk;
@@ -10,20 +11,22 @@ use crate::graph::page::{Page, collection_at, single_at};
 use crate::graph::plain_delta::{self, Told, removed, start};
 use crate::graph::query::comparisons;
 use crate::ids;
-use crate::state::{MailboxState, ROOT, WellKnown};
+use crate::state::{MailboxState, NOTES, ROOT, WellKnown};
 
 /// What stands for "all folders" in a cursor, and what is added for those below one.
 const FOLDERS: u64 = 0x7fff_0000_0000_0400;
 const BELOW: u64 = 0x0100_0000_0000_0000;
+/// Properties of a folder; the schema of v1.0 has the first ones, the beta has all of them.
 const PROPERTIES: &[&str] = &[
     "displayName",
     "parentFolderId",
-    "parentMailboxUrl",
     "childFolderCount",
     "totalItemCount",
-    "wellKnownName",
     "type",
+    "parentMailboxUrl",
+    "wellKnownName",
 ];
+const IN_V1: usize = 5;
 
 /// What is kept in a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +35,7 @@ pub(super) enum Kind {
     Calendar,
     Contacts,
     Tasks,
+    Notes,
 }
 
 impl Kind {
@@ -41,6 +45,7 @@ impl Kind {
             Self::Calendar => "IPF.Appointment",
             Self::Contacts => "IPF.Contact",
             Self::Tasks => "IPF.Task",
+            Self::Notes => "IPF.StickyNote",
         }
     }
 }
@@ -56,6 +61,8 @@ pub(super) struct Seen {
     changed: u64,
     /// No list has it, but it can be named.
     hidden: bool,
+    /// The mailbox in which it lies.
+    mailbox: Uuid,
 }
 
 /// All folders of a mailbox, its root among them.
@@ -71,6 +78,7 @@ fn all(state: &MailboxState) -> Vec<Seen> {
             items: folder.total as usize,
             changed: folder.changed,
             hidden: folder.is_hidden(),
+            mailbox: state.mailbox,
         });
     }
     let calendars = &state.calendars;
@@ -84,6 +92,7 @@ fn all(state: &MailboxState) -> Vec<Seen> {
             items: calendars.events.values().filter(|e| e.calendar == calendar.number).count(),
             changed: calendar.changed.max(1),
             hidden: false,
+            mailbox: state.mailbox,
         });
     }
     for (at, folder) in state.contacts.folders.iter().enumerate() {
@@ -94,9 +103,11 @@ fn all(state: &MailboxState) -> Vec<Seen> {
             parent: folder.parent,
             name: folder.name.clone(),
             role: (at == 0).then_some("contacts"),
-            items: items.filter(|contact| contact.place.folder == folder.number).count(),
+            items: items.filter(|contact| contact.place.folder == folder.number).count()
+                + others(state, folder.number),
             changed: folder.changed,
             hidden: false,
+            mailbox: state.mailbox,
         });
     }
     for list in state.settings.lists.iter().filter(|list| list.role != "flaggedEmails") {
@@ -109,9 +120,39 @@ fn all(state: &MailboxState) -> Vec<Seen> {
             items: list.tasks.len(),
             changed: list.changed,
             hidden: false,
+            mailbox: state.mailbox,
         });
     }
+    found.push(Seen {
+        number: NOTES,
+        kind: Kind::Notes,
+        parent: ROOT,
+        name: "Notes".into(),
+        role: Some("notes"),
+        items: others(state, NOTES),
+        changed: 1,
+        hidden: false,
+        mailbox: state.mailbox,
+    });
     found
+}
+
+/// The folders of a mailbox, and those that it goes on with in another one.
+fn everywhere(desk: &Desk<'_>, state: &MailboxState) -> Vec<Seen> {
+    let mut found = all(state);
+    if let Some(auxiliary) = desk.mailbox.auxiliary() {
+        let there = auxiliary.read();
+        for (change, number) in &state.elsewhere {
+            let folder = all(&there).into_iter().find(|seen| seen.number == *number);
+            found.extend(folder.map(|seen| Seen { changed: *change, ..seen }));
+        }
+    }
+    found
+}
+
+/// Items in a folder that no interface of their own has.
+fn others(state: &MailboxState, folder: u64) -> usize {
+    state.others.items.values().filter(|other| other.folder == folder).count()
 }
 
 /// The folder that a URL names by id or role.
@@ -135,7 +176,7 @@ pub(super) fn list(desk: &Desk<'_>, parent: Option<&str>) -> Result<Answer, Grap
         None => ROOT,
         Some(id) => find(&state, id)?.number,
     };
-    let all = all(&state);
+    let all = everywhere(desk, &state);
     let mut found: Vec<&Seen> = all
         .iter()
         .filter(|seen| seen.parent == at && !seen.hidden)
@@ -168,7 +209,7 @@ pub(super) fn changes(desk: &Desk<'_>, parent: Option<&str>) -> Result<Answer, G
     let below = parent.map(|id| find(&state, id)).transpose()?.map(|seen| seen.number);
     let number = below.map_or(FOLDERS, |number| BELOW ^ number);
     let start = start(desk, number, state.sequence)?;
-    let all = all(&state);
+    let all = everywhere(desk, &state);
     let is_below = |seen: &Seen| {
         below.is_none_or(|top| {
             let mut at = seen.parent;
@@ -184,15 +225,15 @@ pub(super) fn changes(desk: &Desk<'_>, parent: Option<&str>) -> Result<Answer, G
     let mut lines: Vec<(u64, Value)> = all
         .iter()
         .filter(|seen| !seen.hidden && is_below(seen))
-        .map(|seen| (seen.changed, Value::Object(shown(desk, &state, &all, seen, PROPERTIES))))
+        .map(|seen| (seen.changed, Value::Object(shown(desk, &state, &all, seen, known(desk)))))
         .collect();
-    let known = |number: u64| all.iter().any(|seen| seen.number == number);
+    let there = |number: u64| all.iter().any(|seen| seen.number == number);
     let logs = state.folder_log.iter().chain(&state.contacts.log).chain(&state.settings.gone);
     let gone = logs
         .map(|(change, (number, created))| (*change, *number, *created))
         .chain(state.calendars.lost.iter().map(|(change, number)| (*change, *number, 0)))
         .filter(|(change, number, created)| {
-            !known(*number) && plain_delta::was_seen(&start, *change, *created)
+            !there(*number) && plain_delta::was_seen(&start, *change, *created)
         });
     lines.extend(
         gone.map(|(change, number, _)| (change, removed(&ids::folder_id(state.mailbox, number)))),
@@ -211,17 +252,19 @@ fn shown(
     seen: &Seen,
     selection: &[&str],
 ) -> Map<String, Value> {
-    let id = |number| ids::folder_id(state.mailbox, number);
+    let id = |number| ids::folder_id(seen.mailbox, number);
     let mut members = Map::new();
     members.insert("@odata.type".into(), json!("#microsoft.graph.mailboxFolder"));
     members.insert("id".into(), json!(id(seen.number)));
     for name in selection {
         let value = match *name {
             "displayName" => json!(seen.name),
-            "parentFolderId" => json!((seen.parent != 0).then(|| id(seen.parent))),
+            "parentFolderId" => {
+                json!((seen.parent != 0).then(|| ids::folder_id(state.mailbox, seen.parent)))
+            }
             "parentMailboxUrl" => json!(desk.base.url(&format!(
                 "admin/exchange/mailboxes/{}",
-                mailbox_id(desk.tenant.id, desk.mailbox.id)
+                mailbox_id(desk.tenant.id, seen.mailbox)
             ))),
             "childFolderCount" => {
                 json!(all.iter().filter(|o| o.parent == seen.number && !o.hidden).count())
@@ -235,11 +278,16 @@ fn shown(
     members
 }
 
+/// The properties that there are in the version that is asked.
+fn known(desk: &Desk<'_>) -> &'static [&'static str] {
+    if desk.base.is_beta() { PROPERTIES } else { &PROPERTIES[..IN_V1] }
+}
+
 fn select(desk: &Desk<'_>) -> Result<Vec<&'static str>, GraphError> {
-    let Some(select) = desk.query.get("$select") else { return Ok(PROPERTIES.to_vec()) };
+    let Some(select) = desk.query.get("$select") else { return Ok(known(desk).to_vec()) };
     let mut selection = Vec::new();
     for name in select.split(',').map(str::trim).filter(|name| !name.eq_ignore_ascii_case("id")) {
-        let known = PROPERTIES.iter().find(|known| known.eq_ignore_ascii_case(name));
+        let known = known(desk).iter().find(|known| known.eq_ignore_ascii_case(name));
         selection.push(*known.ok_or_else(|| {
             GraphError::bad_request(format!(
                 "Could not find a property named '{name}' on type 'microsoft.graph.mailboxFolder'."

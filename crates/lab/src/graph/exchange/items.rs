@@ -97,6 +97,19 @@ pub(super) fn item(state: &MailboxState, number: u64) -> Option<(u64, Item)> {
         };
         return Some((contact.place.folder, item));
     }
+    if let Some(other) = state.others.items.get(&number) {
+        let item = Item {
+            number,
+            location: other.location,
+            changed: other.changed,
+            created: other.created,
+            modified: other.modified,
+            class: other.kind.class(),
+            size: size(&other.fields),
+            categories: categories(&other.fields),
+        };
+        return Some((other.folder, item));
+    }
     state.settings.lists.iter().find_map(|list| {
         let task = list.tasks.get(&number)?;
         let item = Item {
@@ -106,7 +119,8 @@ pub(super) fn item(state: &MailboxState, number: u64) -> Option<(u64, Item)> {
             created: task.created,
             modified: task.modified,
             class: "IPM.Task",
-            size: size(&task.fields),
+            size: size(&task.fields)
+                + task.files.iter().map(|file| file.bytes.len()).sum::<usize>(),
             categories: categories(&task.fields),
         };
         Some((list.number, item))
@@ -126,13 +140,19 @@ fn numbers(state: &MailboxState, folder: &Seen) -> Vec<u64> {
         Kind::Contacts => {
             let contacts = state.contacts.items.iter();
             let here = contacts.filter(|(_, contact)| contact.place.folder == folder.number);
-            here.map(|(number, _)| *number).collect()
+            here.map(|(number, _)| *number).chain(others(state, folder.number)).collect()
         }
+        Kind::Notes => others(state, folder.number).collect(),
         Kind::Tasks => {
             let list = state.settings.list(folder.number);
             list.into_iter().flat_map(|list| list.tasks.keys().copied()).collect()
         }
     }
+}
+
+fn others(state: &MailboxState, folder: u64) -> impl Iterator<Item = u64> {
+    let here = state.others.items.iter().filter(move |(_, other)| other.folder == folder);
+    here.map(|(number, _)| *number)
 }
 
 /// `GET …/items`
@@ -202,7 +222,13 @@ pub(super) fn changes(desk: &Desk<'_>, folder: &str) -> Result<Answer, GraphErro
             lines.push((change, removed(&id(&state, kind, item, location))));
         }
     };
+    for (change, one) in &state.others.gone {
+        if one.folder == seen.number {
+            gone(*change, one.item, one.location, one.entered);
+        }
+    }
     let by_change = match seen.kind {
+        Kind::Notes => None,
         Kind::Mail => state.folders.get(&seen.number).map(|folder| &folder.by_change),
         Kind::Contacts => state.contacts.find(seen.number).map(|folder| &folder.by_change),
         Kind::Calendar => {

@@ -12,8 +12,9 @@ use axum::http::Method;
 use uuid::Uuid;
 
 use super::Desk;
-use super::answer::Answer;
+use super::answer::{Answer, Content};
 use super::errors::GraphError;
+use crate::ids;
 use crate::operation::Operation;
 use crate::state::{Mailbox, Tenant};
 pub(crate) use transfer::{Imports, PATH as IMPORTS, serve as serve_import};
@@ -117,6 +118,9 @@ pub(super) fn answer(
     what: &Exchange,
     body: &[u8],
 ) -> Result<Answer, GraphError> {
+    if let Some(elsewhere) = elsewhere(desk, mailbox, what) {
+        return Ok(elsewhere);
+    }
     match what {
         Exchange::Folders(parent) => folders::list(desk, parent.as_deref()),
         Exchange::FoldersDelta(parent) => folders::changes(desk, parent.as_deref()),
@@ -127,6 +131,24 @@ pub(super) fn answer(
         Exchange::Export => transfer::export(desk, body),
         Exchange::ImportSession => transfer::session(desk, mailbox),
     }
+}
+
+/// Where a folder lies that the archive goes on in another mailbox with: clients are sent there.
+fn elsewhere(desk: &Desk<'_>, mailbox: &Mailbox, what: &Exchange) -> Option<Answer> {
+    let (auxiliary, folder) = (mailbox.auxiliary()?, what.folder()?);
+    ids::parse_folder_id(auxiliary.id, folder)?;
+    let rest = match what {
+        Exchange::Folders(_) => "/childFolders".to_owned(),
+        Exchange::FoldersDelta(_) => "/childFolders/delta".to_owned(),
+        Exchange::Items(_) => "/items".to_owned(),
+        Exchange::ItemsDelta(_) => "/items/delta".to_owned(),
+        Exchange::Item(_, item) => format!("/items/{item}"),
+        Exchange::Folder(_) | Exchange::Export | Exchange::ImportSession => String::new(),
+    };
+    let there = mailbox_id(desk.tenant.id, auxiliary.id);
+    let path = format!("admin/exchange/mailboxes/{there}/folders/{folder}{rest}");
+    let location = Some(desk.base.url(&format!("{path}{}", desk.query.written())));
+    Some(Answer { location, ..Answer::status(308, Content::Empty) })
 }
 
 /// The id of a mailbox.
@@ -142,7 +164,7 @@ pub(super) fn mailbox(tenant: &Tenant, id: &str) -> Result<Arc<Mailbox>, GraphEr
         id.strip_prefix("MBX:").and_then(|rest| rest.split_once('@')).ok_or_else(malformed)?;
     let (mailbox, of) = (Uuid::try_parse(mailbox), Uuid::try_parse(of));
     let (Ok(mailbox), Ok(of)) = (mailbox, of) else { return Err(malformed()) };
-    let found = if of == tenant.id { tenant.mailbox(&mailbox.to_string()) } else { None };
+    let found = if of == tenant.id { tenant.mailbox_by_id(mailbox) } else { None };
     found.ok_or_else(|| {
         GraphError::new(404, "ErrorMailboxNotFound", "The mailbox is not in this organization.")
     })

@@ -11,12 +11,12 @@ use serde_json::{Map, Value, json};
 use time::Date;
 
 use super::folders::Kind;
-use crate::compose::Attachment;
+use crate::compose::{Attachment, Nature};
 use crate::graph::calendars;
 use crate::graph::errors::GraphError;
 use crate::state::{
     Attached, Contact, Core, Details, Event, Exception, ExtendedProperties, Flag, Importance,
-    MailboxState, Message, Moment, Refusal, SeedMessage, Task,
+    MailboxState, Message, Moment, Natures, Other, OtherKind, Refusal, SeedMessage, Task, TaskFile,
 };
 
 const MAGIC: [u8; 12] = [1, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0];
@@ -30,6 +30,8 @@ pub(super) fn write(state: &MailboxState, number: u64) -> Option<Vec<u8>> {
         of_event(event)
     } else if let Some(contact) = state.contacts.items.get(&number) {
         of_contact(contact)
+    } else if let Some(other) = state.others.items.get(&number) {
+        of_other(other)
     } else {
         let mut lists = state.settings.lists.iter();
         of_task(lists.find_map(|list| list.tasks.get(&number))?)
@@ -59,24 +61,21 @@ pub(super) fn read(
     }
     let content = content.strip_prefix(&MAGIC).ok_or_else(corrupt)?;
     let value: Value = serde_json::from_slice(content).map_err(|_| corrupt())?;
-    let fits = match folder.1 {
-        Kind::Mail => "message",
-        Kind::Calendar => "event",
-        Kind::Contacts => "contact",
-        Kind::Tasks => "task",
-    };
-    if value["kind"] != fits {
-        return Err(GraphError::new(
-            400,
-            "ErrorInvalidFolderTypeForOperation",
-            "The folder is not one for items of this kind.",
-        ));
-    }
-    let made = match folder.1 {
-        Kind::Mail => message(state, folder.0, over, &value, now),
-        Kind::Calendar => event(state, folder.0, over, &value, now),
-        Kind::Contacts => contact(state, folder.0, over, &value, now),
-        Kind::Tasks => task(state, folder.0, over, &value, now),
+    let number = folder.0;
+    let made = match (folder.1, value["kind"].as_str().unwrap_or_default()) {
+        (Kind::Mail, "message") => message(state, number, over, &value, now),
+        (Kind::Calendar, "event") => event(state, number, over, &value, now),
+        (Kind::Contacts, "contact") => contact(state, number, over, &value, now),
+        (Kind::Contacts, "group") => other(state, OtherKind::Group, number, over, &value, now),
+        (Kind::Notes, "note") => other(state, OtherKind::Note, number, over, &value, now),
+        (Kind::Tasks, "task") => task(state, number, over, &value, now),
+        _ => {
+            return Err(GraphError::new(
+                400,
+                "ErrorInvalidFolderTypeForOperation",
+                "The folder is not one for items of this kind.",
+            ));
+        }
     };
     made.ok_or_else(corrupt)?.map_err(GraphError::from)
 }
@@ -101,6 +100,9 @@ fn of_message(message: &Message) -> Value {
         "read_receipt": message.read_receipt,
         "delivery_receipt": message.delivery_receipt,
         "properties": of_properties(&message.properties),
+        "natures": message.natures.iter()
+            .map(|(hash, nature)| json!([BASE64.encode(hash), of_nature(nature)]))
+            .collect::<Vec<_>>(),
     })
 }
 
@@ -116,6 +118,10 @@ fn message(
     let flag = Flag::parse(value["flag"].as_str()?)?;
     let importance = Importance::parse(value["importance"].as_str()?)?;
     let properties = properties(&value["properties"])?;
+    let mut natures = Natures::default();
+    for pair in value["natures"].as_array()? {
+        natures.insert(&bytes(&pair[0])?, nature(&pair[1])?);
+    }
     let categories: Option<Vec<Box<str>>> =
         value["categories"].as_array()?.iter().map(|name| Some(name.as_str()?.into())).collect();
     let (categories, flag_times) = (categories?, value["flag_times"].as_object().cloned());
@@ -144,6 +150,7 @@ fn message(
         message.read_receipt = value["read_receipt"] == true;
         message.delivery_receipt = value["delivery_receipt"] == true;
         message.properties = properties;
+        message.natures = natures;
     });
     if let Some(message) = state.messages.get_mut(&number) {
         message.modified = value["modified"].as_i64().unwrap_or(now);
@@ -279,6 +286,46 @@ fn contact(
     Some(changed.map(|()| number))
 }
 
+fn of_other(other: &Other) -> Value {
+    json!({
+        "kind": match other.kind {
+            OtherKind::Note => "note",
+            OtherKind::Group => "group",
+        },
+        "fields": other.fields,
+        "created": other.created,
+        "modified": other.modified,
+    })
+}
+
+fn other(
+    state: &mut MailboxState,
+    kind: OtherKind,
+    folder: u64,
+    over: Option<u64>,
+    value: &Value,
+    now: i64,
+) -> Made {
+    let fields = value["fields"].as_object()?.clone();
+    let times = (value["created"].as_i64()?, value["modified"].as_i64()?);
+    let number = match over {
+        // What is there is of another kind: nothing can become a note that was a contact.
+        Some(number) if state.others.items.get(&number).is_none_or(|one| one.kind != kind) => {
+            return Some(Err(Refusal::NoSuchItem));
+        }
+        Some(number) => number,
+        None => match state.add_other(kind, folder, Map::new(), now) {
+            Ok(number) => number,
+            Err(refusal) => return Some(Err(refusal)),
+        },
+    };
+    let changed = state.change_other(number, times.1, |other| {
+        other.fields = fields;
+        other.created = times.0;
+    });
+    Some(changed.map(|()| number))
+}
+
 fn of_task(task: &Task) -> Value {
     let parts = |list: &[crate::state::Entity]| -> Vec<Value> {
         list.iter().map(|one| json!({ "id": one.id, "fields": one.fields })).collect()
@@ -288,6 +335,14 @@ fn of_task(task: &Task) -> Value {
         "fields": task.fields,
         "checklist": parts(&task.checklist),
         "linked": parts(&task.linked),
+        "files": task.files.iter().map(|file| json!({
+            "id": file.id,
+            "name": file.name,
+            "content_type": file.content_type,
+            "modified": file.modified,
+            "bytes": BASE64.encode(&file.bytes),
+        })).collect::<Vec<_>>(),
+        "body_modified": task.body_modified,
         "created": task.created,
         "modified": task.modified,
     })
@@ -304,6 +359,18 @@ fn task(state: &mut MailboxState, folder: u64, over: Option<u64>, value: &Value,
         list.as_array()?.iter().map(entity).collect()
     };
     let (checklist, linked) = (parts(&value["checklist"])?, parts(&value["linked"])?);
+    let file = |one: &Value| {
+        Some(TaskFile {
+            id: one["id"].as_str()?.into(),
+            name: one["name"].as_str()?.into(),
+            content_type: one["content_type"].as_str()?.into(),
+            modified: one["modified"].as_i64()?,
+            bytes: bytes(&one["bytes"])?,
+        })
+    };
+    let files: Vec<TaskFile> =
+        value["files"].as_array()?.iter().map(file).collect::<Option<_>>()?;
+    let body_modified = value["body_modified"].as_i64()?;
     let fields = value["fields"].as_object()?.clone();
     let number = match over {
         Some(number) => number,
@@ -317,6 +384,8 @@ fn task(state: &mut MailboxState, folder: u64, over: Option<u64>, value: &Value,
         task.fields = fields;
         task.checklist = checklist;
         task.linked = linked;
+        task.files = files;
+        task.body_modified = body_modified;
         task.created = times.0;
     });
     Some(changed.map(|()| number))
@@ -369,6 +438,7 @@ fn of_attachments(list: &[Attached]) -> Value {
             "content_id": file.content_id,
             "inline": file.inline,
             "bytes": BASE64.encode(&file.bytes),
+            "nature": of_nature(&file.nature),
         })
     };
     list.iter().map(one).collect()
@@ -384,11 +454,32 @@ fn attachments(state: &mut MailboxState, list: &Value) -> Option<Vec<Attached>> 
             content_id: text("content_id"),
             inline: one["inline"].as_bool()?,
             bytes: bytes(&one["bytes"])?,
+            nature: nature(&one["nature"])?,
         };
         let number = state.fresh_number();
         found.push(Attached { number, modified: one["modified"].as_i64()?, file });
     }
     Some(found)
+}
+
+fn of_nature(nature: &Nature) -> Value {
+    match nature {
+        Nature::File => Value::Null,
+        Nature::Item(item) => json!({ "item": item }),
+        Nature::Reference(reference) => json!({ "reference": reference }),
+    }
+}
+
+fn nature(value: &Value) -> Option<Nature> {
+    if value.is_null() {
+        return Some(Nature::File);
+    }
+    let (name, what) = value.as_object()?.iter().next()?;
+    match name.as_str() {
+        "item" => Some(Nature::Item(Arc::new(what.clone()))),
+        "reference" => Some(Nature::Reference(Arc::new(what.clone()))),
+        _ => None,
+    }
 }
 
 fn bytes(value: &Value) -> Option<Bytes> {

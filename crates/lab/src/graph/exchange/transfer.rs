@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::{folders, items, mailbox_id, stream};
 use crate::clock;
 use crate::entra::Grant;
-use crate::graph::answer::{Answer, Content};
+use crate::graph::answer::Answer;
 use crate::graph::errors::GraphError;
 use crate::graph::folders::{known, object};
 use crate::graph::query::Query;
@@ -115,7 +115,7 @@ pub(super) fn session(desk: &Desk<'_>, mailbox: &Arc<Mailbox>) -> Result<Answer,
     let mut sessions = desk.shared.imports.lock();
     sessions.retain(|_, session| session.expires > desk.now);
     sessions.insert(secret, session);
-    Ok(Answer::status(201, Content::Json(answer.to_string().into_bytes())))
+    Ok(Answer::json(answer.to_string().into_bytes()))
 }
 
 /// Answers a request to an import URL.

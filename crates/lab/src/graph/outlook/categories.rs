@@ -32,7 +32,7 @@ const FIRST: &[(&str, &str)] = &[
 const PATH: &str = "outlook/masterCategories";
 
 /// The categories of a mailbox.
-fn all(state: &MailboxState) -> Vec<Entity> {
+pub(crate) fn all(state: &MailboxState) -> Vec<Entity> {
     if let Some(set) = &state.settings.categories {
         return set.clone();
     }

@@ -13,7 +13,7 @@ use super::answer::Answer;
 use super::errors::GraphError;
 use crate::operation::Operation;
 use crate::state::Entity;
-pub(crate) use categories::everything as categories_as_graph_shows;
+pub(crate) use categories::{all as categories, everything as categories_as_graph_shows};
 pub(crate) use rules::everything as rule_as_graph_shows;
 pub(crate) use settings::everything as settings_as_graph_shows;
 pub(crate) use todo::{Todo, everything as tasks_as_graph_shows};

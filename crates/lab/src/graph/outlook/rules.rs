@@ -1,6 +1,5 @@
 //! Rules of the inbox (<https://learn.microsoft.com/graph/api/resources/messagerule>).
 
-use data_encoding::BASE64URL;
 use serde_json::{Map, Value, json};
 
 use super::{list, members, named};
@@ -117,13 +116,8 @@ pub(super) fn many(
         ("isReadOnly".to_owned(), json!(false)),
     ]);
     shape::merge(&mut fields, wanted);
-    let mut raw = vec![0x01, 0x00, 0x00, 0x00];
-    raw.extend_from_slice(&state.fresh_number().to_be_bytes());
-    let rule = Entity { id: BASE64URL.encode(&raw).into(), fields };
-    let answer = single(desk, PATH, "", members(&rule), 201);
-    state.settings.rules.push(rule);
-    sort(&mut state);
-    Ok(answer)
+    let rule = state.add_rule(fields);
+    Ok(single(desk, PATH, "", members(&rule), 201))
 }
 
 /// `…/messageRules/{id}`
@@ -148,7 +142,7 @@ pub(super) fn one(
                 // Conditions, exceptions and actions are replaced as a whole.
                 rule.fields.extend(wanted.clone());
             }
-            sort(&mut state);
+            state.settings.sort_rules();
         }
         _ => {}
     }
@@ -169,8 +163,4 @@ fn check(state: &MailboxState, wanted: &Map<String, Value>) -> Result<(), GraphE
         }
     }
     Ok(())
-}
-
-fn sort(state: &mut MailboxState) {
-    state.settings.rules.sort_by_key(|rule| rule.fields["sequence"].as_i64().unwrap_or_default());
 }

@@ -11,7 +11,7 @@ use crate::graph::folders::object;
 use crate::graph::shape::{self, DAY, Kind, Property};
 use crate::ids;
 use crate::operation::Operation;
-use crate::state::{MailboxState, WellKnown};
+use crate::state::{MailboxState, Purpose, WellKnown};
 
 const REPLIES: &[Property] = &[
     ("status", Kind::Choice(&["disabled", "alwaysEnabled", "scheduled"])),
@@ -58,7 +58,7 @@ pub(super) fn answer(
         desk.query.allow(&[])?;
         let wanted = shape::read(&object(body)?, PROPERTIES, READ_ONLY)?;
         let mut state = desk.mailbox.write();
-        let mut now = everything(&state);
+        let mut now = everything(&state, desk.mailbox.profile.purpose);
         shape::merge(&mut now, wanted.clone());
         let replies = &now["automaticRepliesSetting"];
         let bound = |name: &str| replies[name]["dateTime"].as_str().map(str::to_owned);
@@ -77,7 +77,7 @@ pub(super) fn answer(
         return Ok(whole(desk, &of, now));
     }
     desk.query.allow(&["$select"])?;
-    let mut all = everything(&desk.mailbox.read());
+    let mut all = everything(&desk.mailbox.read(), desk.mailbox.profile.purpose);
     if let Some(part) = part {
         let name = all.keys().find(|known| known.eq_ignore_ascii_case(part)).cloned();
         let name = name.ok_or_else(|| {
@@ -108,15 +108,16 @@ pub(super) fn exchange(desk: &Desk<'_>) -> Result<Answer, GraphError> {
         "primaryMailboxId".to_owned(),
         json!(exchange::mailbox_id(desk.tenant.id, desk.mailbox.id)),
     )]);
-    if desk.base.version == "beta" {
-        // The lab's mailboxes have no archive mailbox beside them.
-        members.insert("inPlaceArchiveMailboxId".to_owned(), Value::Null);
+    if desk.base.is_beta() {
+        let archive = desk.mailbox.archive();
+        let id = archive.map(|archive| exchange::mailbox_id(desk.tenant.id, archive.id));
+        members.insert("inPlaceArchiveMailboxId".to_owned(), json!(id));
     }
     Ok(whole(desk, &format!("users('{}')/settings/exchange", desk.mailbox.id), members))
 }
 
 /// All settings, with what nobody has set.
-pub(crate) fn everything(state: &MailboxState) -> Map<String, Value> {
+pub(crate) fn everything(state: &MailboxState, purpose: Purpose) -> Map<String, Value> {
     let archive = state.well_known(WellKnown::Archive);
     let zoned = |day: &str| json!({ "dateTime": day, "timeZone": "UTC" });
     let first = json!({
@@ -134,7 +135,7 @@ pub(crate) fn everything(state: &MailboxState) -> Map<String, Value> {
         "language": { "locale": "en-US", "displayName": "English (United States)" },
         "timeFormat": "h:mm tt",
         "timeZone": "UTC",
-        "userPurpose": "user",
+        "userPurpose": purpose,
         "workingHours": {
             "daysOfWeek": ["monday", "tuesday", "wednesday", "thursday", "friday"],
             "startTime": "08:00:00.0000000",

@@ -2,6 +2,7 @@
 //! application has rights to all of a tenant's tasks or to none.
 
 mod delta;
+mod files;
 mod parts;
 mod write;
 
@@ -32,6 +33,9 @@ pub(crate) enum Todo {
     /// Of a task.
     Parts(String, String, Part),
     Part(String, String, Part, String),
+    Files(String, String),
+    File(String, String, String),
+    FileValue(String, String, String),
 }
 
 /// What a task is made of besides its properties.
@@ -72,6 +76,17 @@ impl Todo {
             [id, two] if is(two, "tasks") => Self::Tasks(own(id)),
             [id, two, task] if is(two, "tasks") && is(task, "delta") => Self::TasksDelta(own(id)),
             [id, two, task] if is(two, "tasks") => Self::Task(own(id), own(task)),
+            [id, two, task, three] if is(two, "tasks") && is(three, "attachments") => {
+                Self::Files(own(id), own(task))
+            }
+            [id, two, task, three, file] if is(two, "tasks") && is(three, "attachments") => {
+                Self::File(own(id), own(task), own(file))
+            }
+            [id, two, task, three, file, value]
+                if is(two, "tasks") && is(three, "attachments") && is(value, "$value") =>
+            {
+                Self::FileValue(own(id), own(task), own(file))
+            }
             [id, two, task, part] if is(two, "tasks") => {
                 Self::Parts(own(id), own(task), Part::parse(part)?)
             }
@@ -97,6 +112,9 @@ impl Todo {
             Self::Part(..) => {
                 (Some(Op::TaskPartShow), None, Some(Op::TaskPartPatch), Some(Op::TaskPartDelete))
             }
+            Self::Files(..) => (Some(Op::TaskFilesList), Some(Op::TaskFileCreate), None, None),
+            Self::File(..) => (Some(Op::TaskFileShow), None, None, Some(Op::TaskFileDelete)),
+            Self::FileValue(..) => (Some(Op::TaskFileValue), None, None, None),
         };
         match *method {
             Method::GET => get,
@@ -117,7 +135,10 @@ impl Todo {
             | Op::TasksDelta
             | Op::TaskShow
             | Op::TaskPartsList
-            | Op::TaskPartShow => &["Tasks.Read.All", "Tasks.ReadWrite.All"],
+            | Op::TaskPartShow
+            | Op::TaskFilesList
+            | Op::TaskFileShow
+            | Op::TaskFileValue => &["Tasks.Read.All", "Tasks.ReadWrite.All"],
             _ => &["Tasks.ReadWrite.All"],
         }
     }
@@ -163,6 +184,11 @@ pub(super) fn answer(
         (_, Todo::Part(list, id, part, one)) => {
             parts::one(desk, operation, (list, id), *part, one, body)
         }
+        (Op::TaskFileCreate, Todo::Files(list, id)) => files::create(desk, (list, id), body),
+        (_, Todo::Files(list, id)) => files::list(desk, (list, id)),
+        (Op::TaskFileDelete, Todo::File(list, id, file)) => files::delete(desk, (list, id), file),
+        (_, Todo::File(list, id, file)) => files::show(desk, (list, id), file),
+        (_, Todo::FileValue(list, id, file)) => files::value(desk, (list, id), file),
         _ => Err(GraphError::bad_request("The request URI is not valid.")),
     }
 }
@@ -271,9 +297,10 @@ fn task_members(state: &MailboxState, number: u64, task: &Task) -> Map<String, V
         ("isReminderOn".to_owned(), json!(false)),
         ("status".to_owned(), json!("notStarted")),
         ("categories".to_owned(), json!([])),
-        ("hasAttachments".to_owned(), json!(false)),
+        ("hasAttachments".to_owned(), json!(!task.files.is_empty())),
         ("createdDateTime".to_owned(), json!(clock::iso(task.created))),
         ("lastModifiedDateTime".to_owned(), json!(clock::iso(task.modified))),
+        ("bodyLastModifiedDateTime".to_owned(), json!(clock::iso(task.body_modified))),
         ("body".to_owned(), json!({ "content": "", "contentType": "text" })),
     ]);
     // What was taken away is not there; what a task always has is as in a new one.
@@ -311,6 +338,8 @@ pub(crate) fn everything(state: &MailboxState) -> Vec<Value> {
             let mut shown = task_members(state, *number, task);
             let checklist: Vec<_> = task.checklist.iter().map(members).collect();
             shown.insert("checklistItems".into(), json!(checklist));
+            let files = task.files.iter().map(|file| files::members(file, true));
+            shown.insert("attachments".into(), files.collect());
             Value::Object(shown)
         });
         shown.insert("tasks".into(), tasks.collect());

@@ -131,7 +131,7 @@ fn notification(one: &Subscription, mailbox: Uuid, told: &Told) -> Value {
         Topic::Events => ("Event", "Events"),
         Topic::Contacts(_) => ("Contact", "Contacts"),
     };
-    let path = format!("Users/{mailbox}/{list}/{id}");
+    let path = format!("Users/{mailbox}@{}/{list}/{id}", one.grant.tenant.id);
     json!({
         "subscriptionId": one.id,
         "subscriptionExpirationDateTime": clock::iso(one.expires),

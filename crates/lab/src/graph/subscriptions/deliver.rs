@@ -197,12 +197,6 @@ impl Outbox {
             "clientState": one.client_state,
             "lifecycleEvent": event.as_str(),
             "resource": one.resource,
-            "resourceData": {
-                "@odata.type": "",
-                "@odata.id": "",
-                "@odata.etag": "",
-                "id": "",
-            },
         });
         self.post(url, &json!({ "value": [told] }).to_string()).await;
     }

@@ -77,7 +77,12 @@ pub(super) fn patch(
         }
         fields = with_completion(fields, desk.now);
     }
-    state.change_task(list, number, desk.now, |task| task.fields = fields)?;
+    state.change_task(list, number, desk.now, |task| {
+        if task.fields.get("body") != fields.get("body") {
+            task.body_modified = desk.now;
+        }
+        task.fields = fields;
+    })?;
     task_entity(desk, &state, list, number, 200)
 }
 
