@@ -39,8 +39,10 @@ pub(super) fn read(value: &Value, base: &Base<'_>, now: i64) -> Result<Attachmen
         "microsoft.graph.itemAttachment" => &["item"],
         "microsoft.graph.referenceAttachment" if base.is_beta() => REFERENCE,
         "microsoft.graph.referenceAttachment" => {
-            return Err(GraphError::bad_request(
-                "An attachment of the type 'microsoft.graph.referenceAttachment' cannot be made in v1.0.",
+            return Err(GraphError::new(
+                400,
+                "RequestBodyRead",
+                "A reference attachment cannot be made in v1.0.",
             ));
         }
         _ => return Err(refused()),
