@@ -32,6 +32,8 @@ fn what_was_mailed_can_be_found_read_and_restored_without_us() {
     assert_eq!(first["new"], mail.messages(), "{first}");
     assert_eq!((&first["missed"], &first["failed_mailboxes"]), (&json!([]), &json!([])), "{first}");
     assert_eq!(world.lab.contents_read(), mail.messages());
+    // Every token was asked for with an assertion of its own.
+    assert_eq!(world.lab.counters()["assertions_reused"], 0);
 
     // 4. It can be looked at: mailboxes, folders (the empty one, too), messages.
     let listed = world.mailkeep.json(&["ls", "acme"]).ok().json_lines();

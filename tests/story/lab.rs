@@ -56,6 +56,17 @@ impl Lab {
         text(&self.description["tenants"][0]["id"])
     }
 
+    /// The domain of the first tenant.
+    pub(crate) fn domain(&self) -> String {
+        text(&self.description["tenants"][0]["domain"])
+    }
+
+    /// Where the administrative interface is, and the token that it wants: for programs that drive
+    /// it themselves.
+    pub(crate) fn admin(&self) -> (String, &str) {
+        (text(&self.description["admin"]), &self.token)
+    }
+
     /// The addresses of the first tenant's mailboxes at the start.
     pub(crate) fn mailboxes(&self) -> Vec<String> {
         let listed = self.description["tenants"][0]["mailboxes"].as_array();
@@ -109,6 +120,13 @@ impl Lab {
             Some(operation) => &counters["operations"][operation],
         };
         counted["requests"].as_u64().unwrap_or_default()
+    }
+
+    /// A log of the provider: `signin` or `activity`.
+    #[track_caller]
+    pub(crate) fn log(&self, kind: &str) -> Vec<Value> {
+        let log = self.call("GET", &format!("logs?kind={kind}"), None);
+        log.as_array().cloned().unwrap_or_default()
     }
 
     /// Everything that the lab counts.

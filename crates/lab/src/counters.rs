@@ -14,6 +14,7 @@ use crate::operation::Operation;
 pub(crate) struct Counters {
     counts: Mutex<HashMap<Key, Count>>,
     invitations: AtomicU64,
+    assertions_reused: AtomicU64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -68,6 +69,8 @@ pub(crate) struct Report {
     mailboxes: BTreeMap<Arc<str>, BTreeMap<&'static str, Count>>,
     /// Mails that the lab sent by itself to invite, to tell of a change, or to call off.
     invitations_sent: u64,
+    /// Client assertions that were taken a second time.
+    assertions_reused: u64,
     /// Most requests that were open at once.
     peak_concurrency: Vec<Peak>,
 }
@@ -98,7 +101,12 @@ impl Counters {
         self.invitations.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(crate) fn assertion_reused(&self) {
+        self.assertions_reused.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(crate) fn reset(&self) {
+        self.assertions_reused.store(0, Ordering::Relaxed);
         self.invitations.store(0, Ordering::Relaxed);
         self.counts.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
@@ -111,6 +119,7 @@ impl Counters {
             applications: BTreeMap::new(),
             mailboxes: BTreeMap::new(),
             invitations_sent: self.invitations.load(Ordering::Relaxed),
+            assertions_reused: self.assertions_reused.load(Ordering::Relaxed),
             peak_concurrency,
         };
         let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone();

@@ -24,6 +24,7 @@ use crate::counters::Counters;
 use crate::entra::{Grants, Replays};
 use crate::faults::Faults;
 use crate::graph::{Imports, Sealer, Subscriptions, Uploads};
+use crate::journal::Journal;
 use crate::options::AssertionAlgorithms;
 use crate::seed::builtin::{self, Person};
 use crate::seed::{self, SeedMailbox};
@@ -69,6 +70,7 @@ pub(crate) struct Shared {
     pub(crate) faults: Faults,
     pub(crate) counters: Counters,
     pub(crate) activity: ActivityLog,
+    pub(crate) journal: Journal,
     pub(crate) admin_token: String,
     /// Tells this run from others.
     pub(crate) session: u32,
@@ -125,6 +127,7 @@ impl Lab {
             faults: Faults::default(),
             counters: Counters::default(),
             activity: ActivityLog::default(),
+            journal: Journal::begin(options.journal.as_deref(), address.port())?,
             admin_token,
             session,
         });

@@ -30,7 +30,8 @@
 //! - `/events` lists the default calendar's; every mail to attendees counts, whoever they are
 //!   (`invitations_sent` of the counters). A meeting request puts nothing into their calendars.
 //! - All whole days are shown without a zone: midnight is midnight in every zone that is asked for.
-//! - A client assertion must have a `jti`, and one `jti` is taken once.
+//! - A client assertion must have a `jti`. One that is used again is taken, as in Entra (`msal` sends
+//!   the same one for nine minutes), and counted (`assertions_reused` of the counters).
 //! - Query options that an operation does not know are refused, not ignored.
 //! - Sign-ins appear at once unless [`LabOptions::sign_in_log_delay`] says otherwise.
 //! - GUIDs and ids are derived from names and from the order of the seed: a lab that is started
@@ -47,6 +48,7 @@ mod error;
 mod faults;
 mod graph;
 mod ids;
+mod journal;
 mod lab;
 mod operation;
 mod options;

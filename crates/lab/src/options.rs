@@ -30,6 +30,9 @@ pub struct LabOptions {
     pub upload_bytes_per_five_minutes: Option<u64>,
     /// Which signatures of a client assertion are taken.
     pub assertions: AssertionAlgorithms,
+    /// Where every request to Graph is written down, one line of JSON each, without what is secret in
+    /// it. Taken from `MAILKEEP_LAB_JOURNAL`, which `cargo xtask test` sets; `None`: nowhere.
+    pub journal: Option<PathBuf>,
     /// How long a sign-in takes to appear in `/auditLogs/signIns`. Zero here; minutes in Entra.
     pub sign_in_log_delay: Duration,
 }
@@ -47,6 +50,7 @@ impl LabOptions {
             requests_per_ten_minutes: None,
             upload_bytes_per_five_minutes: None,
             assertions: AssertionAlgorithms::default(),
+            journal: std::env::var_os("MAILKEEP_LAB_JOURNAL").map(PathBuf::from),
             sign_in_log_delay: Duration::ZERO,
         }
     }

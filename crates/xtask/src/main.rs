@@ -1,4 +1,4 @@
-//! Development tasks: `cargo xtask test | bench | soak | fuzz`.
+//! Development tasks: `cargo xtask test | interop | bench | soak | fuzz`.
 
 // A task talks to the person who started it.
 #![allow(clippy::print_stdout)]
@@ -6,6 +6,7 @@
 mod bench;
 mod counts;
 mod fuzz;
+mod interop;
 mod postgres;
 mod soak;
 #[path = "../../../tests/story/mod.rs"]
@@ -24,6 +25,8 @@ use clap::Parser;
 enum Task {
     /// Check everything that a change must not break; ends with the counts
     Test(test::Options),
+    /// Let other people's clients work with the lab, and check what we ask of Graph ourselves
+    Interop,
     /// Measure, and on request write the figures down in docs/benchmarks.md
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -36,6 +39,7 @@ enum Task {
 fn main() -> ExitCode {
     let done = match Task::parse() {
         Task::Test(options) => test::run(&options),
+        Task::Interop => interop::run(),
         Task::Bench(bench) => bench::run(&bench).map(succeeded),
         Task::Soak(options) => soak::run(&options).map(succeeded),
         Task::Fuzz(options) => fuzz::run(&options).map(succeeded),

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::{
     counts::{self, Counts},
+    interop::Recording,
     postgres::Postgres,
     story, tools,
     workspace::{cargo, root, step, target},
@@ -28,13 +29,15 @@ const LONG: &str = "not (binary(real_mail) | binary(kill) | binary(parsers))";
 /// are; an error says that it did not come to that.
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     tools::for_tests()?;
+    tools::for_interop()?;
     unpack_reference_data()?;
     step(&mut cargo(&["fmt", "--all", "--check"]))?;
     let clippy = ["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"];
     step(&mut cargo(&clippy))?;
     let (doc_counts, doc_outcome) = doc_tests()?;
-    let (counts, outcome) = tests(options)?;
-    let outcome = doc_outcome.and(outcome);
+    let recording = Recording::begin()?;
+    let (counts, outcome) = tests(options, &recording)?;
+    let outcome = doc_outcome.and(outcome).and(recording.report());
     if let Err(error) = &outcome {
         println!("\nerror: {error:#}");
     }
@@ -57,7 +60,7 @@ fn unpack_reference_data() -> Result<()> {
 }
 
 /// Runs the tests, also when some fail; their own outcome comes second.
-fn tests(options: &Options) -> Result<(Counts, Result<()>)> {
+fn tests(options: &Options, recording: &Recording) -> Result<(Counts, Result<()>)> {
     let junit = target().join("nextest/default/junit.xml");
     // What an earlier run left must not be taken for this one's.
     if junit.exists() {
@@ -66,6 +69,7 @@ fn tests(options: &Options) -> Result<(Counts, Result<()>)> {
     let postgres = Postgres::start()?;
     let mut nextest = cargo(&["nextest", "run", "--workspace", "--no-fail-fast"]);
     nextest.env("MAILKEEP_TEST_POSTGRES", postgres.url());
+    recording.of(&mut nextest);
     if options.quick {
         nextest.args(["--filterset", LONG]);
     }

@@ -1,10 +1,14 @@
 //! Programs that the tests need besides Rust.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
-use crate::workspace::{output, step, target};
+use crate::workspace::{output, root, step, target};
 
 /// A program and the Debian package that has it.
 struct Tool {
@@ -27,6 +31,13 @@ const FOR_TESTS: &[Tool] = &[
 /// new as ours.
 const PYTHON: &[&str] =
     &["icalendar==7.3.0", "recurring-ical-events==3.8.2", "tzdata==2026.6", "vobject==0.9.9"];
+
+/// What other people's clients run on: Python 3.11 and Node 20, or newer.
+const FOR_INTEROP: &[Tool] = &[
+    Tool { program: "python3", package: "python3-venv" },
+    Tool { program: "node", package: "nodejs" },
+    Tool { program: "npm", package: "npm" },
+];
 
 /// libFuzzer is C++.
 const FOR_FUZZING: &[Tool] = &[Tool { program: "c++", package: "build-essential" }];
@@ -55,6 +66,54 @@ fn python_libraries() -> Result<()> {
     step(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&environment))?;
     let mut install = Command::new(environment.join("bin/python3"));
     step(install.args(["-m", "pip", "install", "--quiet"]).args(PYTHON))?;
+    Ok(fs::write(installed, wanted)?)
+}
+
+/// Other people's clients of Entra and Graph, of the versions that `tests/interop` names, in
+/// `target/interop`. Unlike Python's libraries they must be there: a test that is skipped for want of
+/// them would tell nobody that the lab no longer answers them.
+pub(crate) fn for_interop() -> Result<()> {
+    provide(FOR_INTEROP)?;
+    let (from, to) = (root().join("tests/interop"), target().join("interop"));
+    fs::create_dir_all(&to)?;
+    let read = |name: &str| fs::read_to_string(from.join(name)).with_context(|| name.to_owned());
+    let python = to.join("python");
+    let requirements = from.join("requirements.txt");
+    install_once(&python, &read("requirements.txt")?, || {
+        step(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&python))?;
+        // Compiling tens of thousands of modules, of which a script imports a few, takes longer than
+        // everything else.
+        let mut pip = Command::new(python.join("bin/python3"));
+        pip.args(["-m", "pip", "install", "--quiet", "--no-compile", "--requirement"]);
+        step(pip.arg(&requirements)).map(drop)
+    })?;
+    let node = to.join("node");
+    install_once(&node, &read("package-lock.json")?, || {
+        fs::create_dir_all(&node)?;
+        for name in ["package.json", "package-lock.json"] {
+            fs::copy(from.join(name), node.join(name))?;
+        }
+        let mut npm = Command::new("npm");
+        npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(&node);
+        step(&mut npm).map(drop)
+    })
+}
+
+/// Installs into a directory, unless what is wanted is there.
+fn install_once(
+    directory: &Path,
+    wanted: &str,
+    install: impl FnOnce() -> Result<()>,
+) -> Result<()> {
+    let installed = directory.with_extension("installed");
+    if fs::read_to_string(&installed).is_ok_and(|have| have == wanted) {
+        return Ok(());
+    }
+    // What an interruption leaves behind is not complete.
+    if installed.exists() {
+        fs::remove_file(&installed)?;
+    }
+    install()?;
     Ok(fs::write(installed, wanted)?)
 }
 

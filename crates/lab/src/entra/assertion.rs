@@ -1,5 +1,5 @@
-//! Verification of a certificate client assertion, as strict as Entra's and in two places
-//! stricter: a `jti` is needed, and is taken once.
+//! Verification of a certificate client assertion, as strict as Entra's and in one place stricter: a
+//! `jti` is needed.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -211,30 +211,20 @@ fn check_claims(claims: &Claims, expected: &Expected<'_>) -> Result<(), EntraErr
     Ok(())
 }
 
-/// Assertions that have been taken, until they could not be used any more.
+/// Assertions that have been taken, until they could not be used any more. Entra takes one again:
+/// clients keep an assertion for minutes and ask for several tokens with it.
 #[derive(Debug, Default)]
 pub(crate) struct Replays {
     seen: Mutex<HashMap<(Uuid, String), i64>>,
 }
 
 impl Replays {
-    /// Takes an assertion once.
-    pub(super) fn take(
-        &self,
-        client: Uuid,
-        verified: Verified,
-        now: i64,
-    ) -> Result<(), EntraError> {
+    /// Whether it is an assertion's first use.
+    pub(super) fn is_new(&self, client: Uuid, verified: Verified, now: i64) -> bool {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if seen.len() % 1024 == 1023 {
             seen.retain(|_, expires| *expires >= now);
         }
-        match seen.insert((client, verified.jti), verified.expires) {
-            None => Ok(()),
-            Some(_) => Err(EntraError::new(
-                50_027,
-                "JWT token is invalid or malformed. The assertion with this 'jti' has been used.",
-            )),
-        }
+        seen.insert((client, verified.jti), verified.expires).is_none()
     }
 }

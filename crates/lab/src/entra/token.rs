@@ -21,6 +21,10 @@ use crate::lab::Shared;
 use crate::state::{Application, Credential, Tenant};
 
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+/// The grants of applications, of somebody who has signed in, and of an application on behalf of one.
+const CLIENT_CREDENTIALS: &str = "client_credentials";
+const AUTHORIZATION_CODE: &str = "authorization_code";
+const ON_BEHALF_OF: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 /// Seconds that a token is said to live; it is taken for one second longer.
 const LIFETIME: i64 = 3599;
 
@@ -166,13 +170,15 @@ impl Attempt<'_> {
 
     /// The body of a success and the token's identifier.
     fn answer(&mut self, tenant: &Arc<Tenant>) -> Result<(String, String), EntraError> {
-        let grant_type = self.parameter("grant_type")?;
-        if grant_type != "client_credentials" {
+        let grant_type = self.parameter("grant_type")?.to_owned();
+        if ![CLIENT_CREDENTIALS, AUTHORIZATION_CODE, ON_BEHALF_OF].contains(&grant_type.as_str()) {
             let text = format!("The app requested an unsupported grant type '{grant_type}'.");
             return Err(EntraError::new(70_003, text));
         }
         let client = self.parameter("client_id")?.to_owned();
-        self.check_scope()?;
+        if grant_type == CLIENT_CREDENTIALS {
+            self.check_scope()?;
+        }
         let application = Uuid::try_parse(&client)
             .ok()
             .and_then(|id| tenant.applications().get(&id).cloned())
@@ -182,8 +188,29 @@ impl Attempt<'_> {
             let text = format!("Application '{client}' is disabled.");
             return Err(EntraError::new(70_001, text));
         }
+        let credentials = ["client_assertion", "client_secret"];
+        let none = !self.basic && credentials.iter().all(|name| !self.form.contains_key(*name));
+        if none && grant_type != CLIENT_CREDENTIALS {
+            return Err(EntraError::new(
+                7_000_218,
+                "The request body must contain the following parameter: 'client_assertion' or \
+                 'client_secret'.",
+            ));
+        }
         self.check_assertion(tenant, &application)?;
-        Ok(self.issue(tenant, &application))
+        // Nobody signs in here: what stands for somebody is never valid.
+        match grant_type.as_str() {
+            CLIENT_CREDENTIALS => Ok(self.issue(tenant, &application)),
+            ON_BEHALF_OF => Err(EntraError::new(
+                50_013,
+                "Assertion failed signature validation. [Reason - The key was not found.]",
+            )),
+            _ => Err(EntraError::new(
+                70_000,
+                "The provided value for the 'code' parameter is not valid. The code has expired or is \
+                 malformed.",
+            )),
+        }
     }
 
     fn check_scope(&self) -> Result<(), EntraError> {
@@ -242,7 +269,10 @@ impl Attempt<'_> {
             now: self.shared.clock.unix(),
         };
         let verified = assertion::verify(&assertion, &expected, &mut self.credential)?;
-        self.shared.replays.take(app.client_id, verified, expected.now)
+        if !self.shared.replays.is_new(app.client_id, verified, expected.now) {
+            self.shared.counters.assertion_reused();
+        }
+        Ok(())
     }
 
     fn issue(&self, tenant: &Arc<Tenant>, app: &Application) -> (String, String) {

@@ -107,6 +107,7 @@ impl Call<'_> {
     /// One request, as if it had come alone.
     async fn carry_out(&self, step: &Step, peer: SocketAddr) -> Value {
         let mut call = Call::new(self.shared, &step.parts, self.version);
+        call.in_batch = true;
         let mut body = Body::from(step.body.clone());
         let answer = call.answer(&mut body).await.unwrap_or_else(|error| call.refuse(&error));
         call.record(&answer, peer);
@@ -211,7 +212,7 @@ fn step(outer: &Parts, version: &str, one: &Value) -> Result<Step, GraphError> {
     let one = one
         .as_object()
         .ok_or_else(|| GraphError::bad_request("A request of the batch is not an object."))?;
-    known(one, &["id", "method", "url", "headers", "body", "dependsOn", "atomicityGroup"])?;
+    // Others are ignored: msgraph-sdk for Python sends an empty `depends_on` along.
     let text = |name: &str| one.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     let missing = |name: &str| {
         GraphError::bad_request(format!("A request of the batch has no '{name}', or no valid one."))
@@ -255,9 +256,10 @@ fn step(outer: &Parts, version: &str, one: &Value) -> Result<Step, GraphError> {
     Ok(Step { id, depends_on, parts, body })
 }
 
-/// A relative URL below the version; `None` for any other, and for a batch in a batch.
+/// A URL below the version; `None` for a batch in a batch. An absolute one is taken for a relative one,
+/// too, and leads nowhere: its first segment is `https:`.
 fn uri(version: &str, url: &str) -> Option<Uri> {
-    if url.contains("://") || is_batch(url) {
+    if is_batch(url) {
         return None;
     }
     let mut whole = format!("/{version}/");
@@ -285,7 +287,9 @@ mod tests {
         let read = |url: &str| uri("v1.0", url).map(|uri| uri.to_string());
         assert_eq!(read("/users?$filter=a eq 'b'").unwrap(), "/v1.0/users?$filter=a%20eq%20'b'");
         assert_eq!(read("users/ä").unwrap(), "/v1.0/users/%C3%A4");
-        for refused in ["https://elsewhere.example/v1.0/users", "/$batch", "$BATCH"] {
+        let absolute = "https://elsewhere.example/v1.0/users";
+        assert_eq!(read(absolute).unwrap(), format!("/v1.0/{absolute}"));
+        for refused in ["/$batch", "$BATCH"] {
             assert_eq!(read(refused), None, "{refused}");
         }
     }

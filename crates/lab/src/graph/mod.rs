@@ -52,6 +52,7 @@ use crate::counters::Outcome;
 use crate::entra::Grant;
 use crate::faults::{Effect, PageFault, Refused, Subject, When};
 use crate::ids;
+use crate::journal::Entry;
 use crate::lab::Shared;
 use crate::operation::Operation;
 use crate::state::{Mailbox, Tenant};
@@ -88,6 +89,9 @@ struct Call<'a> {
     grant: Option<Arc<Grant>>,
     mailbox: Option<Arc<Mailbox>>,
     received: u64,
+    /// The body, once it was read.
+    sent: Option<Bytes>,
+    in_batch: bool,
     effect: Effect,
     permit: Option<Permit>,
 }
@@ -125,6 +129,8 @@ impl<'a> Call<'a> {
             grant: None,
             mailbox: None,
             received: 0,
+            sent: None,
+            in_batch: false,
             effect: Effect::default(),
             permit: None,
         }
@@ -272,6 +278,7 @@ impl Call<'_> {
 
     async fn body(&mut self, body: &mut Body) -> Result<Bytes, GraphError> {
         if matches!(self.parts.method, Method::GET | Method::DELETE) {
+            self.sent = Some(Bytes::new());
             return Ok(Bytes::new());
         }
         let body = std::mem::take(body);
@@ -279,6 +286,7 @@ impl Call<'_> {
             GraphError::new(413, "RequestEntityTooLarge", "The request body is too large.")
         })?;
         self.received = body.len() as u64;
+        self.sent = Some(body.clone());
         if let Some(permit) = &self.permit {
             let now = self.shared.clock.unix();
             self.shared.throttle.upload(permit, self.received, now).map_err(throttled)?;
@@ -422,6 +430,15 @@ impl Call<'_> {
             status: answer.status,
             sent,
             received: self.received,
+        });
+        self.shared.journal.write(&Entry {
+            operation: self.operation,
+            method: &self.parts.method,
+            uri: &self.parts.uri,
+            headers: &self.parts.headers,
+            body: self.sent.as_ref(),
+            status: answer.status,
+            in_batch: self.in_batch,
         });
         if let Some(grant) = self.grant.take() {
             let uri = &self.parts.uri;

@@ -178,8 +178,11 @@ impl Route {
 }
 
 fn unknown(path: &str) -> GraphError {
-    let last = path.rsplit('/').find(|s| !s.is_empty()).unwrap_or_default();
-    GraphError::bad_request(format!("Resource not found for the segment '{last}'."))
+    let mut segments = path.split('/').filter(|segment| !segment.is_empty());
+    // An absolute address where a path should be fails with its scheme.
+    let scheme = segments.clone().next().filter(|first| first.ends_with(':'));
+    let named = scheme.or_else(|| segments.next_back()).unwrap_or_default();
+    GraphError::bad_request(format!("Resource not found for the segment '{named}'."))
 }
 
 /// The decoded segments, with keys in parentheses (`mailFolders('inbox')`) as segments.

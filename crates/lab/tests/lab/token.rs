@@ -115,12 +115,36 @@ async fn a_wrong_assertion_is_refused_with_the_code_that_entra_gives() {
 }
 
 #[tokio::test]
-async fn an_assertion_is_taken_once() {
+async fn an_assertion_that_is_used_again_is_taken_and_counted() {
     let world = World::new().await;
     let app = world.application(READ);
     let form = app.form();
-    assert_eq!(world.ask_token(&app, &form).await.0, StatusCode::OK);
-    assert_eq!(refusal(&world, &app, &form).await.2, 50_027);
+    for reused in [0, 1] {
+        assert_eq!(world.ask_token(&app, &form).await.0, StatusCode::OK);
+        let counters = world.admin("GET", "counters", Value::Null).await;
+        assert_eq!(counters["assertions_reused"], json!(reused));
+    }
+}
+
+#[tokio::test]
+async fn what_stands_for_somebody_is_never_valid() {
+    let world = World::new().await;
+    let app = world.application(READ);
+    let grant = |kind: &str, with_key: bool| {
+        let mut form = app.form();
+        form.truncate(if with_key { 5 } else { 3 });
+        form[0].1 = kind.to_owned();
+        form
+    };
+    let on_behalf = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+    for (kind, with_key, code) in [
+        ("authorization_code", false, 7_000_218),
+        ("authorization_code", true, 70_000),
+        (on_behalf, false, 7_000_218),
+        (on_behalf, true, 50_013),
+    ] {
+        assert_eq!(refusal(&world, &app, &grant(kind, with_key)).await.2, code, "{kind}");
+    }
 }
 
 #[tokio::test]
