@@ -56,6 +56,16 @@ fn the_graph_sdk_for_python_reads_and_writes_mailboxes_and_is_notified() {
     did_everything(&cloud.lab);
 }
 
+#[test]
+fn the_graph_client_for_node_reads_and_writes_mailboxes_and_is_notified() {
+    let Some(clients) = Clients::installed() else { return };
+    let cloud = Cloud::start(&clients, &["--mailboxes", "2"], EVERYTHING);
+    fill(&cloud.lab);
+    let run = clients.node("graph.cjs", &cloud.description).ok();
+    assert_eq!(run.json()["failed"], json!([]), "{run}");
+    did_everything(&cloud.lab);
+}
+
 /// Events and contacts, so that lists have pages.
 fn fill(lab: &Lab) {
     let mailbox = &lab.mailboxes()[0];
@@ -188,7 +198,8 @@ impl Clients {
     fn installed() -> Option<Self> {
         let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(target).join("interop");
-        let complete = root.join("python.installed").is_file();
+        let complete =
+            ["python.installed", "node.installed"].iter().all(|one| root.join(one).is_file());
         if !complete {
             eprintln!(
                 "skipped, because other people's clients are not installed (cargo xtask interop)"
@@ -208,6 +219,14 @@ impl Clients {
         // Compiled modules stay with the clients, not beside the scripts.
         python.env("PYTHONPYCACHEPREFIX", self.0.join("compiled")).arg(script(name));
         run_alone(&mut python, world)
+    }
+
+    /// The same for Node.
+    #[track_caller]
+    fn node(&self, name: &str, world: &Value) -> Run {
+        let mut node = Command::new("node");
+        node.env("NODE_PATH", self.0.join("node/node_modules")).arg(script(name));
+        run_alone(&mut node, world)
     }
 }
 

@@ -1,7 +1,6 @@
 """`msgraph-sdk` does with the lab's mailboxes what its users do with those of Microsoft 365."""
 
 import asyncio
-import base64
 import datetime
 import hashlib
 import importlib.metadata
@@ -123,12 +122,11 @@ def zoned(text, zone="UTC"):
     return DateTimeTimeZone(date_time=text, time_zone=zone)
 
 
-async def everything(client, builder, configuration, headers=()):
+async def everything(client, builder, configuration):
     """All of a collection, page by page, with the SDK's iterator."""
     first = await builder.get(request_configuration=configuration)
     found = []
     iterator = PageIterator(first, client.request_adapter)
-    iterator.set_headers(dict(headers))
 
     def take(one):
         found.append(one)
@@ -245,9 +243,9 @@ async def a_draft_is_made_changed_moved_and_deleted(_, user):
     equal(moved.parent_folder_id, archive.id)
     await refused(item.get(), 404, "ErrorItemNotFound")
     await user.messages.by_message_id(moved.id).delete()
-    deleted = user.mail_folders.by_mail_folder_id("deleteditems").messages
+    deleted = user.mail_folders.by_mail_folder_id("recoverableitemsdeletions").messages
     found = await deleted.get(options(deleted, select=["subject"], top=50))
-    holds("Changed" in [one.subject for one in found.value], "it lies among the deleted items")
+    holds("Changed" in [one.subject for one in found.value], "it can be recovered")
 
 
 async def ids_stay_when_asked_for(_, user):
@@ -439,10 +437,10 @@ async def attachments(_, user):
             odata_type="#microsoft.graph.fileAttachment",
             name="small.bin",
             content_type="application/octet-stream",
-            content_bytes=base64.b64encode(bytes(range(256))),
+            content_bytes=bytes(range(256)),
         )
     )
-    equal(made.size > 256, True, "its size")
+    holds(made.size >= 256, "its size")
     inner = await builder.post(
         ItemAttachment(
             odata_type="#microsoft.graph.itemAttachment",
@@ -454,7 +452,7 @@ async def attachments(_, user):
     listed = (await builder.get()).value
     equal(sorted(one.name for one in listed), ["Inner", "small.bin"])
     one = await builder.by_attachment_id(made.id).get()
-    equal(base64.b64decode(one.content_bytes), bytes(range(256)))
+    equal(one.content_bytes, bytes(range(256)))
     await builder.by_attachment_id(made.id).delete()
     equal([one.name for one in (await builder.get()).value], ["Inner"])
 
@@ -503,7 +501,7 @@ async def large_attachments(client, user):
     equal(sorted(one.name for one in listed), ["pieces.bin", "task.bin"])
     for one in listed:
         whole = await builder.by_attachment_id(one.id).get()
-        holds(base64.b64decode(whole.content_bytes) == content, f"{one.name} has arrived whole")
+        holds(whole.content_bytes == content, f"{one.name} has arrived whole")
 
 
 async def batches(client, user):
@@ -512,21 +510,22 @@ async def batches(client, user):
     inbox = user.mail_folders.by_mail_folder_id("inbox").to_get_request_information()
     nobody = client.users.by_user_id("nobody@elsewhere.example").to_get_request_information()
     draft = user.messages.to_post_request_information(Message(subject="From a batch"))
-    items = []
-    for name, info in [("inbox", inbox), ("nobody", nobody), ("draft", draft)]:
+    received = user.mail_folders.by_mail_folder_id("inbox").messages
+    message = (await received.get(options(received, top=1))).value[0]
+    mime = user.messages.by_message_id(message.id).content.to_get_request_information()
+    for name, info in [("inbox", inbox), ("nobody", nobody), ("draft", draft), ("mime", mime)]:
         item = BatchRequestItem(info, name)
         # What its users write: the SDK leaves the absolute address in (msgraph-sdk-python issue 1015).
         item.url = item.url.replace(base, "")
-        items.append(item)
         batch.add_request(name, item)
     absolute = BatchRequestItem(user.mail_folders.to_get_request_information(), "absolute")
     batch.add_request("absolute", absolute)
     answer = await client.batch.post(batch)
     codes = answer.get_response_status_codes()
-    equal(codes, {"inbox": 200, "nobody": 404, "draft": 201, "absolute": 400})
-    folder = answer.get_response_by_id("inbox", MailFolder)
-    equal(folder.display_name, "Inbox")
-    equal(answer.get_response_by_id("draft", Message).subject, "From a batch")
+    equal(codes, {"inbox": 200, "nobody": 404, "draft": 201, "mime": 200, "absolute": 400})
+    # The SDK gives no JSON of a batch to its user, but everything else.
+    mime = answer.get_response_by_id("mime").body
+    holds(message.internet_message_id.encode() in mime, "the MIME is that message's")
     # Twenty at once are twenty answers, and no limit is in their way.
     full = BatchRequestContent()
     for number in range(20):
