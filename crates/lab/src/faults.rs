@@ -82,6 +82,8 @@ pub(crate) struct Effect {
     pub(crate) bytes_per_second: Option<u64>,
     pub(crate) reset: Option<When>,
     pub(crate) refusal: Option<Refused>,
+    /// JSON to be told in place of what is so.
+    pub(crate) answer: Option<String>,
     pub(crate) pages: Vec<PageFault>,
     pub(crate) body: Option<BadBody>,
     pub(crate) revokes_tokens: bool,

@@ -52,6 +52,8 @@ pub(crate) struct Rule {
     code: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     retry_after: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    answer: Option<serde_json::Value>,
     #[serde(default)]
     reset: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -120,10 +122,11 @@ impl Rule {
             && self.delay_ms == 0
             && self.bytes_per_second.is_none()
             && self.page.is_none()
+            && self.answer.is_none()
             && self.body.is_none();
         if idle {
             return Err("the rule does nothing: give status, code, reset, delay_ms, \
-                        bytes_per_second, invalidate, page or body"
+                        bytes_per_second, invalidate, page, answer or body"
                 .to_owned());
         }
         if self.when.is_some() && self.refusal().is_none() && !self.reset {
@@ -165,6 +168,9 @@ impl Rule {
             let when = self.when.unwrap_or(When::After);
             effect.reset =
                 Some(if effect.reset == Some(When::Before) { When::Before } else { when });
+        }
+        if let Some(answer) = &self.answer {
+            effect.answer = Some(answer.to_string());
         }
         if let Some(kind) = self.page {
             effect.pages.push(PageFault { kind, share: self.share, seed: rng.next() });

@@ -160,6 +160,9 @@ impl Call<'_> {
         }
         self.strike(route.folder(), route.message()).await?;
         let body = self.body(body).await?;
+        if let Some(told) = self.effect.answer.take() {
+            return self.aftermath(Answer::json(told.into_bytes()));
+        }
         let answer = match &route.target {
             Target::Subscriptions(what) => Box::pin(self.subscribed(what, &grant, &body)).await?,
             _ => self.perform(&route, &grant, &body)?,
