@@ -26,5 +26,10 @@ const fn uses(method: &'static str, template: &'static str, answer: Answer) -> O
 
 /// In the order of the documentation. What a test sends and is not here, and what is here and no test
 /// sends, fails the run.
-pub(crate) const OPERATIONS: &[Operation] =
-    &[uses("GET", "/organization", Read(&["organization-list"]))];
+pub(crate) const OPERATIONS: &[Operation] = &[
+    uses("GET", "/organization", Read(&["organization-list"])),
+    uses("GET", "/users", Read(&["user-list"])),
+    uses("GET", "/users/{id}/mailFolders/delta", Read(&["mailfolder-delta"])),
+    uses("GET", "/users/{id}/messages/{id}/$value", Bytes),
+    uses("PATCH", "/users/{id}/messages/{id}", Ignored),
+];
