@@ -182,7 +182,7 @@ impl Provider for GraphProvider {
         mark: &Mark,
         keep: &[ItemId],
     ) -> Result<usize, ExchangeError> {
-        write::remove_doubles(self, mailbox, &folder.id, kind, mark, keep).await
+        write::remove_doubles(self, mailbox, folder, kind, mark, keep).await
     }
 
     async fn update(

@@ -147,11 +147,6 @@ impl Group {
         })
     }
 
-    /// The group of a kind.
-    pub(super) fn for_kind(kind: SettingKind) -> Option<&'static Self> {
-        GROUPS.iter().find(|group| group.kind == kind)
-    }
-
     /// Graph's identifier in one of ours.
     pub(super) fn bare<'a>(&self, id: &'a ItemId) -> &'a str {
         id.0.strip_prefix(self.prefix).unwrap_or_default()

@@ -65,7 +65,7 @@ pub(in crate::graph) async fn folders(
 }
 
 /// The folder of the contact groups in a contact folder.
-fn groups_of(contacts: &str) -> Folder {
+pub(in crate::graph) fn groups_of(contacts: &str) -> Folder {
     Folder {
         id: FolderId(format!("{GROUPS}{contacts}")),
         parent: Some(FolderId(contacts.to_owned())),

@@ -26,7 +26,7 @@ use crate::{
 const KEY: &str = "Binary 0x300B";
 const SUBJECT: &str = "String 0x0037";
 /// What is asked for beside an item's own properties.
-pub(in crate::graph) const SUBJECT_AND_KEY: &str =
+const SUBJECT_AND_KEY: &str =
     "singleValueExtendedProperties($filter=id eq 'Binary 0x300B' or id eq 'String 0x0037')";
 /// Items a page.
 const PAGE: &str = "200";
@@ -45,7 +45,7 @@ pub(in crate::graph) struct Told {
     last_modified_date_time: Option<String>,
     categories: Option<Vec<String>>,
     #[serde(rename = "type")]
-    pub(in crate::graph) class: Option<String>,
+    class: Option<String>,
     size: Option<i64>,
     single_value_extended_properties: Option<Vec<ExtendedProperty>>,
 }
@@ -196,7 +196,7 @@ pub fn parse_mailbox_items_page(
 }
 
 /// An item of any kind as one that comes as a stream.
-pub(in crate::graph) fn told_item(told: Told, folder: &FolderId) -> Result<Item, String> {
+fn told_item(told: Told, folder: &FolderId) -> Result<Item, String> {
     let store = Spot::of(folder).map_or(Store::Primary, |spot| spot.store);
     let content_key = told.change_key.as_ref().or(told.last_modified_date_time.as_ref());
     let content_key = content_key.ok_or("neither a change key nor a time of change is told")?;

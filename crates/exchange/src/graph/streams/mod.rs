@@ -26,9 +26,9 @@ use mailkeep_model::{FolderId, ItemId};
 
 pub(super) use export::export;
 pub use export::parse_exported;
-pub(super) use folders::{GROUPS_NAME, folders};
+pub(super) use folders::{GROUPS_NAME, folders, groups_of};
 pub use items::parse_mailbox_items_page;
-pub(super) use items::{SUBJECT_AND_KEY, Told, changes, details, find, listed, told_item};
+pub(super) use items::{Told, changes, details, find, listed};
 pub(super) use stores::store;
 
 use self::{export::Exports, stores::Stores};
@@ -50,6 +50,7 @@ const GROUP: &str = "IPM.DistList";
 pub(super) struct State {
     stores: Stores,
     exports: Exports,
+    pub(super) imports: super::write::Imports,
 }
 
 /// Which store of a mailbox.

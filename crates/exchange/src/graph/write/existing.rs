@@ -6,7 +6,9 @@ use mailkeep_model::{FolderId, FolderKind, ItemId, ItemKind, Mailbox};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{MADE, ORIGIN, Place, REPLACES, SETTLING, UNFINISHED, make::instant};
+use super::{
+    MADE, ORIGIN, Place, REPLACES, SETTLING, UNFINISHED, import, make::instant, setting, task_marks,
+};
 use crate::{
     ExchangeError, Existing, Mark, Provider, Wanted,
     graph::{
@@ -83,6 +85,12 @@ pub(in crate::graph) async fn existing(
 ) -> Result<Vec<Existing>, ExchangeError> {
     if wanted.is_empty() {
         return Ok(Vec::new());
+    }
+    match kind {
+        ItemKind::Task => return task_marks::existing(graph, mailbox, wanted).await,
+        ItemKind::Setting => return setting::existing(graph, mailbox, wanted).await,
+        ItemKind::Opaque => return import::existing(graph, mailbox, wanted).await,
+        _ => {}
     }
     let look = Look { graph, mailbox, kind, wanted };
     let mut found =
@@ -417,7 +425,10 @@ fn replaced(properties: Option<&[ExtendedProperty]>) -> Vec<ItemId> {
     ids.split_whitespace().map(|id| ItemId(id.into())).collect()
 }
 
-fn property<'a>(properties: Option<&'a [ExtendedProperty]>, id: &str) -> Option<&'a str> {
+pub(super) fn property<'a>(
+    properties: Option<&'a [ExtendedProperty]>,
+    id: &str,
+) -> Option<&'a str> {
     properties?.iter().find(|one| one.id.eq_ignore_ascii_case(id))?.value.as_deref()
 }
 

@@ -5,13 +5,13 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{CALENDARS, CONTACTS, MAIL, serialized};
+use super::{CALENDARS, CONTACTS, MAIL, serialized, task};
 use crate::{
-    ExchangeError,
+    ExchangeError, Provider,
     graph::{
         calendar,
         client::{Ask, GraphProvider},
-        pages, refusal,
+        pages, refusal, streams,
     },
 };
 
@@ -34,6 +34,13 @@ pub(in crate::graph) async fn create(
     name: &str,
 ) -> Result<Folder, ExchangeError> {
     let action = format!("{}: making the folder '{name}'", mailbox.address);
+    match kind {
+        FolderKind::Tasks => return task::create_list(graph, mailbox, name).await,
+        FolderKind::Settings | FolderKind::Opaque => {
+            return find(graph, mailbox, kind, parent, name).await;
+        }
+        _ => {}
+    }
     let (all, property, right) = match kind {
         FolderKind::Mail => ("mailFolders", "displayName", MAIL),
         FolderKind::Calendar => ("calendars", "name", CALENDARS),
@@ -72,6 +79,29 @@ pub(in crate::graph) async fn create(
         name: name.to_owned(),
         kind,
         well_known: None,
+    })
+}
+
+/// A folder of a kind that Graph makes none of. Contact groups go into every contact folder.
+async fn find(
+    graph: &GraphProvider,
+    mailbox: &Mailbox,
+    kind: FolderKind,
+    parent: Option<&FolderId>,
+    name: &str,
+) -> Result<Folder, ExchangeError> {
+    if let (FolderKind::Opaque, Some(contacts), streams::GROUPS_NAME) = (kind, parent, name)
+        && streams::Spot::of(contacts).is_some_and(|spot| spot.store == streams::Store::Primary)
+    {
+        return Ok(streams::groups_of(&contacts.0));
+    }
+    let all = graph.other_folders(mailbox, kind).await?;
+    let found = all.into_iter().find(|one| one.parent.as_ref() == parent && one.name == name);
+    found.ok_or_else(|| {
+        ExchangeError::unsupported(
+            format!("{}: making the folder '{name}'", mailbox.address),
+            "Microsoft Graph makes no folders of this kind. Make it in Outlook, then restore again",
+        )
     })
 }
 

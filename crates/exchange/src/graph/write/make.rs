@@ -12,7 +12,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use super::{
     MADE, ORIGIN, Place, Plan, REPLACES, SNAPSHOT, UNFINISHED, add_property, contact,
     existing::{Carrying, Marked, marked},
-    remove, remove_doubles, serialized, series, uploads,
+    remove, remove_marked, serialized, series, uploads,
 };
 use crate::{
     Created, ExchangeError, Looked, NewItem,
@@ -112,8 +112,7 @@ impl Make<'_> {
     async fn keep_only(&self, id: &ItemId) {
         let keep: Vec<ItemId> = self.new.replaces.iter().chain([id]).cloned().collect();
         let (kind, mark) = (self.new.item.kind, &self.new.origin.mark);
-        let (mailbox, folder) = (self.place.mailbox, self.place.folder);
-        let done = remove_doubles(self.graph, mailbox, folder, kind, mark, &keep).await;
+        let done = remove_marked(self.graph, self.place, kind, mark, &keep).await;
         if let Err(error) = done {
             tracing::debug!(%error, "looking for a second one failed");
         }

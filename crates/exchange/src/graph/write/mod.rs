@@ -4,7 +4,9 @@
 //! never repeated blindly: when its answer is lost, what it made is looked for by that property
 //! first. When it was repeated and both were carried out after all, the second one is taken away.
 //! An item that takes several requests carries `unfinished:` before its mark until the last of
-//! them; one found so is deleted and made anew.
+//! them; one found so is deleted and made anew. Tasks carry it as an open extension (`task_marks`);
+//! settings, notes and contact groups can carry none and are told by what they are (`setting`,
+//! `import`).
 //!
 //! Sources: the Graph reference pages "Create message", "Create event", "Create contact", "Create
 //! singleValueLegacyExtendedProperty", "List instances", "Update profilePhoto"; MS-OXPROPS.
@@ -13,21 +15,29 @@ mod contact;
 mod event;
 mod existing;
 mod folders;
+mod import;
 mod make;
 mod message;
 mod mime;
 mod parts;
 mod series;
+mod setting;
+mod task;
+mod task_marks;
+mod twin;
 mod uploads;
 
 use bytes::Bytes;
-use mailkeep_model::{Detail, Event, Folder, FolderId, Item, ItemId, ItemKind, Mailbox};
+use mailkeep_model::{
+    Detail, Event, Folder, FolderId, Item, ItemId, ItemKind, Mailbox, WellKnownFolder,
+};
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 pub(super) use existing::existing;
 pub(super) use folders::create as create_folder;
+pub(super) use import::Imports;
 pub use message::message_request;
 
 use self::{
@@ -94,9 +104,25 @@ pub(super) async fn create(
     folder: &Folder,
     new: &NewItem<'_>,
 ) -> Result<Created, ExchangeError> {
+    if folder.well_known == Some(WellKnownFolder::RecoverableItems) {
+        return Err(ExchangeError::unsupported(
+            format!("{}: restoring an item", mailbox.address),
+            "Exchange lets nothing be put among the recoverable items. Restore it into another folder \
+             with --to",
+        ));
+    }
+    match (new.item.kind, new.stream) {
+        (ItemKind::Setting, _) => return setting::create(graph, mailbox, new).await,
+        (ItemKind::Task, _) => {
+            return with_notes(task::create(graph, mailbox, folder, new).await?, new);
+        }
+        // Everything is in it.
+        (_, Some(stream)) => return import::create(graph, mailbox, folder, new, stream).await,
+        _ => {}
+    }
     let place = Place::of(mailbox, &folder.id, new.item.kind)?;
     let make = Make { graph, place: &place, new };
-    let mut created = match make.whole(plan(mailbox, new, Clock::Own).await?).await {
+    let created = match make.whole(plan(mailbox, new, Clock::Own).await?).await {
         Err(error) if refusal::is_unknown_zone(&error) => match &new.item.detail {
             Some(Detail::Event(event)) => {
                 let clock = Clock::utc(event, new.item.received);
@@ -106,7 +132,11 @@ pub(super) async fn create(
         },
         done => done?,
     };
-    // What the backup could not keep cannot come back.
+    with_notes(created, new)
+}
+
+/// What the backup could not keep cannot come back.
+fn with_notes(mut created: Created, new: &NewItem<'_>) -> Result<Created, ExchangeError> {
     let not_kept = new.item.provider.get(NOT_KEPT).and_then(Value::as_array);
     created
         .lost
@@ -141,23 +171,46 @@ async fn plan<'a>(
     }
 }
 
-/// Deletes what carries a mark and is none of those to keep.
+/// Deletes what an item was made twice as, and is none of those to keep.
 pub(super) async fn remove_doubles(
     graph: &GraphProvider,
     mailbox: &Mailbox,
-    folder: &FolderId,
+    folder: &Folder,
     kind: ItemKind,
     mark: &Mark,
     keep: &[ItemId],
 ) -> Result<usize, ExchangeError> {
-    let place = Place::of(mailbox, folder, kind)?;
+    match kind {
+        ItemKind::Task => {
+            return task_marks::remove_doubles(graph, mailbox, folder, mark, keep).await;
+        }
+        ItemKind::Opaque => {
+            return import::remove_doubles(graph, mailbox, folder, mark, keep).await;
+        }
+        // One that says the same is not made once more.
+        ItemKind::Setting => return Ok(0),
+        _ => {}
+    }
+    let place = Place::of(mailbox, &folder.id, kind)?;
+    let unmarked = twin::remove_doubles(graph, mailbox, folder, kind, mark, keep).await?;
+    Ok(unmarked + remove_marked(graph, &place, kind, mark, keep).await?)
+}
+
+/// Deletes what carries a mark and is none of those to keep.
+async fn remove_marked(
+    graph: &GraphProvider,
+    place: &Place<'_>,
+    kind: ItemKind,
+    mark: &Mark,
+    keep: &[ItemId],
+) -> Result<usize, ExchangeError> {
     let mark = mark.text();
     let mut removed = 0;
     for mark in [format!("{UNFINISHED}{mark}"), mark] {
-        for found in marked(graph, &place, Carrying::Exactly(&mark)).await? {
+        for found in marked(graph, place, Carrying::Exactly(&mark)).await? {
             let id = ItemId(found.id);
             if !keep.contains(&id) {
-                delete(graph, mailbox, kind, &id).await?;
+                delete(graph, place.mailbox, kind, &id).await?;
                 removed += 1;
             }
         }
@@ -221,6 +274,18 @@ pub(super) async fn delete(
     kind: ItemKind,
     id: &ItemId,
 ) -> Result<(), ExchangeError> {
+    match kind {
+        ItemKind::Task => return task::delete(graph, mailbox, id).await,
+        ItemKind::Setting => return setting::delete(graph, mailbox, id).await,
+        ItemKind::Opaque => {
+            return Err(ExchangeError::unsupported(
+                format!("{}: deleting an item", mailbox.address),
+                "Microsoft Graph has no way to delete notes and contact groups. Their owner can in \
+                 Outlook",
+            ));
+        }
+        _ => {}
+    }
     let place = Place::of(mailbox, &NO_FOLDER, kind)?;
     if kind == ItemKind::Event {
         match invites(graph, &place, &id.0).await {
@@ -318,6 +383,8 @@ fn named(kind: ItemKind) -> &'static str {
         ItemKind::Message => "a message",
         ItemKind::Event => "an event",
         ItemKind::Contact => "a contact",
+        ItemKind::Task => "a task",
+        ItemKind::Setting => "a setting",
         _ => "an item",
     }
 }

@@ -1,0 +1,211 @@
+//! The marks of restored tasks.
+//!
+//! Extended properties, in which other items carry theirs, are not there for tasks. An open extension
+//! is: it goes into the request that makes the task, its owner does not see it, and it is ours alone.
+//! A linked resource would be listed with the tasks, but it is shown to people, and To Do takes one
+//! for each task, which may be there already.
+//!
+//! What an extension lacks is a way to ask a list for those who have it: tasks are listed, and each
+//! that may be the one is asked for its own.
+//!
+//! Sources: the Graph pages "Create openTypeExtension", "Get openTypeExtension", "Update
+//! openTypeExtension".
+
+use mailkeep_model::{Folder, FolderId, ItemId, Mailbox};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    SETTLING, UNFINISHED,
+    make::instant,
+    task::{TASKS, remove},
+};
+use crate::{
+    ExchangeError, Existing, Mark, NewItem, Wanted,
+    graph::{
+        client::{Ask, GraphProvider},
+        refusal::is_foreign_id,
+        tasks,
+    },
+};
+
+/// What our extension is called.
+pub(super) const EXTENSION: &str = "org.mailkeep.origin";
+
+/// A mark that is looked for.
+#[derive(Clone, Copy)]
+pub(super) enum Carries<'a> {
+    Exactly(&'a str),
+    AtTheFront(&'a str),
+}
+
+impl Carries<'_> {
+    pub(super) fn holds(self, mark: &str) -> bool {
+        match self {
+            Self::Exactly(wanted) => mark == wanted,
+            Self::AtTheFront(wanted) => mark.starts_with(wanted),
+        }
+    }
+}
+
+/// A task that carries a mark.
+pub(super) struct Marked {
+    pub(super) id: ItemId,
+    /// As it stands there.
+    pub(super) mark: String,
+    replaces: Vec<ItemId>,
+    edited: bool,
+}
+
+/// A task, with as much of it as tells whether a restore made it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Told {
+    id: String,
+    #[serde(rename = "@odata.etag")]
+    etag: Option<String>,
+    created_date_time: Option<String>,
+    last_modified_date_time: Option<String>,
+    #[serde(default)]
+    extensions: Vec<Extension>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Extension {
+    extension_name: Option<String>,
+    mark: Option<String>,
+    replaces: Option<String>,
+}
+
+/// The extension with which a task is made.
+pub(super) fn extension(mark: &str, new: &NewItem<'_>) -> Value {
+    let mut told = json!({
+        "@odata.type": "microsoft.graph.openTypeExtension",
+        "extensionName": EXTENSION,
+        "mark": mark,
+        "snapshot": new.origin.snapshot,
+    });
+    if !new.replaces.is_empty() {
+        let ids: Vec<&str> = new.replaces.iter().map(|id| id.0.as_str()).collect();
+        told["replaces"] = json!(ids.join(" "));
+    }
+    told
+}
+
+/// The tasks of a list that carry a mark, among those that may.
+pub(super) async fn marked(
+    graph: &GraphProvider,
+    mailbox: &Mailbox,
+    list: &FolderId,
+    may: impl Fn(&Value) -> bool + Send,
+) -> Result<Vec<Marked>, ExchangeError> {
+    let mut found = Vec::new();
+    for told in tasks::listed(graph, mailbox, list).await?.into_iter().filter(may) {
+        let Some(id) = told["id"].as_str() else { continue };
+        if let Some(task) = task(graph, mailbox, list, id).await? {
+            found.extend(task.marked());
+        }
+    }
+    Ok(found)
+}
+
+/// Those of `wanted` that are there.
+pub(super) async fn existing(
+    graph: &GraphProvider,
+    mailbox: &Mailbox,
+    wanted: &[Wanted],
+) -> Result<Vec<Existing>, ExchangeError> {
+    let mut existing = Vec::new();
+    for list in tasks::folders(graph, mailbox).await? {
+        for told in tasks::listed(graph, mailbox, &list.id).await? {
+            let Some(id) = told["id"].as_str() else { continue };
+            let Some(told) = task(graph, mailbox, &list.id, id).await? else { continue };
+            let is_itself = wanted.iter().any(|one| one.item.0 == told.id);
+            let content_key = told.content_key();
+            let id = ItemId(told.id.clone());
+            let marked = told.marked().filter(|one| !one.mark.starts_with(UNFINISHED));
+            let mark = marked.as_ref().map(|one| Mark::parse(&one.mark));
+            let is_made = mark.as_ref().is_some_and(|mark| {
+                wanted.iter().any(|one| mark.item == one.mark || mark.item == one.former)
+            });
+            if !is_itself && !is_made {
+                continue;
+            }
+            existing.push(Existing {
+                id,
+                folder: list.id.clone(),
+                edited: marked.as_ref().is_some_and(|one| one.edited),
+                replaces: marked.map(|one| one.replaces).unwrap_or_default(),
+                mark,
+                deleted: false,
+                notifies: false,
+                content_key,
+                heading: None,
+            });
+        }
+    }
+    Ok(existing)
+}
+
+/// Deletes what carries a mark and is none of those to keep.
+pub(super) async fn remove_doubles(
+    graph: &GraphProvider,
+    mailbox: &Mailbox,
+    list: &Folder,
+    mark: &Mark,
+    keep: &[ItemId],
+) -> Result<usize, ExchangeError> {
+    let mark = mark.text();
+    let half_made = format!("{UNFINISHED}{mark}");
+    let mut removed = 0;
+    for one in marked(graph, mailbox, &list.id, |_| true).await? {
+        if (one.mark == mark || one.mark == half_made) && !keep.contains(&one.id) {
+            remove(graph, mailbox, &list.id.0, &one.id).await?;
+            removed += 1;
+        }
+    }
+    Ok(removed)
+}
+
+/// A task with our extension; `None` when it is gone.
+async fn task(
+    graph: &GraphProvider,
+    mailbox: &Mailbox,
+    list: &FolderId,
+    id: &str,
+) -> Result<Option<Told>, ExchangeError> {
+    let what = "looking for what a restore has made";
+    let expand = format!("extensions($filter=id eq '{EXTENSION}')");
+    let path = ["lists", &list.0, "tasks", id];
+    let ask = tasks::ask(graph, mailbox, what, &path, &[("$expand", &expand)]);
+    match graph.json(&Ask { right: TASKS, ..ask }).await {
+        Ok(told) => Ok(Some(told)),
+        Err(error) if is_foreign_id(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+impl Told {
+    /// As `tasks` computes it.
+    fn content_key(&self) -> String {
+        self.etag.clone().or(self.last_modified_date_time.clone()).unwrap_or_default()
+    }
+
+    fn marked(self) -> Option<Marked> {
+        let times = (self.created_date_time, self.last_modified_date_time);
+        let (made, changed) = (instant(times.0.as_deref()), instant(times.1.as_deref()));
+        let edited = made.zip(changed).is_some_and(|(made, changed)| changed - made > SETTLING);
+        let ours = |one: &Extension| {
+            one.extension_name.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(EXTENSION))
+        };
+        let ours = self.extensions.into_iter().find(ours)?;
+        let replaces = ours.replaces.unwrap_or_default();
+        Some(Marked {
+            id: ItemId(self.id),
+            mark: ours.mark?,
+            replaces: replaces.split_whitespace().map(|id| ItemId(id.into())).collect(),
+            edited,
+        })
+    }
+}
