@@ -3,12 +3,17 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use data_encoding::BASE64;
+use serde_json::{Map, Value, json};
 
 use super::{DEFAULT_CONTACTS, MailboxState, Refusal};
+use crate::ids;
 
 /// The number of the folder of notes that every mailbox has; none that a mailbox gives out itself.
 pub(crate) const NOTES: u64 = 0x7fff_0000_0000_0401;
+
+/// Where the fields have `PidTagSearchKey`, which is the same in every copy.
+pub(crate) const SEARCH_KEY: &str = "searchKey";
 
 /// What an item is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +90,12 @@ impl MailboxState {
         }
         let (item, location, changed) =
             (self.next_number(), self.next_number(), self.next_change());
+        let mut fields = fields;
+        if !fields.contains_key(SEARCH_KEY) {
+            let parts = ["search key", &self.mailbox.to_string(), &item.to_string()];
+            let key = BASE64.encode(ids::derived(&parts).as_bytes());
+            fields.insert(SEARCH_KEY.to_owned(), json!(key));
+        }
         let other = Other {
             kind,
             folder,

@@ -62,6 +62,8 @@ pub(crate) struct Task {
     pub(crate) checklist: Vec<Entity>,
     pub(crate) linked: Vec<Entity>,
     pub(crate) files: Vec<TaskFile>,
+    /// Open extensions, by their name.
+    pub(crate) extensions: Vec<Entity>,
 }
 
 /// A file that is attached to a task.
@@ -168,6 +170,7 @@ impl MailboxState {
             checklist: Vec::new(),
             linked,
             files: Vec::new(),
+            extensions: Vec::new(),
         };
         self.task_list(list)?.tasks.insert(number, task);
         Ok(number)

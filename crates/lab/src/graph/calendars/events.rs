@@ -343,7 +343,7 @@ impl Tests {
                 "subject" => {
                     return event.field(Aspect::Whole, "subject") == Some(&json!(one.value));
                 }
-                "iCalUId" => return render::uid(state.mailbox, item) == one.value,
+                "iCalUId" => return render::uid(state.mailbox, item, event) == one.value,
                 "type" => return render::kind(event, Aspect::Whole) == one.value,
                 "start/dateTime" => (event.details.start.unix(), local(&one.value)),
                 "end/dateTime" => (event.details.end.unix(), local(&one.value)),

@@ -31,6 +31,7 @@ pub(super) use id::unknown;
 pub(super) use input::parse_local;
 pub(super) use recurrence::{read as recurrence_read, written as recurrence_written};
 pub(crate) use render::date_time;
+pub(super) use render::{UID_KEPT, uid};
 pub(super) use view::{changes as view_delta, list as view};
 
 const LONGEST_NAME: usize = 255;

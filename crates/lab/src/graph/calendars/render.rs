@@ -88,7 +88,7 @@ fn property(
             Aspect::Whole => Value::Null,
             Aspect::Occurrence(date) => json!(clock::iso(event.planned(date).0.unix())),
         },
-        "iCalUId" => json!(uid(view.mailbox, item)),
+        "iCalUId" => json!(uid(view.mailbox, item, event)),
         "hasAttachments" => {
             json!(event.attachments(aspect).iter().any(|attached| !attached.file.inline))
         }
@@ -155,8 +155,14 @@ pub(super) fn kind(event: &Event, aspect: Aspect) -> &'static str {
     }
 }
 
+/// Where an event that was imported keeps the `iCalUId` that it had where it came from.
+pub(in crate::graph) const UID_KEPT: &str = "@uid";
+
 /// The same for an event in all its occurrences.
-pub(super) fn uid(mailbox: Uuid, item: u64) -> String {
+pub(in crate::graph) fn uid(mailbox: Uuid, item: u64, event: &Event) -> String {
+    if let Some(kept) = event.details.fields.get(UID_KEPT).and_then(Value::as_str) {
+        return kept.to_owned();
+    }
     format!("{UID}00000000{}{item:016X}", mailbox.simple().to_string().to_uppercase())
 }
 

@@ -1,5 +1,6 @@
 //! Items of every kind (<https://learn.microsoft.com/graph/api/resources/mailboxitem>).
 
+use data_encoding::BASE64;
 use serde_json::{Map, Value, json};
 
 use super::folders::{self, Kind, Seen};
@@ -8,15 +9,18 @@ use crate::clock;
 use crate::graph::Desk;
 use crate::graph::answer::Answer;
 use crate::graph::errors::GraphError;
+use crate::graph::extended;
 use crate::graph::page::{Page, collection_at, single_at};
 use crate::graph::plain_delta::{self, Told, removed, start, was_seen};
-use crate::graph::query::{Comparison, comparisons};
+use crate::graph::query::{Comparison, comparisons, split_top};
 use crate::graph::render::change_key;
 use crate::ids;
-use crate::state::{Entry, IdKind, MailboxState};
+use crate::state::{Entry, IdKind, MailboxState, SEARCH_KEY};
 
 /// What is told from deltas of the same folder by other interfaces.
 const ITEMS: u64 = 0x0200_0000_0000_0000;
+/// `PidTagSearchKey`, as Exchange gives the id back.
+pub(super) const KEY: &str = "Binary 0x300b";
 const PROPERTIES: &[&str] =
     &["createdDateTime", "lastModifiedDateTime", "changeKey", "categories", "type", "size"];
 
@@ -155,10 +159,71 @@ fn others(state: &MailboxState, folder: u64) -> impl Iterator<Item = u64> {
     here.map(|(number, _)| *number)
 }
 
+/// `PidTagSearchKey` of an item, base64: it stays when the item is copied, exported or imported.
+pub(super) fn search_key(state: &MailboxState, number: u64) -> String {
+    let of_message = state.messages.get(&number).and_then(|one| one.properties.get(KEY));
+    let of_other = state.others.items.get(&number).and_then(|one| one.fields.get(SEARCH_KEY));
+    let kept = of_message.or(of_other.and_then(Value::as_str));
+    kept.map_or_else(
+        || {
+            let parts = ["search key", &state.mailbox.to_string(), &number.to_string()];
+            BASE64.encode(ids::derived(&parts).as_bytes())
+        },
+        str::to_owned,
+    )
+}
+
+/// What people call an item.
+fn subject(state: &MailboxState, number: u64) -> Option<String> {
+    let text = |fields: &Map<String, Value>, name: &str| {
+        fields.get(name).and_then(Value::as_str).map(str::to_owned)
+    };
+    if let Some(message) = state.messages.get(&number) {
+        return Some(message.core.subject.to_string());
+    }
+    if let Some(event) = state.calendars.events.get(&number) {
+        return text(&event.details.fields, "subject");
+    }
+    if let Some(contact) = state.contacts.items.get(&number) {
+        return text(&contact.fields, "displayName");
+    }
+    if let Some(other) = state.others.items.get(&number) {
+        return text(&other.fields, "subject").or_else(|| text(&other.fields, "displayName"));
+    }
+    let mut lists = state.settings.lists.iter();
+    text(&lists.find_map(|list| list.tasks.get(&number))?.fields, "title")
+}
+
+/// Ids of the extended properties that `$expand` asks for; nothing else can be expanded.
+fn expand(desk: &Desk<'_>) -> Result<Vec<String>, GraphError> {
+    let mut ids = Vec::new();
+    for part in desk.query.get("$expand").into_iter().flat_map(|text| split_top(text, ',')) {
+        let more = extended::expanded(part)?.ok_or_else(|| {
+            GraphError::bad_request(format!("Parsing $expand failed at '{part}'."))
+        })?;
+        ids.extend(more);
+    }
+    Ok(ids)
+}
+
+/// The extended properties that were asked for, of those that the lab knows of every item.
+fn expanded(state: &MailboxState, item: &Item, wanted: &[String]) -> Option<Value> {
+    let value = |id: &String| match id.as_str() {
+        KEY => Some(search_key(state, item.number)),
+        "String 0x37" => subject(state, item.number),
+        "String 0x1a" => Some(item.class.to_owned()),
+        _ => None,
+    };
+    let found = wanted.iter().filter_map(|id| Some(json!({ "id": id, "value": value(id)? })));
+    let found: Vec<Value> = found.collect();
+    // An item that has none of them comes without the property.
+    (!found.is_empty()).then(|| json!(found))
+}
+
 /// `GET …/items`
 pub(super) fn list(desk: &Desk<'_>, folder: &str) -> Result<Answer, GraphError> {
-    desk.query.allow(&["$select", "$top", "$skip", "$filter", "$orderby", "$count"])?;
-    let selection = select(desk)?;
+    desk.query.allow(&["$select", "$top", "$skip", "$filter", "$expand", "$orderby", "$count"])?;
+    let (selection, wanted) = (select(desk)?, expand(desk)?);
     let tests = desk.query.get("$filter").map(tests).transpose()?.unwrap_or_default();
     if desk.query.get("$orderby").is_some_and(|o| !o.eq_ignore_ascii_case("createdDateTime desc")) {
         return Err(GraphError::bad_request("The sort order is not supported."));
@@ -171,7 +236,12 @@ pub(super) fn list(desk: &Desk<'_>, folder: &str) -> Result<Answer, GraphError> 
         all.map(|(_, item)| item).filter(|item| tests.iter().all(|t| t.holds(item))).collect();
     found.sort_by_key(|item| std::cmp::Reverse((item.created, item.number)));
     let lines = found.iter().skip(page.skip).take(page.top);
-    let lines = lines.map(|item| Value::Object(shown(desk, &state, item, &selection))).collect();
+    let lines = lines.map(|item| {
+        let mut members = shown(desk, &state, item, &selection);
+        members.extend(expanded(&state, item, &wanted).map(|all| (extended::NAME.to_owned(), all)));
+        Value::Object(members)
+    });
+    let lines = lines.collect();
     let path = path(desk, &format!("folders('{folder}')/items"));
     let answer = collection_at(desk, &page, &path, &path, found.len(), lines);
     Ok(Answer { preference_applied: desk.prefer.applied(), ..answer })
@@ -179,8 +249,8 @@ pub(super) fn list(desk: &Desk<'_>, folder: &str) -> Result<Answer, GraphError> 
 
 /// `GET …/items/{id}`
 pub(super) fn show(desk: &Desk<'_>, folder: &str, id: &str) -> Result<Answer, GraphError> {
-    desk.query.allow(&["$select"])?;
-    let selection = select(desk)?;
+    desk.query.allow(&["$select", "$expand"])?;
+    let (selection, wanted) = (select(desk)?, expand(desk)?);
     let state = desk.mailbox.read();
     let seen = folders::find(&state, folder)?;
     let found = find(&state, id)?;
@@ -188,7 +258,10 @@ pub(super) fn show(desk: &Desk<'_>, folder: &str, id: &str) -> Result<Answer, Gr
         return Err(GraphError::item_not_found());
     }
     let path = path(desk, &format!("folders('{folder}')/items"));
-    Ok(single_at(desk, &path, shown(desk, &state, &found.1, &selection), 200))
+    let mut members = shown(desk, &state, &found.1, &selection);
+    let more = expanded(&state, &found.1, &wanted);
+    members.extend(more.map(|all| (extended::NAME.to_owned(), all)));
+    Ok(single_at(desk, &path, members, 200))
 }
 
 /// The item of an id, and its folder.

@@ -88,7 +88,8 @@ impl Exchange {
                 &["MailboxFolder.Read.All", "MailboxFolder.ReadWrite.All"]
             }
             Self::Items(_) | Self::ItemsDelta(_) | Self::Item(..) => &["MailboxItem.Read.All"],
-            Self::Export | Self::ImportSession => &["MailboxItem.ImportExport.All"],
+            Self::Export => &["MailboxItem.Export.All", "MailboxItem.ImportExport.All"],
+            Self::ImportSession => &["MailboxItem.ImportExport.All"],
         }
     }
 

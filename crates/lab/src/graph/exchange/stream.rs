@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use time::Date;
 
 use super::folders::Kind;
+use super::items;
 use crate::compose::{Attachment, Nature};
 use crate::graph::calendars;
 use crate::graph::errors::GraphError;
@@ -24,10 +25,12 @@ const HASH: usize = 32;
 
 /// The stream of an item.
 pub(super) fn write(state: &MailboxState, number: u64) -> Option<Vec<u8>> {
-    let content = if let Some(message) = state.messages.get(&number) {
+    let mut content = if let Some(message) = state.messages.get(&number) {
         of_message(message)
     } else if let Some(event) = state.calendars.events.get(&number) {
-        of_event(event)
+        let mut content = of_event(event);
+        content["uid"] = json!(calendars::uid(state.mailbox, number, event));
+        content
     } else if let Some(contact) = state.contacts.items.get(&number) {
         of_contact(contact)
     } else if let Some(other) = state.others.items.get(&number) {
@@ -36,6 +39,7 @@ pub(super) fn write(state: &MailboxState, number: u64) -> Option<Vec<u8>> {
         let mut lists = state.settings.lists.iter();
         of_task(lists.find_map(|list| list.tasks.get(&number))?)
     };
+    content["search_key"] = json!(items::search_key(state, number));
     let mut stream = MAGIC.to_vec();
     stream.extend(content.to_string().into_bytes());
     let hash = digest::digest(&digest::SHA256, &stream);
@@ -117,7 +121,8 @@ fn message(
     let core = Arc::new(Core::parse(mime, None));
     let flag = Flag::parse(value["flag"].as_str()?)?;
     let importance = Importance::parse(value["importance"].as_str()?)?;
-    let properties = properties(&value["properties"])?;
+    let mut properties = properties(&value["properties"])?;
+    properties.set(items::KEY, value["search_key"].as_str()?).ok()?;
     let mut natures = Natures::default();
     for pair in value["natures"].as_array()? {
         natures.insert(&bytes(&pair[0])?, nature(&pair[1])?);
@@ -218,7 +223,11 @@ fn event(
         created: now,
         modified: now,
         transaction: None,
-        details: details(&value["details"])?,
+        details: {
+            let mut details = details(&value["details"])?;
+            details.fields.insert(calendars::UID_KEPT.to_owned(), value["uid"].clone());
+            details
+        },
         attachments: attachments(state, &value["attachments"])?,
         recurrence: calendars::recurrence_read(&value["recurrence"]).ok()?,
         exceptions,
@@ -342,6 +351,7 @@ fn of_task(task: &Task) -> Value {
             "modified": file.modified,
             "bytes": BASE64.encode(&file.bytes),
         })).collect::<Vec<_>>(),
+        "extensions": parts(&task.extensions),
         "body_modified": task.body_modified,
         "created": task.created,
         "modified": task.modified,
@@ -359,6 +369,7 @@ fn task(state: &mut MailboxState, folder: u64, over: Option<u64>, value: &Value,
         list.as_array()?.iter().map(entity).collect()
     };
     let (checklist, linked) = (parts(&value["checklist"])?, parts(&value["linked"])?);
+    let extensions = parts(&value["extensions"])?;
     let file = |one: &Value| {
         Some(TaskFile {
             id: one["id"].as_str()?.into(),
@@ -385,6 +396,7 @@ fn task(state: &mut MailboxState, folder: u64, over: Option<u64>, value: &Value,
         task.checklist = checklist;
         task.linked = linked;
         task.files = files;
+        task.extensions = extensions;
         task.body_modified = body_modified;
         task.created = times.0;
     });

@@ -2,6 +2,7 @@
 //! application has rights to all of a tenant's tasks or to none.
 
 mod delta;
+mod extensions;
 mod files;
 mod parts;
 mod write;
@@ -36,6 +37,8 @@ pub(crate) enum Todo {
     Files(String, String),
     File(String, String, String),
     FileValue(String, String, String),
+    Extensions(String, String),
+    Extension(String, String, String),
 }
 
 /// What a task is made of besides its properties.
@@ -87,6 +90,12 @@ impl Todo {
             {
                 Self::FileValue(own(id), own(task), own(file))
             }
+            [id, two, task, three] if is(two, "tasks") && is(three, "extensions") => {
+                Self::Extensions(own(id), own(task))
+            }
+            [id, two, task, three, one] if is(two, "tasks") && is(three, "extensions") => {
+                Self::Extension(own(id), own(task), own(one))
+            }
             [id, two, task, part] if is(two, "tasks") => {
                 Self::Parts(own(id), own(task), Part::parse(part)?)
             }
@@ -115,6 +124,13 @@ impl Todo {
             Self::Files(..) => (Some(Op::TaskFilesList), Some(Op::TaskFileCreate), None, None),
             Self::File(..) => (Some(Op::TaskFileShow), None, None, Some(Op::TaskFileDelete)),
             Self::FileValue(..) => (Some(Op::TaskFileValue), None, None, None),
+            Self::Extensions(..) => (None, Some(Op::TaskExtensionCreate), None, None),
+            Self::Extension(..) => (
+                Some(Op::TaskExtensionShow),
+                None,
+                Some(Op::TaskExtensionPatch),
+                Some(Op::TaskExtensionDelete),
+            ),
         };
         match *method {
             Method::GET => get,
@@ -138,7 +154,8 @@ impl Todo {
             | Op::TaskPartShow
             | Op::TaskFilesList
             | Op::TaskFileShow
-            | Op::TaskFileValue => &["Tasks.Read.All", "Tasks.ReadWrite.All"],
+            | Op::TaskFileValue
+            | Op::TaskExtensionShow => &["Tasks.Read.All", "Tasks.ReadWrite.All"],
             _ => &["Tasks.ReadWrite.All"],
         }
     }
@@ -175,10 +192,15 @@ pub(super) fn answer(
             Ok(Answer::no_content())
         }
         (_, Todo::Task(list, id)) => {
-            desk.query.allow(&[])?;
+            desk.query.allow(&["$expand"])?;
+            let expanded = desk.query.get("$expand").map(extensions::expanded).transpose()?;
             let state = desk.mailbox.read();
-            let (list, number, _) = find(&state, list, id)?;
-            task_entity(desk, &state, list, number, 200)
+            let (list, number, task) = find(&state, list, id)?;
+            let mut members = task_members(&state, number, task);
+            if let Some(name) = expanded {
+                members.insert("extensions".into(), extensions::shown(task, &name));
+            }
+            Ok(task_answer(desk, &state, list, members, 200))
         }
         (_, Todo::Parts(list, id, part)) => parts::many(desk, operation, (list, id), *part, body),
         (_, Todo::Part(list, id, part, one)) => {
@@ -189,6 +211,10 @@ pub(super) fn answer(
         (Op::TaskFileDelete, Todo::File(list, id, file)) => files::delete(desk, (list, id), file),
         (_, Todo::File(list, id, file)) => files::show(desk, (list, id), file),
         (_, Todo::FileValue(list, id, file)) => files::value(desk, (list, id), file),
+        (_, Todo::Extensions(list, id)) => extensions::create(desk, (list, id), body),
+        (_, Todo::Extension(list, id, name)) => {
+            extensions::one(desk, operation, (list, id), name, body)
+        }
         _ => Err(GraphError::bad_request("The request URI is not valid.")),
     }
 }
@@ -326,8 +352,18 @@ fn task_entity(
 ) -> Result<Answer, GraphError> {
     let task = state.settings.list(list).and_then(|list| list.tasks.get(&number));
     let task = task.ok_or_else(GraphError::item_not_found)?;
+    Ok(task_answer(desk, state, list, task_members(state, number, task), status))
+}
+
+fn task_answer(
+    desk: &Desk<'_>,
+    state: &MailboxState,
+    list: u64,
+    members: Map<String, Value>,
+    status: u16,
+) -> Answer {
     let path = format!("todo/lists('{}')/tasks", ids::folder_id(state.mailbox, list));
-    Ok(single(desk, &path, "", task_members(state, number, task), status))
+    single(desk, &path, "", members, status)
 }
 
 /// All lists with their tasks, as Graph shows them.

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{find, find_list, parts, task_entity};
+use super::{extensions, find, find_list, parts, task_entity};
 use crate::clock;
 use crate::graph::Desk;
 use crate::graph::answer::Answer;
@@ -44,6 +44,16 @@ pub(super) fn create(desk: &Desk<'_>, list: &str, body: &[u8]) -> Result<Answer,
     let mut body = object(body)?;
     let linked = body.remove("linkedResources").unwrap_or_else(|| json!([]));
     let linked = linked.as_array().cloned().unwrap_or_default();
+    if linked.len() > 1 {
+        // So does To Do, whatever the schema says.
+        return Err(GraphError::new(
+            400,
+            "invalidRequest",
+            "Only one item in linkedResources is allowed.",
+        ));
+    }
+    let extensions = body.remove("extensions").unwrap_or_else(|| json!([]));
+    let extensions = extensions::given(&extensions)?;
     let linked = linked.iter().map(parts::linked).collect::<Result<_, _>>()?;
     let fields = shape::read(&body, PROPERTIES, READ_ONLY)?;
     let title = fields.get("title").and_then(Value::as_str);
@@ -54,6 +64,7 @@ pub(super) fn create(desk: &Desk<'_>, list: &str, body: &[u8]) -> Result<Answer,
     let mut state = desk.mailbox.write();
     let list = find_list(&state, list)?.number;
     let number = state.add_task(list, with_completion(fields, desk.now), linked, desk.now)?;
+    state.change_task(list, number, desk.now, |task| task.extensions = extensions)?;
     task_entity(desk, &state, list, number, 201)
 }
 
