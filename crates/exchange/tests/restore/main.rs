@@ -4,9 +4,11 @@
 #![allow(clippy::unwrap_used)] // The helpers are tests, too.
 
 mod folders;
+mod kinds;
 mod marks;
 mod outlook;
 mod series;
+mod streams;
 mod world;
 
 use mailkeep_exchange::{ExchangeError, Provider};
