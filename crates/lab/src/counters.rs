@@ -8,6 +8,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::operation::Operation;
+use crate::throttle::{SharedPeak, Throttle};
 
 /// Requests and bytes by operation, application and mailbox.
 #[derive(Debug, Default)]
@@ -73,6 +74,10 @@ pub(crate) struct Report {
     assertions_reused: u64,
     /// Most requests that were open at once.
     peak_concurrency: Vec<Peak>,
+    /// How often each limit refused a request.
+    refused_by_limit: BTreeMap<&'static str, u64>,
+    /// Most that was used of a limit which mailboxes share.
+    shared_limits: Vec<SharedPeak>,
 }
 
 /// Most requests of an application that were open on one mailbox at once.
@@ -111,7 +116,7 @@ impl Counters {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    pub(crate) fn report(&self, peak_concurrency: Vec<Peak>) -> Report {
+    pub(crate) fn report(&self, throttle: &Throttle) -> Report {
         let mut report = Report {
             schema: 1,
             total: Count::default(),
@@ -120,7 +125,9 @@ impl Counters {
             mailboxes: BTreeMap::new(),
             invitations_sent: self.invitations.load(Ordering::Relaxed),
             assertions_reused: self.assertions_reused.load(Ordering::Relaxed),
-            peak_concurrency,
+            peak_concurrency: throttle.peaks(),
+            refused_by_limit: throttle.refused(),
+            shared_limits: throttle.shared_peaks(),
         };
         let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for (key, count) in counts {

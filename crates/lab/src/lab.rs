@@ -21,11 +21,10 @@ use tokio::task::JoinHandle;
 use crate::activity::ActivityLog;
 use crate::clock::Clock;
 use crate::counters::Counters;
-use crate::entra::{Grants, Replays};
+use crate::entra::{Entra, Grants, Issuers, Replays};
 use crate::faults::Faults;
-use crate::graph::{Imports, Sealer, Subscriptions, Uploads};
+use crate::graph::{Imports, Queries, Sealer, Subscriptions, Uploads};
 use crate::journal::Journal;
-use crate::options::AssertionAlgorithms;
 use crate::seed::builtin::{self, Person};
 use crate::seed::{self, SeedMailbox};
 use crate::state::{Mailbox, Source, Tenant, Tenants};
@@ -60,13 +59,16 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) grants: Grants,
     pub(crate) replays: Replays,
-    pub(crate) assertions: AssertionAlgorithms,
-    pub(crate) sign_in_log_delay: Duration,
+    pub(crate) entra: Entra,
+    /// Issuers of assertions that applications may trust.
+    pub(crate) issuers: Issuers,
     pub(crate) sealer: Sealer,
     pub(crate) throttle: Arc<Throttle>,
     pub(crate) uploads: Uploads,
     pub(crate) imports: Imports,
     pub(crate) subscriptions: Subscriptions,
+    /// Of the services' audit log.
+    pub(crate) queries: Queries,
     pub(crate) faults: Faults,
     pub(crate) counters: Counters,
     pub(crate) activity: ActivityLog,
@@ -113,17 +115,18 @@ impl Lab {
             clock: Clock::default(),
             grants: Grants::new(&random::<32>()),
             replays: Replays::default(),
-            assertions: options.assertions,
-            sign_in_log_delay: options.sign_in_log_delay,
+            entra: Entra::new(options.assertions, options.sign_in_log_delay),
+            issuers: Issuers::default(),
             sealer: Sealer::new(&random::<32>(), session),
-            throttle: Arc::new(Throttle::new(Limits {
-                concurrency: options.concurrency,
-                requests_per_ten_minutes: options.requests_per_ten_minutes,
-                upload_bytes_per_five_minutes: options.upload_bytes_per_five_minutes,
-            })),
+            throttle: Arc::new(Throttle::new(Limits::new(
+                options.concurrency,
+                options.requests_per_ten_minutes,
+                options.upload_bytes_per_five_minutes,
+            ))),
             uploads: Uploads::default(),
             imports: Imports::default(),
             subscriptions: Subscriptions::default(),
+            queries: Queries::default(),
             faults: Faults::default(),
             counters: Counters::default(),
             activity: ActivityLog::default(),
@@ -159,7 +162,8 @@ impl Lab {
         tenant: &str,
         registration: Registration,
     ) -> Result<Registered, LabError> {
-        self.shared.tenant(Some(tenant))?.register(registration)
+        let now = self.shared.clock.unix();
+        self.shared.tenant(Some(tenant))?.register(registration, now)
     }
 
     /// Stops listening, lets open requests end for two seconds and returns when all is closed.

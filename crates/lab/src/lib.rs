@@ -33,7 +33,13 @@
 //! - A client assertion must have a `jti`. One that is used again is taken, as in Entra (`msal` sends
 //!   the same one for nine minutes), and counted (`assertions_reused` of the counters).
 //! - Query options that an operation does not know are refused, not ignored.
-//! - Sign-ins appear at once unless [`LabOptions::sign_in_log_delay`] says otherwise.
+//! - Logs are told at once, keys and Exchange's application roles are in force at once, unless
+//!   `/_lab/entra` says otherwise ([`LabOptions::sign_in_log_delay`] for sign-ins, too).
+//! - Five requests in ten seconds to the logs of the directory, as in Graph, are on; `/_lab/limits`
+//!   turns them off.
+//! - A proof of possession needs `exp`, and `addKey` takes certificates only, without a private key.
+//! - Every message on a page of a list or delta counts as accessed in the audit log, unless
+//!   `/_lab/entra` says otherwise: how they count is not documented.
 //! - GUIDs and ids are derived from names and from the order of the seed: a lab that is started
 //!   again with the same seed has the same tenants, mailboxes, folders and messages. Delta tokens
 //!   of an earlier run have expired (410).
@@ -50,6 +56,7 @@ mod graph;
 mod ids;
 mod journal;
 mod lab;
+mod mail_audit;
 mod operation;
 mod options;
 mod seed;

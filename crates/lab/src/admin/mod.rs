@@ -2,6 +2,7 @@
 //! see of it. No real service has anything like it.
 
 mod applications;
+mod directory;
 mod generate;
 mod kinds;
 mod mailbox;
@@ -17,6 +18,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::LabError;
+use crate::activity::Form;
 use crate::faults::Rule;
 use crate::lab::Shared;
 use crate::operation::Operation;
@@ -68,7 +70,8 @@ fn route(
                 certificate: wanted.certificate,
                 roles: wanted.roles,
             };
-            Ok(json!(tenant.register(registration).map_err(|error| refused(&error))?))
+            let registered = tenant.register(registration, shared.clock.unix());
+            Ok(json!(registered.map_err(|error| refused(&error))?))
         }
         ("GET", path) if path.starts_with("mailbox/") => {
             let name = crate::graph::percent_decode(&path["mailbox/".len()..]).unwrap_or_default();
@@ -87,6 +90,12 @@ fn route(
         ("POST", path) if path.starts_with("applications/") => {
             applications::change(shared, &path["applications/".len()..], read(body)?)
         }
+        ("GET", "entra") => directory::settings(shared, None),
+        ("POST", "entra") => directory::settings(shared, Some(body)),
+        ("POST", "conditional-access") => directory::conditional_access(shared, body),
+        ("POST", "issuers") => directory::issuer(shared, body),
+        ("POST", "exchange-roles") => directory::exchange_roles(shared, body),
+        ("POST", "signins") => directory::sign_in(shared, body),
         ("GET", "faults") => Ok(json!(shared.faults.rules())),
         ("POST", "faults") => {
             let rules: Vec<Rule> = read(body)?;
@@ -118,7 +127,7 @@ fn route(
             shared.clock.set_offset_seconds(wanted.offset_seconds);
             Ok(clock(shared))
         }
-        ("GET", "counters") => Ok(json!(shared.counters.report(shared.throttle.peaks()))),
+        ("GET", "counters") => Ok(json!(shared.counters.report(&shared.throttle))),
         ("DELETE", "counters") => {
             shared.counters.reset();
             shared.throttle.reset_peaks();
@@ -166,7 +175,8 @@ fn clock(shared: &Shared) -> Value {
     })
 }
 
-/// `?kind=signin|activity`, optionally `&tenant=…&limit=N`.
+/// `?kind=signin|activity|activity-export|directory|mail`, optionally `&tenant=…&limit=N`. With the
+/// delay that each log has, but for sign-ins, which are shown at once.
 fn logs(shared: &Shared, query: &str) -> Result<Value, Refused> {
     let option = |name: &str| {
         url::form_urlencoded::parse(query.as_bytes())
@@ -185,20 +195,49 @@ fn logs(shared: &Shared, query: &str) -> Result<Value, Refused> {
         Some(name) => Some(shared.tenant(Some(&name)).map_err(|error| refused(&error))?),
         None => None,
     };
+    let tenants = match tenant {
+        Some(tenant) => std::slice::from_ref(tenant),
+        None => &shared.tenants.all[..],
+    };
+    let settings = shared.entra.settings();
+    let until = |delay: u32| shared.clock.unix() - i64::from(delay);
+    let activity = |form| {
+        let until = until(settings.graph_activity.delay);
+        shared.activity.entries(tenant.map(|t| t.id), limit, until, form)
+    };
+    let newest = |entries: Vec<Value>| {
+        let skip = entries.len().saturating_sub(limit);
+        entries.into_iter().skip(skip).collect::<Value>()
+    };
     match option("kind").as_deref() {
         Some("signin") => {
-            let tenants = match tenant {
-                Some(tenant) => std::slice::from_ref(tenant),
-                None => &shared.tenants.all[..],
-            };
             let mut entries: Vec<_> =
                 tenants.iter().flat_map(|tenant| tenant.sign_ins.entries()).collect();
             entries.sort_by_key(|entry| entry.at);
-            let skip = entries.len().saturating_sub(limit);
-            Ok(entries.iter().skip(skip).map(crate::entra::SignIn::to_json).collect())
+            Ok(newest(entries.iter().map(crate::entra::SignIn::to_json).collect()))
         }
-        Some("activity") => Ok(shared.activity.entries(tenant.map(|t| t.id), limit).into()),
-        _ => Err((StatusCode::BAD_REQUEST, "kind must be signin or activity".to_owned())),
+        Some("activity") => Ok(activity(Form::Lab).into()),
+        Some("activity-export") => Ok(json!({ "records": activity(Form::Export) })),
+        Some("directory") => {
+            let until = until(settings.directory_audits.delay);
+            let of = |tenant: &std::sync::Arc<Tenant>| {
+                let mut entries = tenant.audits.until(until);
+                entries.reverse();
+                entries
+            };
+            Ok(newest(tenants.iter().flat_map(of).collect()))
+        }
+        Some("mail") => {
+            let delay = i64::from(settings.mail_items_accessed.delay);
+            let of = |tenant: &std::sync::Arc<Tenant>| {
+                tenant.mail_audit.available(shared.clock.unix(), delay)
+            };
+            Ok(newest(tenants.iter().flat_map(of).map(|(_, record)| record).collect()))
+        }
+        _ => {
+            let kinds = "kind must be signin, activity, activity-export, directory or mail";
+            Err((StatusCode::BAD_REQUEST, kinds.to_owned()))
+        }
     }
 }
 

@@ -4,39 +4,28 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use aws_lc_rs::signature::{
-    RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256, UnparsedPublicKey, VerificationAlgorithm,
-};
-use data_encoding::{BASE64URL_NOPAD, HEXUPPER};
+use data_encoding::HEXUPPER;
 use serde::Deserialize;
 use uuid::Uuid;
 
 use super::errors::EntraError;
+use super::jwt::Jwt;
 use crate::clock;
-use crate::options::AssertionAlgorithms;
-use crate::state::{Application, Credential};
+use crate::state::KeyCredential;
 
 /// How far the clocks of client and endpoint may be apart, in seconds.
-const SKEW: f64 = 300.0;
-const LONGEST: usize = 16 * 1024;
+pub(super) const SKEW: f64 = 300.0;
 
 /// What the endpoint expects.
 pub(super) struct Expected<'a> {
-    pub(super) application: &'a Application,
+    pub(super) client: Uuid,
+    /// Of the application and its service principal, as far as the endpoint knows them yet.
+    pub(super) keys: &'a [KeyCredential],
     /// Every form of this tenant's token endpoint.
     pub(super) audiences: &'a [String],
-    pub(super) algorithms: AssertionAlgorithms,
+    pub(super) ps256_only: bool,
     /// Unix time.
     pub(super) now: i64,
-}
-
-#[derive(Deserialize)]
-struct Header {
-    alg: String,
-    #[serde(default)]
-    x5t: Option<String>,
-    #[serde(default, rename = "x5t#S256")]
-    x5t_s256: Option<String>,
 }
 
 /// Times are NumericDate and may have fractions (RFC 7519, section 2).
@@ -61,47 +50,27 @@ pub(super) struct Verified {
 /// Verifies; tells in `used` which credential it was signed with as soon as that is known, for
 /// the sign-in log has it in a refusal, too.
 pub(super) fn verify(
-    assertion: &str,
+    assertion: &Jwt<'_>,
     expected: &Expected<'_>,
-    used: &mut Option<Credential>,
+    used: &mut Option<KeyCredential>,
 ) -> Result<Verified, EntraError> {
-    let malformed =
-        |what: &str| EntraError::new(50_027, format!("JWT token is invalid or malformed. {what}"));
-    if assertion.len() > LONGEST {
-        return Err(malformed("It is too long."));
+    let supported = assertion.algorithm().is_some()
+        && (assertion.header.alg == "PS256" || !expected.ps256_only);
+    if !supported {
+        return Err(malformed("The signature algorithm is not supported."));
     }
-    let mut parts = assertion.split('.');
-    let (Some(head), Some(body), Some(signature), None) =
-        (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return Err(malformed("It does not have three parts."));
-    };
-    let decode = |part: &str| {
-        // azure-identity for Python pads the parts when it is asynchronous; Entra does not mind.
-        let part = part.trim_end_matches('=');
-        BASE64URL_NOPAD.decode(part.as_bytes()).map_err(|_| malformed("A part is not base64url."))
-    };
-    let header: Header = serde_json::from_slice(&decode(head)?)
-        .map_err(|_| malformed("The header cannot be read."))?;
-    let algorithm = algorithm(&header.alg, expected.algorithms)
-        .ok_or_else(|| malformed("The signature algorithm is not supported."))?;
-
-    let credential = find_credential(&header, expected)?;
+    let credential = find_credential(assertion, expected)?;
     *used = Some(credential.clone());
     check_validity(credential, expected.now)?;
-    let signed = &assertion[..head.len() + 1 + body.len()];
-    UnparsedPublicKey::new(algorithm, &credential.public_key)
-        .verify(signed.as_bytes(), &decode(signature)?)
-        .map_err(|_| {
-            invalid_signature(
-                expected,
-                "Key was found, but use of the key to verify the signature failed.",
-                &credential.thumbprint(),
-            )
-        })?;
-
-    let claims: Claims = serde_json::from_slice(&decode(body)?)
-        .map_err(|_| malformed("The claims cannot be read."))?;
+    if !assertion.is_signed_by(&credential.public_key) {
+        return Err(invalid_signature(
+            expected,
+            "Key was found, but use of the key to verify the signature failed.",
+            &credential.thumbprint(),
+        ));
+    }
+    let claims: Claims =
+        assertion.claims().ok_or_else(|| malformed("The claims cannot be read."))?;
     check_claims(&claims, expected)?;
     match claims.jti {
         Some(jti) if !jti.is_empty() => {
@@ -111,35 +80,22 @@ pub(super) fn verify(
     }
 }
 
-fn algorithm(
-    name: &str,
-    allowed: AssertionAlgorithms,
-) -> Option<&'static dyn VerificationAlgorithm> {
-    match (name, allowed) {
-        ("PS256", _) => Some(&RSA_PSS_2048_8192_SHA256),
-        ("RS256", AssertionAlgorithms::Ps256AndRs256) => Some(&RSA_PKCS1_2048_8192_SHA256),
-        _ => None,
-    }
+pub(super) fn malformed(what: &str) -> EntraError {
+    EntraError::new(50_027, format!("JWT token is invalid or malformed. {what}"))
 }
 
 fn find_credential<'a>(
-    header: &Header,
+    assertion: &Jwt<'_>,
     expected: &Expected<'a>,
-) -> Result<&'a Credential, EntraError> {
-    // Python's msal pads the thumbprint; everybody else does not.
-    let thumbprint =
-        |text: &str| BASE64URL_NOPAD.decode(text.trim_end_matches('=').as_bytes()).ok();
-    let sha256 = header.x5t_s256.as_deref().map(thumbprint);
-    let sha1 = header.x5t.as_deref().map(thumbprint);
+) -> Result<&'a KeyCredential, EntraError> {
+    let [sha256, sha1] = assertion.thumbprints();
     let named = |given: &Option<Option<Vec<u8>>>, own: &[u8]| match given {
         None => true,
         Some(given) => given.as_deref() == Some(own),
     };
     let found = (sha256.is_some() || sha1.is_some())
         .then(|| {
-            expected.application.credentials.iter().find(|credential| {
-                named(&sha256, &credential.sha256) && named(&sha1, &credential.sha1)
-            })
+            expected.keys.iter().find(|key| named(&sha256, &key.sha256) && named(&sha1, &key.sha1))
         })
         .flatten();
     found.ok_or_else(|| {
@@ -148,22 +104,38 @@ fn find_credential<'a>(
     })
 }
 
-fn check_validity(credential: &Credential, now: i64) -> Result<(), EntraError> {
-    if (credential.not_before..=credential.not_after).contains(&now) {
-        return Ok(());
+fn check_validity(credential: &KeyCredential, now: i64) -> Result<(), EntraError> {
+    if credential.revoked {
+        return Err(EntraError::new(
+            7_000_214,
+            format!(
+                "Certificate has been revoked. Thumbprint of key used by client: '{}'.",
+                credential.thumbprint()
+            ),
+        ));
     }
-    let state = if now > credential.not_after { "expired" } else { "not yet valid" };
-    Err(EntraError::new(
-        700_027,
-        format!(
-            "The certificate with identifier used to sign the client assertion is {state} on application. \
-             [Reason - The key used is {state}., Thumbprint of key used by client: '{}', \
-             Found key 'Start={}, End={}']",
-            credential.thumbprint(),
-            clock::iso(credential.not_before),
-            clock::iso(credential.not_after)
-        ),
-    ))
+    if !(credential.start..=credential.end).contains(&now) {
+        let state = if now > credential.end { "expired" } else { "not yet valid" };
+        return Err(EntraError::new(
+            700_027,
+            format!(
+                "The certificate with identifier used to sign the client assertion is {state} on \
+                 application. [Reason - The key used is {state}., Thumbprint of key used by client: \
+                 '{}', Found key 'Start={}, End={}']",
+                credential.thumbprint(),
+                clock::iso(credential.start),
+                clock::iso(credential.end)
+            ),
+        ));
+    }
+    // The credential was registered for longer than its certificate is good.
+    if !(credential.not_before..=credential.not_after).contains(&now) {
+        return Err(EntraError::new(
+            1_000_502,
+            "The provided certificate is not within its specified validity window.",
+        ));
+    }
+    Ok(())
 }
 
 fn invalid_signature(expected: &Expected<'_>, reason: &str, thumbprint: &str) -> EntraError {
@@ -174,14 +146,13 @@ fn invalid_signature(expected: &Expected<'_>, reason: &str, thumbprint: &str) ->
              application. [Reason - {reason}, Thumbprint of key used by client: '{thumbprint}', Please \
              visit the Azure Portal, Graph Explorer or directly use MS Graph to see configured keys for \
              app Id '{}'.]",
-            expected.application.client_id
+            expected.client
         ),
     )
 }
 
 fn check_claims(claims: &Claims, expected: &Expected<'_>) -> Result<(), EntraError> {
-    let client = expected.application.client_id;
-    let names_client = |text: &str| Uuid::try_parse(text).is_ok_and(|id| id == client);
+    let names_client = |text: &str| Uuid::try_parse(text).is_ok_and(|id| id == expected.client);
     if !names_client(&claims.iss) || !names_client(&claims.sub) {
         return Err(EntraError::new(
             700_021,
@@ -194,17 +165,22 @@ fn check_claims(claims: &Claims, expected: &Expected<'_>) -> Result<(), EntraErr
             "Client assertion audience claim does not match Realm issuer.",
         ));
     }
-    let now = expected.now as f64;
-    let from = claims.nbf.or(claims.iat).unwrap_or(f64::NEG_INFINITY);
-    if !claims.exp.is_finite() || now > claims.exp + SKEW || now < from - SKEW {
+    check_time(claims.nbf.or(claims.iat), claims.exp, expected.now)
+}
+
+/// Whether an assertion is of now.
+pub(super) fn check_time(from: Option<f64>, expires: f64, now: i64) -> Result<(), EntraError> {
+    let at = now as f64;
+    let from = from.unwrap_or(f64::NEG_INFINITY);
+    if !expires.is_finite() || at > expires + SKEW || at < from - SKEW {
         return Err(EntraError::new(
             700_024,
             format!(
                 "Client assertion is not within its valid time range. Current time: {}, assertion \
                  valid from {}, expiry time of assertion {}.",
-                clock::iso(expected.now),
+                clock::iso(now),
                 clock::iso(from.max(0.0) as i64),
-                clock::iso(claims.exp as i64)
+                clock::iso(expires as i64)
             ),
         ));
     }

@@ -1,7 +1,15 @@
-//! Entra ID: the token endpoint, the tokens that it gave out, and the sign-in log.
+//! Entra ID: the token endpoint, the tokens that it gave out, Conditional Access, and the logs of
+//! sign-ins and of changes.
 
+mod access;
 mod assertion;
+mod audits;
 mod errors;
+mod federated;
+mod grants;
+mod jwt;
+mod record;
+mod settings;
 mod signin;
 mod token;
 
@@ -13,9 +21,15 @@ use axum::extract::Request;
 use axum::http::{HeaderValue, Method, Response, StatusCode, header};
 use uuid::Uuid;
 
+pub(crate) use access::{ConditionalAccess, Location, Policy};
 pub(crate) use assertion::Replays;
-pub(crate) use signin::{GRAPH_APPLICATION, SignIn, SignInLog};
-pub(crate) use token::{Grant, Grants};
+pub(crate) use audits::{Activity, Actor, AuditLog, Modified, Target, Who};
+pub(crate) use federated::Issuers;
+pub(crate) use grants::{Grant, Grants};
+pub(crate) use jwt::{Jwt, Padding};
+pub(crate) use record::{Change, Kind, change, credentials, modified, owner};
+pub(crate) use settings::Entra;
+pub(crate) use signin::{GRAPH_APPLICATION, SignIn, SignInLog, graph_principal};
 
 use crate::counters::Outcome;
 use crate::faults::Subject;

@@ -1,4 +1,5 @@
-//! The sign-in log of service principals, with the fields that Graph beta has.
+//! The sign-in log: attempts of applications to get a token, with the fields that Graph has in its
+//! beta and, fewer, in v1.0.
 
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
@@ -7,6 +8,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::access::Applied;
 use crate::clock;
 
 /// Older entries are dropped.
@@ -14,7 +16,15 @@ const KEPT: usize = 100_000;
 /// Application id of Microsoft Graph, the same in every tenant.
 pub(crate) const GRAPH_APPLICATION: &str = "00000003-0000-0000-c000-000000000000";
 
-/// One attempt of an application to get a token.
+/// What an application proved its identity with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Used {
+    Certificate { key_id: Uuid, thumbprint: String },
+    Secret { key_id: Uuid },
+    Federated { id: Uuid },
+}
+
+/// One attempt of an application to get a token, or of a person to sign in.
 #[derive(Clone, Debug)]
 pub(crate) struct SignIn {
     /// The request id; also the sign-in's id.
@@ -25,8 +35,8 @@ pub(crate) struct SignIn {
     pub(crate) client_id: String,
     pub(crate) application: String,
     pub(crate) service_principal_id: Option<Uuid>,
-    pub(crate) key_id: Option<Uuid>,
-    pub(crate) thumbprint: Option<String>,
+    pub(crate) used: Option<Used>,
+    pub(crate) policies: Vec<Applied>,
     pub(crate) address: IpAddr,
     pub(crate) user_agent: String,
     pub(crate) correlation: Uuid,
@@ -35,6 +45,8 @@ pub(crate) struct SignIn {
     pub(crate) failure: Option<String>,
     /// Identifier of the token that was given out.
     pub(crate) uti: Option<String>,
+    /// Id and user principal name of the person, if it was one.
+    pub(crate) user: Option<(Uuid, String)>,
 }
 
 impl SignIn {
@@ -42,26 +54,50 @@ impl SignIn {
         self.at.unix_timestamp()
     }
 
+    /// Its only element in `signInEventTypes`.
+    pub(crate) fn event_type(&self) -> &'static str {
+        if self.user.is_some() { "interactiveUser" } else { "servicePrincipal" }
+    }
+
+    /// As the beta has it.
     pub(crate) fn to_json(&self) -> Value {
+        let (key, thumbprint, federated, kind) = match &self.used {
+            None => (None, None, None, "none"),
+            Some(Used::Certificate { key_id, thumbprint }) => {
+                (Some(key_id), Some(thumbprint), None, "clientAssertion")
+            }
+            Some(Used::Secret { key_id }) => (Some(key_id), None, None, "clientSecret"),
+            Some(Used::Federated { id }) => (None, None, Some(id), "federatedIdentityCredential"),
+        };
+        let principal = self.service_principal_id.map(|id| id.to_string()).unwrap_or_default();
+        let user = self.user.as_ref();
         let mut entry = json!({
             "id": self.id,
             "createdDateTime": clock::iso(self.created()),
+            "signInEventTypes": [self.event_type()],
+            "isInteractive": user.is_some(),
             "appId": self.client_id,
             "appDisplayName": self.application,
-            "servicePrincipalId": self.service_principal_id.map(|id| id.to_string()).unwrap_or_default(),
+            "servicePrincipalId": principal,
             "servicePrincipalName": self.application,
-            "servicePrincipalCredentialKeyId": self.key_id,
-            "servicePrincipalCredentialThumbprint": self.thumbprint,
-            "clientCredentialType": if self.key_id.is_some() { "clientAssertion" } else { "none" },
+            "servicePrincipalCredentialKeyId": key,
+            "servicePrincipalCredentialThumbprint": thumbprint,
+            "federatedCredentialId": federated,
+            "clientCredentialType": kind,
             "uniqueTokenIdentifier": self.uti,
             "ipAddress": self.address.to_string(),
             "userAgent": self.user_agent,
             "correlationId": self.correlation,
             "originalRequestId": self.id,
+            "userId": user.map(|(id, _)| id.to_string()).unwrap_or_default(),
+            "userDisplayName": user.map(|(_, name)| name),
+            "userPrincipalName": user.map(|(_, name)| name),
             "homeTenantId": self.tenant,
             "resourceTenantId": self.tenant,
-            "resourceServicePrincipalId":
-                crate::ids::derived(&[&self.tenant.to_string(), GRAPH_APPLICATION]),
+            "resourceServicePrincipalId": graph_principal(self.tenant),
+            "conditionalAccessStatus": self.access_status(),
+            "appliedConditionalAccessPolicies":
+                self.policies.iter().map(Applied::to_json).collect::<Vec<_>>(),
             "status": {
                 "errorCode": self.error,
                 "failureReason": self.failure,
@@ -73,23 +109,65 @@ impl SignIn {
         }
         entry
     }
+
+    /// As v1.0 has it: without what tells a credential or a token from others.
+    pub(crate) fn to_json_v1(&self) -> Value {
+        let mut entry = self.to_json();
+        if let Value::Object(entry) = &mut entry {
+            entry.retain(|name, _| IN_V1.contains(&name.as_str()));
+            entry.insert("riskEventTypes".to_owned(), json!([]));
+        }
+        entry
+    }
+
+    fn access_status(&self) -> &'static str {
+        match self.policies.iter().any(|applied| applied.result == "failure") {
+            true => "failure",
+            false => "notApplied",
+        }
+    }
 }
 
-/// What every sign-in of an application has in the lab.
+/// Object id of Microsoft Graph's service principal in a tenant.
+pub(crate) fn graph_principal(tenant: Uuid) -> Uuid {
+    crate::ids::derived(&[&tenant.to_string(), GRAPH_APPLICATION])
+}
+
+/// Properties of `signIn` in v1.0.
+const IN_V1: &[&str] = &[
+    "id",
+    "createdDateTime",
+    "appId",
+    "appDisplayName",
+    "appliedConditionalAccessPolicies",
+    "clientAppUsed",
+    "conditionalAccessStatus",
+    "correlationId",
+    "ipAddress",
+    "isInteractive",
+    "resourceDisplayName",
+    "resourceId",
+    "riskDetail",
+    "riskEventTypes_v2",
+    "riskLevelAggregated",
+    "riskLevelDuringSignIn",
+    "riskState",
+    "servicePrincipalId",
+    "servicePrincipalName",
+    "status",
+    "userDisplayName",
+    "userId",
+    "userPrincipalName",
+];
+
+/// What every sign-in has in the lab.
 fn always_the_same() -> Value {
     json!({
-        "signInEventTypes": ["servicePrincipal"],
-        "isInteractive": false,
         "resourceId": GRAPH_APPLICATION,
         "resourceDisplayName": "Microsoft Graph",
-        "conditionalAccessStatus": "notApplied",
-        "appliedConditionalAccessPolicies": [],
         "tokenIssuerType": "AzureAD",
         "tokenIssuerName": "",
         "incomingTokenType": "none",
-        "userId": "",
-        "userDisplayName": null,
-        "userPrincipalName": null,
         "clientAppUsed": "",
         "crossTenantAccessType": "none",
         "flaggedForReview": false,
@@ -119,5 +197,10 @@ impl SignInLog {
 
     pub(crate) fn entries(&self) -> Vec<SignIn> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn find(&self, id: Uuid) -> Option<SignIn> {
+        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.iter().find(|entry| entry.id == id).cloned()
     }
 }

@@ -1,24 +1,27 @@
 //! `POST /{tenant}/oauth2/v2.0/token` for applications
 //! (<https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow>).
 
-use std::collections::{BTreeSet, HashMap};
-use std::net::SocketAddr;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
-use aws_lc_rs::hmac;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Response, header};
-use data_encoding::BASE64URL_NOPAD;
+use data_encoding::BASE64;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::assertion::{self, Expected};
+use super::access::Applied;
+use super::assertion::{self, Expected, malformed};
 use super::errors::EntraError;
-use super::signin::{GRAPH_APPLICATION, SignIn};
+use super::federated;
+use super::grants::Grant;
+use super::jwt::{Jwt, Padding};
+use super::signin::{GRAPH_APPLICATION, SignIn, Used};
 use crate::faults::Refused;
 use crate::ids;
 use crate::lab::Shared;
-use crate::state::{Application, Credential, Tenant};
+use crate::state::{Application, ServicePrincipal, Tenant};
 
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 /// The grants of applications, of somebody who has signed in, and of an application on behalf of one.
@@ -27,56 +30,10 @@ const AUTHORIZATION_CODE: &str = "authorization_code";
 const ON_BEHALF_OF: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 /// Seconds that a token is said to live; it is taken for one second longer.
 const LIFETIME: i64 = 3599;
-
-/// What an access token stands for.
-#[derive(Debug)]
-pub(crate) struct Grant {
-    pub(crate) tenant: Arc<Tenant>,
-    pub(crate) client_id: Uuid,
-    pub(crate) service_principal_id: Uuid,
-    pub(crate) roles: BTreeSet<String>,
-    pub(crate) uti: String,
-    /// Unix times.
-    pub(crate) issued: i64,
-    pub(crate) expires: i64,
-}
-
-/// The tokens that were given out. A token is good until it expires, whatever becomes of the key
-/// that it was got with: as in Entra, removing a key takes nothing back.
-#[derive(Debug)]
-pub(crate) struct Grants {
-    key: hmac::Key,
-    tokens: RwLock<HashMap<String, Arc<Grant>>>,
-}
-
-impl Grants {
-    pub(crate) fn new(secret: &[u8]) -> Self {
-        Self { key: hmac::Key::new(hmac::HMAC_SHA256, secret), tokens: RwLock::default() }
-    }
-
-    pub(crate) fn find(&self, token: &str) -> Option<Arc<Grant>> {
-        self.tokens.read().unwrap_or_else(PoisonError::into_inner).get(token).cloned()
-    }
-
-    /// Makes every token that was given out so far worthless.
-    pub(crate) fn revoke_all(&self) {
-        self.tokens.write().unwrap_or_else(PoisonError::into_inner).clear();
-    }
-
-    fn issue(&self, grant: Grant, claims: &Value) -> String {
-        let part = |value: &Value| BASE64URL_NOPAD.encode(value.to_string().as_bytes());
-        let signed = format!("{}.{}", part(&json!({ "typ": "JWT", "alg": "HS256" })), part(claims));
-        let signature = hmac::sign(&self.key, signed.as_bytes());
-        let token = format!("{signed}.{}", BASE64URL_NOPAD.encode(signature.as_ref()));
-        let mut tokens = self.tokens.write().unwrap_or_else(PoisonError::into_inner);
-        if tokens.len() % 1024 == 1023 {
-            // An expired token stays for a day, so that it is told from one that never was.
-            tokens.retain(|_, old| old.expires + 86_400 > grant.issued);
-        }
-        tokens.insert(token.clone(), Arc::new(grant));
-        token
-    }
-}
+/// The same when the resource can take the token back at any time: 20 to 28 hours.
+const REVOCABLE_LIFETIME: std::ops::Range<i64> = 72_000..100_800;
+/// The capability of a client that understands claims challenges.
+const CHALLENGES: &str = "cp1";
 
 /// Answers a token request.
 pub(crate) fn serve(
@@ -90,14 +47,22 @@ pub(crate) fn serve(
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let request = Uuid::new_v4();
     let correlation = text("client-request-id").and_then(|id| Uuid::try_parse(id).ok());
+    let mut form: HashMap<String, String> =
+        url::form_urlencoded::parse(body).into_owned().collect();
+    // RFC 6749, section 2.3.1.
+    if let Some((client, secret)) = text("authorization").and_then(basic) {
+        form.entry("client_id".to_owned()).or_insert(client);
+        form.entry("client_secret".to_owned()).or_insert(secret);
+    }
     let mut attempt = Attempt {
         shared,
         request,
         correlation: correlation.unwrap_or_else(Uuid::new_v4),
-        form: url::form_urlencoded::parse(body).into_owned().collect(),
-        basic: text("authorization").is_some_and(|value| value.starts_with("Basic ")),
-        application: None,
-        credential: None,
+        form,
+        address: peer.ip(),
+        principal: None,
+        used: None,
+        policies: Vec::new(),
     };
     let tenant = shared.tenants.find(tenant_name);
     let result = match (fault, tenant) {
@@ -112,7 +77,9 @@ pub(crate) fn serve(
         )),
     };
     if let Some(tenant) = tenant {
-        tenant.sign_ins.record(attempt.sign_in(tenant, &result, peer, text("user-agent")));
+        if shared.entra.settings().sign_ins.licensed {
+            tenant.sign_ins.record(attempt.sign_in(tenant, &result, text("user-agent")));
+        }
     }
     let client = attempt.form.get("client_id").and_then(|id| Uuid::try_parse(id).ok());
     let mut response = match &result {
@@ -149,15 +116,29 @@ fn injected(fault: &Refused) -> EntraError {
     }
 }
 
+/// Client id and secret of an `Authorization` header.
+fn basic(value: &str) -> Option<(String, String)> {
+    let raw = BASE64.decode(value.strip_prefix("Basic ")?.trim().as_bytes()).ok()?;
+    let text = String::from_utf8(raw).ok()?;
+    let (client, secret) = text.split_once(':')?;
+    // Both are form-encoded before they are put together.
+    let decoded = |text: &str| {
+        let pair = format!("v={text}");
+        url::form_urlencoded::parse(pair.as_bytes()).next().map(|(_, value)| value.into_owned())
+    };
+    Some((decoded(client)?, decoded(secret)?))
+}
+
 /// One request, as far as it has come.
 struct Attempt<'a> {
     shared: &'a Shared,
     request: Uuid,
     correlation: Uuid,
     form: HashMap<String, String>,
-    basic: bool,
-    application: Option<Application>,
-    credential: Option<Credential>,
+    address: IpAddr,
+    principal: Option<ServicePrincipal>,
+    used: Option<Used>,
+    policies: Vec<Applied>,
 }
 
 impl Attempt<'_> {
@@ -179,17 +160,22 @@ impl Attempt<'_> {
         if grant_type == CLIENT_CREDENTIALS {
             self.check_scope()?;
         }
-        let application = Uuid::try_parse(&client)
-            .ok()
-            .and_then(|id| tenant.applications().get(&id).cloned())
-            .ok_or_else(|| unknown_application(&client, tenant))?;
-        let application = self.application.insert(application).clone();
-        if !application.enabled {
+        let continuous = self.capabilities()?;
+        let (application, principal) = {
+            let registry = tenant.registry();
+            let id = Uuid::try_parse(&client).ok();
+            let application = id.and_then(|id| registry.application(id).cloned());
+            let application = application.ok_or_else(|| unknown_application(&client, tenant))?;
+            let principal = registry.principal(application.object.client_id).cloned();
+            (application, principal.ok_or_else(|| without_principal(&client, tenant))?)
+        };
+        let principal = self.principal.insert(principal).clone();
+        if !principal.enabled {
             let text = format!("Application '{client}' is disabled.");
             return Err(EntraError::new(70_001, text));
         }
         let credentials = ["client_assertion", "client_secret"];
-        let none = !self.basic && credentials.iter().all(|name| !self.form.contains_key(*name));
+        let none = credentials.iter().all(|name| !self.form.contains_key(*name));
         if none && grant_type != CLIENT_CREDENTIALS {
             return Err(EntraError::new(
                 7_000_218,
@@ -197,10 +183,11 @@ impl Attempt<'_> {
                  'client_secret'.",
             ));
         }
-        self.check_assertion(tenant, &application)?;
+        self.check_credential(tenant, &application, &principal)?;
+        self.check_access(tenant, &principal)?;
         // Nobody signs in here: what stands for somebody is never valid.
         match grant_type.as_str() {
-            CLIENT_CREDENTIALS => Ok(self.issue(tenant, &application)),
+            CLIENT_CREDENTIALS => Ok(self.issue(tenant, &principal, continuous)),
             ON_BEHALF_OF => Err(EntraError::new(
                 50_013,
                 "Assertion failed signature validation. [Reason - The key was not found.]",
@@ -244,13 +231,37 @@ impl Attempt<'_> {
         ))
     }
 
-    fn check_assertion(&mut self, tenant: &Tenant, app: &Application) -> Result<(), EntraError> {
+    /// Whether the client declares, in `claims`, that it understands claims challenges. What a
+    /// challenge asked for stands there, too: a new token is newer than the old one.
+    fn capabilities(&self) -> Result<bool, EntraError> {
+        let Some(text) = self.form.get("claims").filter(|text| !text.is_empty()) else {
+            return Ok(false);
+        };
+        let claims: Value = serde_json::from_str(text)
+            .ok()
+            .filter(Value::is_object)
+            .ok_or_else(|| {
+                EntraError::new(
+                    9_002_313,
+                    "Invalid request. Request is malformed or invalid. The 'claims' parameter is not \
+                     a JSON object.",
+                )
+            })?;
+        let values = claims["access_token"]["xms_cc"]["values"].as_array();
+        Ok(values.is_some_and(|values| values.iter().any(|value| *value == CHALLENGES)))
+    }
+
+    fn check_credential(
+        &mut self,
+        tenant: &Tenant,
+        application: &Application,
+        principal: &ServicePrincipal,
+    ) -> Result<(), EntraError> {
+        if let Some(secret) = self.form.get("client_secret").cloned() {
+            return self.check_secret(&secret, application, principal);
+        }
         let kind = self.form.get("client_assertion_type").map(String::as_str);
         let assertion = self.form.get("client_assertion");
-        if self.basic || self.form.contains_key("client_secret") {
-            let text = format!("Invalid client secret provided for app '{}'.", app.client_id);
-            return Err(EntraError::new(7_000_215, text));
-        }
         if kind.is_none() && assertion.is_none() {
             return Err(EntraError::new(
                 7_000_216,
@@ -262,57 +273,150 @@ impl Attempt<'_> {
         if kind != Some(JWT_BEARER) {
             return Err(EntraError::missing("client_assertion_type"));
         }
+        let assertion = Jwt::parse(&assertion, Padding::Taken).map_err(malformed)?;
+        let now = self.shared.clock.unix();
+        if federated::is_foreign(&assertion) {
+            let trusted = &application.federated;
+            let id = federated::verify(&assertion, trusted, &self.shared.issuers, now)?;
+            self.used = Some(Used::Federated { id });
+            return Ok(());
+        }
+        let settings = self.shared.entra.settings();
+        // A key that was added just now is not known here yet.
+        let known = now - i64::from(settings.key_delay);
+        let both = [&application.object, &principal.object];
+        let keys = both.iter().flat_map(|object| &object.credentials.keys);
+        let keys: Vec<_> = keys.filter(|key| key.added <= known).cloned().collect();
         let expected = Expected {
-            application: app,
+            client: application.object.client_id,
+            keys: &keys,
             audiences: &self.shared.audiences(tenant),
-            algorithms: self.shared.assertions,
-            now: self.shared.clock.unix(),
+            ps256_only: settings.ps256_only,
+            now,
         };
-        let verified = assertion::verify(&assertion, &expected, &mut self.credential)?;
-        if !self.shared.replays.is_new(app.client_id, verified, expected.now) {
+        let mut key = None;
+        let verified = assertion::verify(&assertion, &expected, &mut key);
+        self.used =
+            key.map(|key| Used::Certificate { key_id: key.key_id, thumbprint: key.thumbprint() });
+        if !self.shared.replays.is_new(expected.client, verified?, now) {
             self.shared.counters.assertion_reused();
         }
         Ok(())
     }
 
-    fn issue(&self, tenant: &Arc<Tenant>, app: &Application) -> (String, String) {
+    fn check_secret(
+        &mut self,
+        secret: &str,
+        application: &Application,
+        principal: &ServicePrincipal,
+    ) -> Result<(), EntraError> {
+        let now = self.shared.clock.unix();
+        let client = application.object.client_id;
+        let both = [&application.object, &principal.object];
+        let mut found = both
+            .iter()
+            .flat_map(|object| &object.credentials.passwords)
+            .filter(|password| password.is(secret));
+        let Some(password) = found.next() else {
+            return Err(EntraError::new(
+                7_000_215,
+                format!(
+                    "Invalid client secret provided. Ensure the secret being sent in the request is \
+                     the client secret value, not the client secret ID, for a secret added to app \
+                     '{client}'."
+                ),
+            ));
+        };
+        self.used = Some(Used::Secret { key_id: password.key_id });
+        if (password.start..=password.end).contains(&now) {
+            return Ok(());
+        }
+        Err(EntraError::new(
+            7_000_222,
+            format!(
+                "The provided client secret keys for app '{client}' are expired. Visit the Azure \
+                 portal to create new keys for your app: https://aka.ms/NewClientSecret, or consider \
+                 using certificate credentials for added security: https://aka.ms/certCreds."
+            ),
+        ))
+    }
+
+    fn check_access(
+        &mut self,
+        tenant: &Tenant,
+        principal: &ServicePrincipal,
+    ) -> Result<(), EntraError> {
+        self.policies = tenant.access.evaluate(principal.object.object_id, self.address);
+        if self.policies.iter().any(|applied| applied.result == "failure") {
+            return Err(EntraError::new(
+                53_003,
+                "Access has been blocked due to Conditional Access policies. The access policy does \
+                 not allow token issuance.",
+            ));
+        }
+        Ok(())
+    }
+
+    fn issue(
+        &self,
+        tenant: &Arc<Tenant>,
+        principal: &ServicePrincipal,
+        continuous: bool,
+    ) -> (String, String) {
         let now = self.shared.clock.unix();
         let uti = ids::token_identifier(self.request);
+        let object = &principal.object;
+        let roles = principal.roles();
+        let by_secret = matches!(self.used, Some(Used::Secret { .. }));
+        let lifetime = match continuous {
+            true => {
+                let spread = REVOCABLE_LIFETIME.end - REVOCABLE_LIFETIME.start;
+                let chosen = i64::from(self.request.as_fields().0) % spread;
+                REVOCABLE_LIFETIME.start + chosen
+            }
+            false => LIFETIME,
+        };
         let mut claims = json!({
             "aud": "https://graph.microsoft.com",
             "iss": format!("https://sts.windows.net/{}/", tenant.id),
             "iat": now,
             "nbf": now,
-            "exp": now + LIFETIME + 1,
-            "app_displayname": app.name,
-            "appid": app.client_id,
-            "appidacr": "2",
+            "exp": now + lifetime + 1,
+            "app_displayname": object.display_name,
+            "appid": object.client_id,
+            // 1 is a secret, 2 a certificate or an assertion.
+            "appidacr": if by_secret { "1" } else { "2" },
             "idp": format!("https://sts.windows.net/{}/", tenant.id),
             "idtyp": "app",
-            "oid": app.service_principal_id,
-            "sub": app.service_principal_id,
+            "oid": object.object_id,
+            "sub": object.object_id,
             "tid": tenant.id,
             "uti": uti,
             "ver": "1.0",
         });
         // An application without rights gets a token without the claim, not a refusal.
-        if !app.roles.is_empty() {
-            claims["roles"] = json!(app.roles);
+        if !roles.is_empty() {
+            claims["roles"] = json!(roles);
+        }
+        if continuous {
+            claims["xms_cc"] = json!([CHALLENGES]);
         }
         let grant = Grant {
             tenant: Arc::clone(tenant),
-            client_id: app.client_id,
-            service_principal_id: app.service_principal_id,
-            roles: app.roles.clone(),
+            client_id: object.client_id,
+            service_principal_id: object.object_id,
+            roles,
             uti: uti.clone(),
+            continuous,
+            by_secret,
             issued: now,
-            expires: now + LIFETIME + 1,
+            expires: now + lifetime + 1,
         };
         let token = self.shared.grants.issue(grant, &claims);
         let body = json!({
             "token_type": "Bearer",
-            "expires_in": LIFETIME,
-            "ext_expires_in": LIFETIME,
+            "expires_in": lifetime,
+            "ext_expires_in": lifetime,
             "access_token": token,
         });
         (body.to_string(), uti)
@@ -322,27 +426,38 @@ impl Attempt<'_> {
         &self,
         tenant: &Tenant,
         result: &Result<(String, String), EntraError>,
-        peer: SocketAddr,
         user_agent: Option<&str>,
     ) -> SignIn {
-        let app = self.application.as_ref();
+        let object = self.principal.as_ref().map(|principal| &principal.object);
         SignIn {
             id: self.request,
             at: self.shared.clock.now(),
             tenant: tenant.id,
             client_id: self.form.get("client_id").cloned().unwrap_or_default(),
-            application: app.map(|a| a.name.clone()).unwrap_or_default(),
-            service_principal_id: app.map(|a| a.service_principal_id),
-            key_id: self.credential.as_ref().map(|c| c.key_id),
-            thumbprint: self.credential.as_ref().map(Credential::thumbprint),
-            address: peer.ip(),
+            application: object.map(|object| object.display_name.clone()).unwrap_or_default(),
+            service_principal_id: object.map(|object| object.object_id),
+            used: self.used.clone(),
+            policies: self.policies.clone(),
+            address: self.address,
             user_agent: user_agent.unwrap_or_default().to_owned(),
             correlation: self.correlation,
             error: result.as_ref().err().map_or(0, |error| error.code),
             failure: result.as_ref().err().map(|error| error.text.clone()),
             uti: result.as_ref().ok().map(|(_, uti)| uti.clone()),
+            user: None,
         }
     }
+}
+
+fn without_principal(client: &str, tenant: &Tenant) -> EntraError {
+    EntraError::new(
+        7_000_229,
+        format!(
+            "The client application {client} is missing service principal in the tenant {}. See \
+             instructions here: https://go.microsoft.com/fwlink/?linkid=2225119",
+            tenant.id
+        ),
+    )
 }
 
 fn unknown_application(client: &str, tenant: &Tenant) -> EntraError {

@@ -41,6 +41,8 @@ pub(crate) struct Answer {
     pub(crate) content: Content,
     pub(crate) retry_after: Option<u32>,
     pub(crate) location: Option<String>,
+    /// Other headers.
+    pub(crate) headers: Vec<(HeaderName, String)>,
     pub(crate) preference_applied: Option<&'static str>,
     /// The same for the time zone of events.
     pub(crate) zone_applied: Option<String>,
@@ -53,6 +55,7 @@ impl Answer {
             content,
             retry_after: None,
             location: None,
+            headers: Vec::new(),
             preference_applied: None,
             zone_applied: None,
         }
@@ -135,6 +138,9 @@ impl Answer {
                 header::WWW_AUTHENTICATE,
                 "Bearer realm=\"\", client_id=\"00000003-0000-0000-c000-000000000000\"",
             );
+        }
+        for (name, value) in &self.headers {
+            set(name.clone(), value);
         }
         response
     }

@@ -48,7 +48,7 @@ pub(super) async fn serve(
     mut body: Body,
     peer: SocketAddr,
 ) -> Response<Body> {
-    let mut call = Call::new(shared, parts, version);
+    let mut call = Call::new(shared, parts, version, peer);
     call.operation = Operation::Batch;
     let answer =
         Box::pin(call.batch(&mut body, peer)).await.unwrap_or_else(|error| call.refuse(&error));
@@ -106,7 +106,7 @@ impl Call<'_> {
 
     /// One request, as if it had come alone.
     async fn carry_out(&self, step: &Step, peer: SocketAddr) -> Value {
-        let mut call = Call::new(self.shared, &step.parts, self.version);
+        let mut call = Call::new(self.shared, &step.parts, self.version, peer);
         call.in_batch = true;
         let mut body = Body::from(step.body.clone());
         let answer = call.answer(&mut body).await.unwrap_or_else(|error| call.refuse(&error));

@@ -14,6 +14,8 @@ pub(crate) struct GraphError {
     pub(crate) code: Cow<'static, str>,
     pub(crate) message: Cow<'static, str>,
     pub(crate) retry_after: Option<u32>,
+    /// `WWW-Authenticate`, when it is not the usual one.
+    pub(crate) challenge: Option<String>,
 }
 
 impl GraphError {
@@ -22,7 +24,13 @@ impl GraphError {
         code: impl Into<Cow<'static, str>>,
         message: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self { status, code: code.into(), message: message.into(), retry_after: None }
+        Self {
+            status,
+            code: code.into(),
+            message: message.into(),
+            retry_after: None,
+            challenge: None,
+        }
     }
 
     pub(crate) fn bad_request(message: impl Into<Cow<'static, str>>) -> Self {

@@ -12,6 +12,7 @@ mod calendars;
 mod contacts;
 mod cursor;
 mod delta;
+mod directory;
 mod errors;
 mod exchange;
 mod extended;
@@ -40,27 +41,30 @@ mod write;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
-use axum::http::{HeaderMap, Method, Response, request::Parts};
+use axum::http::header::WWW_AUTHENTICATE;
+use axum::http::{HeaderMap, HeaderName, Method, Response, request::Parts};
 use uuid::Uuid;
 
 use crate::activity::Activity;
 use crate::counters::Outcome;
-use crate::entra::Grant;
+use crate::entra::{Actor, GRAPH_APPLICATION, Grant, Who};
 use crate::faults::{Effect, PageFault, Refused, Subject, When};
 use crate::ids;
 use crate::journal::Entry;
 use crate::lab::Shared;
 use crate::operation::Operation;
 use crate::state::{Mailbox, Tenant};
-use crate::throttle::{Limit, Permit};
+use crate::throttle::{self, Limit, Permit, Share};
 use answer::{Answer, Content};
 pub(crate) use calendars::everything as event_as_graph_shows;
 pub(crate) use contacts::everything as contact_as_graph_shows;
 pub(crate) use cursor::Sealer;
+use directory::Office;
+pub(crate) use directory::Queries;
 use errors::GraphError;
 pub(crate) use exchange::{IMPORTS, Imports, serve_import};
 pub(crate) use outlook::{
@@ -94,6 +98,10 @@ struct Call<'a> {
     in_batch: bool,
     effect: Effect,
     permit: Option<Permit>,
+    peer: SocketAddr,
+    began: Instant,
+    /// What the request cost in the directory, and what is used.
+    units: Option<(u32, Share)>,
 }
 
 /// Answers a request below `/v1.0` or `/beta`.
@@ -104,7 +112,7 @@ pub(crate) async fn serve(shared: &Shared, request: Request, peer: SocketAddr) -
     if batch::is_batch(&parts.uri.path()[1 + version.len()..]) {
         return batch::serve(shared, &parts, version, body, peer).await;
     }
-    let mut call = Call::new(shared, &parts, version);
+    let mut call = Call::new(shared, &parts, version, peer);
     let answer = call.answer(&mut body).await.unwrap_or_else(|error| call.refuse(&error));
     call.record(&answer, peer);
     drain(body).await;
@@ -118,7 +126,7 @@ async fn drain(body: Body) {
 }
 
 impl<'a> Call<'a> {
-    fn new(shared: &'a Shared, parts: &'a Parts, version: &'static str) -> Self {
+    fn new(shared: &'a Shared, parts: &'a Parts, version: &'static str, peer: SocketAddr) -> Self {
         Self {
             shared,
             parts,
@@ -133,6 +141,9 @@ impl<'a> Call<'a> {
             in_batch: false,
             effect: Effect::default(),
             permit: None,
+            peer,
+            began: Instant::now(),
+            units: None,
         }
     }
 }
@@ -147,6 +158,7 @@ impl Call<'_> {
         let grant = Arc::clone(self.grant.insert(self.authenticate()?));
         let route = route?;
         self.authorize(&grant, &route)?;
+        self.count(&grant, &route.target)?;
         let mailbox = match &route.target {
             Target::Mail { user, .. } => {
                 Some(grant.tenant.mailbox(user).ok_or_else(|| GraphError::user_not_found(user))?)
@@ -226,13 +238,56 @@ impl Call<'_> {
                 "Lifetime validation failed, the token is expired.",
             ));
         }
+        if grant.continuous {
+            self.evaluate(&grant)?;
+        }
         Ok(grant)
+    }
+
+    /// Evaluates access anew, for a client that understands what it is told then
+    /// (<https://learn.microsoft.com/entra/identity/conditional-access/concept-continuous-access-evaluation-workload>).
+    fn evaluate(&self, grant: &Grant) -> Result<(), GraphError> {
+        let enabled = {
+            let registry = grant.tenant.registry();
+            let principal = registry.principal(grant.client_id);
+            principal.is_some_and(|one| {
+                one.enabled && one.revoked.is_none_or(|revoked| revoked < grant.issued)
+            })
+        };
+        let reason = if !enabled {
+            "TokenIssuedBeforeRevocationTimestamp"
+        } else if grant.tenant.access.blocks(grant.service_principal_id, self.peer.ip()) {
+            "LocationConditionEvaluationSatisfied"
+        } else {
+            return Ok(());
+        };
+        let text = format!(
+            "Continuous access evaluation resulted in challenge with result: InteractionRequired and \
+             code: {reason}"
+        );
+        let now = self.shared.clock.unix().to_string();
+        let claims = serde_json::json!({
+            "access_token": { "nbf": { "essential": true, "value": now } },
+        });
+        let claims = data_encoding::BASE64.encode(claims.to_string().as_bytes());
+        let challenge = format!(
+            "Bearer realm=\"\", authorization_uri=\"{}/common/oauth2/authorize\", \
+             client_id=\"{GRAPH_APPLICATION}\", error_description=\"{text}\", \
+             error=\"insufficient_claims\", claims=\"{claims}\"",
+            self.shared.authority
+        );
+        Err(GraphError {
+            challenge: Some(challenge),
+            ..GraphError::new(401, "InvalidAuthenticationToken", text)
+        })
     }
 
     fn authorize(&self, grant: &Grant, route: &Route) -> Result<(), GraphError> {
         let need = route.need();
         let has = |role: &str| grant.roles.contains(role);
-        let any = need.any_of.is_empty() || need.any_of.iter().any(|role| has(role));
+        let any = need.any_of.is_empty()
+            || need.any_of.iter().any(|role| has(role))
+            || self.exchange_allows(grant, route, need.any_of);
         if any && need.and.is_none_or(has) {
             return Ok(());
         }
@@ -253,6 +308,72 @@ impl Call<'_> {
                 format!("Insufficient privileges to complete the operation. Needed: {wanted}."),
             )
         })
+    }
+
+    /// Whether Exchange's own roles let the application do this, in this mailbox. They add to what
+    /// was consented to in the directory.
+    fn exchange_allows(&self, grant: &Grant, route: &Route, any_of: &[&str]) -> bool {
+        let mailbox = match &route.target {
+            Target::Mail { user, .. } => grant.tenant.mailbox(user),
+            Target::Exchange { mailbox, .. } => exchange::mailbox(&grant.tenant, mailbox).ok(),
+            _ => None,
+        };
+        mailbox.is_some_and(|mailbox| {
+            let delay = i64::from(self.shared.entra.settings().exchange_roles_delay);
+            let now = self.shared.clock.unix();
+            let registry = grant.tenant.registry();
+            registry.exchange_allows(grant.client_id, &mailbox.address, any_of, now, delay)
+        })
+    }
+
+    /// Takes from what the application may ask in all mailboxes together, and of the directory.
+    fn count(&mut self, grant: &Grant, target: &Target) -> Result<(), GraphError> {
+        let (now, users) = (self.shared.clock.unix(), grant.tenant.size());
+        let take = |limit, cost| {
+            let throttle = &self.shared.throttle;
+            throttle.take(limit, grant.client_id, grant.tenant.id, users, cost, now)
+        };
+        take(throttle::Shared::Application, 1).map_err(throttled)?;
+        let special = match target {
+            Target::Directory(what) => what.limit(),
+            Target::Users => Some((throttle::Shared::Directory, 2)),
+            Target::User(_) | Target::Organization => Some((throttle::Shared::Directory, 1)),
+            _ => None,
+        };
+        let Some((limit, cost)) = special else { return Ok(()) };
+        let share = take(limit, cost).map_err(throttled)?;
+        if limit == throttle::Shared::Directory {
+            self.units = Some((cost, share));
+        }
+        Ok(())
+    }
+
+    fn office<'o>(&self, base: &'o Base<'o>, query: &'o Query, grant: &'o Arc<Grant>) -> Office<'o>
+    where
+        Self: 'o,
+    {
+        let registry = grant.tenant.registry();
+        let principal = registry.principal(grant.client_id);
+        let name = principal.map(|one| one.object.display_name.clone()).unwrap_or_default();
+        drop(registry);
+        Office {
+            shared: self.shared,
+            base,
+            query,
+            grant,
+            tenant: &grant.tenant,
+            actor: Actor {
+                who: Who::Application {
+                    client_id: grant.client_id,
+                    service_principal_id: grant.service_principal_id,
+                    name,
+                },
+                address: self.peer.ip(),
+                user_agent: header(&self.parts.headers, "user-agent").unwrap_or_default().into(),
+                correlation: self.request_id,
+            },
+            now: self.shared.clock.unix(),
+        }
     }
 
     fn subject<'s>(&'s self, folder: Option<&'s str>, item: Option<&'s str>) -> Subject<'s> {
@@ -318,7 +439,10 @@ impl Call<'_> {
                 return groups::answer(&base, &query, &self.parts.headers, &grant.tenant, what);
             }
             Target::User(user) => return users::show(&base, &query, &grant.tenant, user),
-            Target::SignIns => return signins::list(self.shared, &base, &query, &grant.tenant),
+            Target::Directory(what) => {
+                let office = self.office(&base, &query, grant);
+                return directory::answer(&office, what, &self.parts.method, body);
+            }
             Target::Mail { .. } | Target::Exchange { .. } | Target::Subscriptions(_) => {
                 &route.target
             }
@@ -418,8 +542,10 @@ impl Call<'_> {
     fn refuse(&self, error: &GraphError) -> Answer {
         let client = self.client_request_id.clone().unwrap_or_else(|| self.request_id.to_string());
         let now = self.shared.clock.unix();
+        let challenge = error.challenge.iter();
         Answer {
             retry_after: error.retry_after,
+            headers: challenge.map(|text| (WWW_AUTHENTICATE, text.clone())).collect(),
             ..Answer::status(error.status, Content::Json(error.body(self.request_id, &client, now)))
         }
     }
@@ -443,7 +569,9 @@ impl Call<'_> {
             status: answer.status,
             in_batch: self.in_batch,
         });
-        if let Some(grant) = self.grant.take() {
+        directory::note_accesses(self, answer, peer);
+        let logged = self.shared.entra.settings().graph_activity.licensed;
+        if let Some(grant) = self.grant.take().filter(|_| logged) {
             let uri = &self.parts.uri;
             self.shared.activity.record(Activity {
                 grant,
@@ -451,6 +579,9 @@ impl Call<'_> {
                 client_request_id: self.client_request_id.as_deref().map(Into::into),
                 method: self.parts.method.clone(),
                 uri: uri.path_and_query().map_or_else(|| uri.path(), |p| p.as_str()).into(),
+                version: self.version,
+                user_agent: header(&self.parts.headers, "user-agent").unwrap_or_default().into(),
+                milliseconds: u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
                 operation: self.operation.as_str(),
                 status: answer.status,
                 bytes: sent,
@@ -460,7 +591,16 @@ impl Call<'_> {
         }
     }
 
-    fn respond(&mut self, answer: Answer) -> Response<Body> {
+    fn respond(&mut self, mut answer: Answer) -> Response<Body> {
+        if let Some((cost, share)) = self.units {
+            let header = |name, value| (HeaderName::from_static(name), value);
+            answer.headers.push(header("x-ms-resource-unit", cost.to_string()));
+            let used = f64::from(share.used) / f64::from(share.most.max(1));
+            if used >= 0.8 {
+                let used = format!("{used:.1}");
+                answer.headers.push(header("x-ms-throttle-limit-percentage", used));
+            }
+        }
         let wants_id = header(&self.parts.headers, "return-client-request-id")
             .is_some_and(|value| value.eq_ignore_ascii_case("true"));
         let client = self.client_request_id.as_deref().filter(|_| wants_id);
@@ -509,13 +649,16 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 fn throttled(limit: Limit) -> GraphError {
-    let (name, seconds) = match limit {
-        Limit::Concurrency => ("MailboxConcurrency", 1),
-        Limit::Requests { retry_after } => ("MailboxRequests", retry_after),
-        Limit::Upload { retry_after } => ("MailboxUploadVolume", retry_after),
+    let name = limit.name();
+    let (code, seconds) = match limit {
+        Limit::Concurrency => ("ApplicationThrottled", 1),
+        Limit::Requests { retry_after } | Limit::Upload { retry_after } => {
+            ("ApplicationThrottled", retry_after)
+        }
+        Limit::Shared { retry_after, .. } => ("TooManyRequests", retry_after),
     };
     let text = format!("Application is over its {name} limit.");
-    GraphError { retry_after: Some(seconds), ..GraphError::new(429, "ApplicationThrottled", text) }
+    GraphError { retry_after: Some(seconds), ..GraphError::new(429, code, text) }
 }
 
 /// The refusal that a fault rule orders.

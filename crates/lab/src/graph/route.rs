@@ -2,6 +2,7 @@
 
 use axum::http::Method;
 
+use super::directory::Directory;
 use super::errors::GraphError;
 use super::exchange::Exchange;
 use super::groups::Groups;
@@ -18,7 +19,7 @@ pub(crate) enum Target {
     UsersDelta,
     User(String),
     Groups(Groups),
-    SignIns,
+    Directory(Directory),
     Subscriptions(Subscribed),
     Mail {
         user: String,
@@ -145,6 +146,8 @@ impl Route {
             Target::Exchange { what, .. } => Some(what.need()),
             // What is subscribed to decides.
             Target::Subscriptions(_) => Some(&[] as &[_]),
+            // Who owns an object may do more than others.
+            Target::Directory(_) => Some(&[] as &[_]),
             _ => None,
         };
         if let Some(any_of) = elsewhere {
@@ -160,7 +163,6 @@ impl Route {
             Op::GroupsList | Op::GroupShow | Op::GroupMembers | Op::GroupTransitiveMembers => {
                 (&["GroupMember.Read.All", "Group.Read.All", "Directory.Read.All"], None, false)
             }
-            Op::SignInsList => (&["AuditLog.Read.All"], Some("Directory.Read.All"), false),
             Op::FoldersDelta
             | Op::FoldersList
             | Op::FolderShow
@@ -223,7 +225,6 @@ fn target(words: &[&str]) -> Option<Target> {
     match words {
         [one] if is(one, "organization") => Some(Target::Organization),
         [one] if is(one, "users") => Some(Target::Users),
-        [one, two] if is(one, "auditLogs") && is(two, "signIns") => Some(Target::SignIns),
         [one, rest @ ..] if is(one, "subscriptions") => {
             Subscribed::parse(rest).map(Target::Subscriptions)
         }
@@ -238,7 +239,7 @@ fn target(words: &[&str]) -> Option<Target> {
         [one, user, rest @ ..] if is(one, "users") => {
             Some(Target::Mail { user: (*user).to_owned(), resource: resource(rest)? })
         }
-        _ => None,
+        _ => Directory::parse(words).map(Target::Directory),
     }
 }
 
@@ -315,7 +316,7 @@ fn operation(method: &Method, target: &Target) -> Option<Operation> {
         Target::UsersDelta => (Some(Op::UsersDelta), None, None, None),
         Target::User(_) => (Some(Op::UserShow), None, None, None),
         Target::Groups(what) => return what.operation(method),
-        Target::SignIns => (Some(Op::SignInsList), None, None, None),
+        Target::Directory(what) => return what.operation(method),
         Target::Subscriptions(what) => return what.operation(method),
         Target::Exchange { what, .. } => return what.operation(method),
         Target::Mail { resource, .. } => match resource {

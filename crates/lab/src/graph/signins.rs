@@ -1,159 +1,89 @@
-//! `GET /beta/auditLogs/signIns`
+//! `GET /auditLogs/signIns`
 //! (<https://learn.microsoft.com/graph/api/signin-list?view=graph-rest-beta>).
 
-use data_encoding::BASE64URL_NOPAD;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::Base;
 use super::answer::Answer;
+use super::directory::{
+    Known, Office, Paging, denied, filter, newest_first, one, page, shown, unlicensed,
+};
 use super::errors::GraphError;
-use super::json::Json;
-use super::query::{Comparison, Query, comparisons, split_words};
-use super::users::encode;
-use crate::clock;
 use crate::entra::SignIn;
-use crate::lab::Shared;
-use crate::state::Tenant;
 
 /// Default and largest page.
 const PAGE: usize = 1000;
+/// What tells sign-ins of applications from those of people; the beta alone has it.
+const TYPES: &str = "signInEventTypes/any";
+/// The documented properties and operators, no others.
+const FILTERED: &[Known] = &[
+    (TYPES, &["eq", "ne"]),
+    ("id", &["eq"]),
+    ("createdDateTime", &["eq", "ge", "le"]),
+    ("appId", &["eq"]),
+    ("appDisplayName", &["eq", "startswith"]),
+    ("servicePrincipalId", &["eq"]),
+    ("servicePrincipalName", &["eq", "startswith"]),
+    ("userId", &["eq"]),
+    ("userPrincipalName", &["eq", "startswith"]),
+    ("ipAddress", &["eq", "startswith"]),
+    ("resourceId", &["eq"]),
+    ("resourceDisplayName", &["eq"]),
+    ("status/errorCode", &["eq"]),
+    ("correlationId", &["eq"]),
+    ("conditionalAccessStatus", &["eq"]),
+];
 
-/// Newest first. Without the filter for them, sign-ins of applications are not shown.
-pub(super) fn list(
-    shared: &Shared,
-    base: &Base<'_>,
-    query: &Query,
-    tenant: &Tenant,
-) -> Result<Answer, GraphError> {
-    query.allow(&["$filter", "$top", "$skiptoken", "$orderby"])?;
-    if query.get("$orderby").is_some_and(|o| !o.eq_ignore_ascii_case("createdDateTime desc")) {
-        return Err(GraphError::bad_request("Only $orderby=createdDateTime desc is supported."));
+/// Newest first. Without a filter for them, sign-ins of applications are not shown.
+pub(super) fn list(office: &Office<'_>) -> Result<Answer, GraphError> {
+    office.query.allow(&["$filter", "$top", "$skiptoken", "$orderby", "$select"])?;
+    newest_first(office, "createdDateTime desc")?;
+    let filter = filter(office.query, FILTERED)?;
+    let by_type = filter.mentions(TYPES);
+    if by_type && office.base.version != "beta" {
+        return Err(GraphError::bad_request(
+            "Could not find a property named 'signInEventTypes' on type 'microsoft.graph.signIn'.",
+        ));
     }
-    let top = query.number("$top", 1..=PAGE)?.unwrap_or(PAGE);
-    let filter = Filter::parse(query.get("$filter").unwrap_or_default(), base.version)?;
-    let after = query.get("$skiptoken").map(position).transpose()?;
-    let visible_until = shared.clock.now() - shared.sign_in_log_delay;
-    let mut entries: Vec<SignIn> =
-        if filter.applications { tenant.sign_ins.entries() } else { Vec::new() };
+    let visible = visible_until(office)?;
+    let mut entries = office.tenant.sign_ins.entries();
     entries.reverse();
-    let skip = after.map_or(0, |id| {
-        entries.iter().position(|entry| entry.id == id).map_or(entries.len(), |at| at + 1)
-    });
     let found: Vec<Value> = entries
         .iter()
-        .skip(skip)
-        .filter(|entry| entry.at <= visible_until)
-        .map(SignIn::to_json)
-        .filter(|entry| filter.holds(entry))
-        .take(top + 1)
+        .filter(|entry| entry.created() <= visible && (by_type || entry.user.is_some()))
+        .filter(|entry| filter.holds(&entry.to_json()))
+        .map(|entry| render(office, entry))
         .collect();
-    let mut json = Json::with_capacity(1024 * found.len().min(top) + 256);
-    json.object(|json| {
-        json.member("@odata.context", &base.context("auditLogs/signIns"));
-        if found.len() > top {
-            let mut link = base.url("auditLogs/signIns?");
-            if let Some(filter) = query.get("$filter") {
-                link.push_str(&format!("$filter={}&", encode(filter)));
-            }
-            let last = found.get(top - 1).and_then(|e| e["id"].as_str()).unwrap_or_default();
-            link.push_str(&format!(
-                "$top={top}&$skiptoken={}",
-                BASE64URL_NOPAD.encode(last.as_bytes())
-            ));
-            json.member("@odata.nextLink", &link);
-        }
-        json.key("value").array(|json| {
-            for entry in found.iter().take(top) {
-                json.value(entry);
-            }
-        });
-    });
-    Ok(Answer::json(json.finish()))
+    let path = "auditLogs/signIns";
+    page(office, &Paging { path, context: path, page: PAGE, largest: PAGE }, &found)
 }
 
-fn position(token: &str) -> Result<Uuid, GraphError> {
-    BASE64URL_NOPAD
-        .decode(token.as_bytes())
-        .ok()
-        .and_then(|raw| Uuid::try_parse_ascii(&raw).ok())
-        .ok_or_else(|| GraphError::bad_request("The skip token is not valid."))
+/// `GET /auditLogs/signIns/{id}`
+pub(super) fn show(office: &Office<'_>, id: &str) -> Result<Answer, GraphError> {
+    let visible = visible_until(office)?;
+    let found = Uuid::try_parse(id).ok().and_then(|id| office.tenant.sign_ins.find(id));
+    let found = found.filter(|entry| entry.created() <= visible);
+    let found = found.ok_or_else(|| GraphError::user_not_found(id))?;
+    Ok(shown(&one(office, "auditLogs/signIns", render(office, &found))?))
 }
 
-struct Filter {
-    /// `signInEventTypes/any(t: t eq 'servicePrincipal')` is part of it.
-    applications: bool,
-    others: Vec<Comparison>,
-}
-
-impl Filter {
-    fn parse(text: &str, version: &str) -> Result<Self, GraphError> {
-        let mut filter = Self { applications: false, others: Vec::new() };
-        if text.trim().is_empty() {
-            return Ok(filter);
-        }
-        for clause in split_words(text, "and") {
-            let compact: String = clause.chars().filter(|c| !c.is_whitespace()).collect();
-            let compact = compact.to_lowercase();
-            if let Some(lambda) = compact.strip_prefix("signineventtypes/any(") {
-                if version != "beta" {
-                    return Err(GraphError::bad_request(
-                        "Could not find a property named 'signInEventTypes' on type 'microsoft.graph.signIn'.",
-                    ));
-                }
-                filter.applications |= lambda.ends_with("eq'serviceprincipal')");
-                continue;
-            }
-            for comparison in comparisons(clause)? {
-                check(&comparison)?;
-                filter.others.push(comparison);
-            }
-        }
-        Ok(filter)
-    }
-
-    fn holds(&self, entry: &Value) -> bool {
-        self.others.iter().all(|comparison| {
-            let actual = match comparison.property.as_str() {
-                "status/errorCode" => entry["status"]["errorCode"].to_string(),
-                name => entry[name].as_str().unwrap_or_default().to_owned(),
-            };
-            let wanted = &comparison.value;
-            match (comparison.property.as_str(), comparison.operator.as_str()) {
-                ("createdDateTime", operator) => {
-                    let time = |text: &str| clock::parse_rfc3339(text).map(|t| t.unix_timestamp());
-                    match operator {
-                        "ge" => time(&actual) >= time(wanted),
-                        "le" => time(&actual) <= time(wanted),
-                        _ => time(&actual) == time(wanted),
-                    }
-                }
-                _ => actual.eq_ignore_ascii_case(wanted),
-            }
-        })
+fn render(office: &Office<'_>, entry: &SignIn) -> Value {
+    match office.base.version {
+        "beta" => entry.to_json(),
+        _ => entry.to_json_v1(),
     }
 }
 
-/// The documented properties and operators, no others.
-fn check(comparison: &Comparison) -> Result<(), GraphError> {
-    const EQUAL: &[&str] = &[
-        "id",
-        "appId",
-        "servicePrincipalId",
-        "ipAddress",
-        "resourceId",
-        "status/errorCode",
-        "correlationId",
-    ];
-    let known = match comparison.property.as_str() {
-        "createdDateTime" => {
-            matches!(comparison.operator.as_str(), "ge" | "le" | "eq")
-                && clock::parse_rfc3339(&comparison.value).is_some()
-        }
-        name => EQUAL.contains(&name) && comparison.operator == "eq",
-    };
-    if known {
-        return Ok(());
+/// Until when sign-ins can be read.
+fn visible_until(office: &Office<'_>) -> Result<i64, GraphError> {
+    let may = |role: &str| office.grant.roles.contains(role);
+    // Both are needed: a known issue of the service.
+    if !may("AuditLog.Read.All") || !may("Directory.Read.All") {
+        return Err(denied());
     }
-    Err(GraphError::bad_request(format!("Invalid filter clause: '{}'.", comparison.property)))
+    let log = office.shared.entra.settings().sign_ins;
+    match log.licensed {
+        true => Ok(office.now - i64::from(log.delay)),
+        false => Err(unlicensed()),
+    }
 }

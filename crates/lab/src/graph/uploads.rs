@@ -199,7 +199,7 @@ impl Session {
 /// Answers a request to an upload URL.
 pub(crate) async fn serve(shared: &Shared, request: Request, peer: SocketAddr) -> Response<Body> {
     let (parts, mut body) = request.into_parts();
-    let mut call = Call::new(shared, &parts, "v1.0");
+    let mut call = Call::new(shared, &parts, "v1.0", peer);
     let answer = call.upload(&mut body).await.unwrap_or_else(|error| call.refuse(&error));
     call.record(&answer, peer);
     drain(body).await;

@@ -1,75 +1,292 @@
-//! Application registrations and their key credentials.
+//! Application registrations and service principals: two objects each, with credentials and owners
+//! of their own. Tokens are given to whoever holds a credential of either.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use aws_lc_rs::digest;
-use data_encoding::HEXUPPER;
+use serde_json::{Map, Value};
 use uuid::Uuid;
-use x509_parser::pem::parse_x509_pem;
-use x509_parser::prelude::parse_x509_certificate;
 
-use crate::LabError;
+use super::Credentials;
 
-/// One certificate that an application may sign assertions with.
+/// What applications and service principals have in common.
 #[derive(Clone, Debug)]
-pub(crate) struct Credential {
-    pub(crate) key_id: Uuid,
-    /// SHA-1 and SHA-256 over the DER.
-    pub(crate) sha1: [u8; 20],
-    pub(crate) sha256: [u8; 32],
-    /// RSAPublicKey (PKCS#1), DER.
-    pub(crate) public_key: Vec<u8>,
-    /// Unix times.
-    pub(crate) not_before: i64,
-    pub(crate) not_after: i64,
+pub(crate) struct DirectoryObject {
+    pub(crate) object_id: Uuid,
+    /// Application (client) id; the same on both.
+    pub(crate) client_id: Uuid,
+    pub(crate) display_name: String,
+    /// Unix time.
+    pub(crate) created: i64,
+    pub(crate) credentials: Credentials,
+    /// Object ids of service principals and users.
+    pub(crate) owners: BTreeSet<Uuid>,
+    /// What else was set, as Graph shows it.
+    pub(crate) more: Map<String, Value>,
 }
 
-impl Credential {
-    /// Reads a PEM certificate. Entra takes RSA keys of at least 2048 bits.
-    pub(crate) fn from_pem(pem: &str) -> Result<Self, LabError> {
-        let refuse = |what: &str| LabError::Certificate(what.to_owned());
-        let (_, block) = parse_x509_pem(pem.as_bytes()).map_err(|_| refuse("not a PEM file"))?;
-        if block.label != "CERTIFICATE" {
-            return Err(refuse("the PEM block is not a certificate"));
+impl DirectoryObject {
+    pub(crate) fn new(client_id: Uuid, display_name: String, created: i64) -> Self {
+        Self {
+            object_id: Uuid::new_v4(),
+            client_id,
+            display_name,
+            created,
+            credentials: Credentials::default(),
+            owners: BTreeSet::new(),
+            more: Map::new(),
         }
-        let (_, certificate) = parse_x509_certificate(&block.contents)
-            .map_err(|_| refuse("not an X.509 certificate"))?;
-        let key = certificate.public_key();
-        let bits = match key.parsed() {
-            Ok(x509_parser::public_key::PublicKey::RSA(rsa)) => rsa.key_size(),
-            _ => return Err(refuse("the key is not an RSA key")),
-        };
-        if bits < 2048 {
-            return Err(refuse("the RSA key is shorter than 2048 bits"));
+    }
+}
+
+/// An application registration.
+#[derive(Clone, Debug)]
+pub(crate) struct Application {
+    pub(crate) object: DirectoryObject,
+    pub(crate) federated: Vec<FederatedCredential>,
+}
+
+/// Whose assertions stand for a credential (`federatedIdentityCredential`).
+#[derive(Clone, Debug)]
+pub(crate) struct FederatedCredential {
+    pub(crate) id: Uuid,
+    pub(crate) name: String,
+    pub(crate) issuer: String,
+    pub(crate) subject: String,
+    pub(crate) audiences: Vec<String>,
+    pub(crate) description: Option<String>,
+}
+
+/// An application's identity in the tenant ("enterprise application").
+#[derive(Clone, Debug)]
+pub(crate) struct ServicePrincipal {
+    pub(crate) object: DirectoryObject,
+    pub(crate) enabled: bool,
+    /// Tokens that were issued until then are refused by those who evaluate access continuously.
+    pub(crate) revoked: Option<i64>,
+    /// Application permissions that have been consented to.
+    pub(crate) assignments: Vec<RoleAssignment>,
+    pub(crate) exchange: ExchangeAccess,
+}
+
+/// One consented permission of Microsoft Graph (`appRoleAssignment`).
+#[derive(Clone, Debug)]
+pub(crate) struct RoleAssignment {
+    pub(crate) id: String,
+    pub(crate) role: String,
+    /// Unix time.
+    pub(crate) created: i64,
+}
+
+impl RoleAssignment {
+    pub(crate) fn new(role: String, created: i64) -> Self {
+        let mut raw = [0; 32];
+        raw[..16].copy_from_slice(Uuid::new_v4().as_bytes());
+        raw[16..].copy_from_slice(Uuid::new_v4().as_bytes());
+        Self { id: data_encoding::BASE64URL_NOPAD.encode(&raw), role, created }
+    }
+}
+
+impl ServicePrincipal {
+    pub(crate) fn roles(&self) -> BTreeSet<String> {
+        self.assignments.iter().map(|assignment| assignment.role.clone()).collect()
+    }
+
+    /// Replaces the consented permissions; those that stay keep their id.
+    pub(crate) fn set_roles(&mut self, roles: BTreeSet<String>, now: i64) {
+        self.assignments.retain(|assignment| roles.contains(&assignment.role));
+        for role in roles {
+            if !self.assignments.iter().any(|assignment| assignment.role == role) {
+                self.assignments.push(RoleAssignment::new(role, now));
+            }
         }
-        let hash = |algorithm| digest::digest(algorithm, &block.contents);
-        let (mut sha1, mut sha256) = ([0; 20], [0; 32]);
-        sha1.copy_from_slice(hash(&digest::SHA1_FOR_LEGACY_USE_ONLY).as_ref());
-        sha256.copy_from_slice(hash(&digest::SHA256).as_ref());
-        Ok(Self {
-            key_id: Uuid::new_v4(),
-            sha1,
-            sha256,
-            public_key: key.subject_public_key.data.to_vec(),
-            not_before: certificate.validity().not_before.timestamp(),
-            not_after: certificate.validity().not_after.timestamp(),
+    }
+
+    pub(crate) fn set_enabled(&mut self, enabled: bool, now: i64) {
+        if self.enabled && !enabled {
+            self.revoked = Some(now);
+        }
+        self.enabled = enabled;
+    }
+}
+
+/// One role of RBAC for Applications, in all mailboxes or some
+/// (<https://learn.microsoft.com/exchange/permissions-exo/application-rbac>).
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ScopedRole {
+    /// `Application Mail.Read`
+    pub(crate) role: String,
+    /// Addresses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) mailboxes: Option<BTreeSet<String>>,
+    /// Name of a group of mailboxes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) group: Option<String>,
+}
+
+/// What Exchange itself lets a service principal do. Exchange remembers for a while: what is
+/// changed takes effect later.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ExchangeAccess {
+    pub(crate) roles: Vec<ScopedRole>,
+    before: Vec<ScopedRole>,
+    changed: i64,
+}
+
+impl ExchangeAccess {
+    pub(crate) fn set(&mut self, roles: Vec<ScopedRole>, now: i64, delay: i64) {
+        self.before = self.effective(now, delay).to_vec();
+        self.roles = roles;
+        self.changed = now;
+    }
+
+    /// What is in force, `delay` seconds after it was said.
+    pub(crate) fn effective(&self, now: i64, delay: i64) -> &[ScopedRole] {
+        if now < self.changed + delay { &self.before } else { &self.roles }
+    }
+}
+
+/// The applications and service principals of a tenant, in the order in which they were made.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    pub(crate) applications: Vec<Application>,
+    pub(crate) principals: Vec<ServicePrincipal>,
+    /// Groups of mailboxes by name, for scopes: addresses.
+    pub(crate) groups: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Registry {
+    pub(crate) fn application(&self, client: Uuid) -> Option<&Application> {
+        self.applications.iter().find(|application| application.object.client_id == client)
+    }
+
+    pub(crate) fn principal(&self, client: Uuid) -> Option<&ServicePrincipal> {
+        self.principals.iter().find(|principal| principal.object.client_id == client)
+    }
+
+    pub(crate) fn application_mut(&mut self, client: Uuid) -> Option<&mut Application> {
+        self.applications.iter_mut().find(|application| application.object.client_id == client)
+    }
+
+    pub(crate) fn principal_mut(&mut self, client: Uuid) -> Option<&mut ServicePrincipal> {
+        self.principals.iter_mut().find(|principal| principal.object.client_id == client)
+    }
+
+    /// Whether one of these permissions is granted to the service principal for a mailbox by
+    /// Exchange's own roles.
+    pub(crate) fn exchange_allows(
+        &self,
+        client: Uuid,
+        address: &str,
+        permissions: &[&str],
+        now: i64,
+        delay: i64,
+    ) -> bool {
+        let Some(principal) = self.principal(client) else { return false };
+        let roles = principal.exchange.effective(now, delay);
+        roles.iter().any(|role| {
+            self.in_scope(role, address) && permissions.iter().any(|wanted| grants(role, wanted))
         })
     }
 
-    /// The thumbprint as Entra shows it: SHA-1, upper-case hexadecimal.
-    pub(crate) fn thumbprint(&self) -> String {
-        HEXUPPER.encode(&self.sha1)
+    pub(crate) fn in_scope(&self, role: &ScopedRole, address: &str) -> bool {
+        let among = |list: &BTreeSet<String>| list.iter().any(|a| a.eq_ignore_ascii_case(address));
+        role.mailboxes.as_ref().is_none_or(among)
+            && role.group.as_ref().is_none_or(|group| self.groups.get(group).is_some_and(among))
     }
 }
 
-#[derive(Clone, Debug)]
-pub(crate) struct Application {
-    pub(crate) client_id: Uuid,
-    pub(crate) object_id: Uuid,
-    pub(crate) service_principal_id: Uuid,
-    pub(crate) name: String,
-    pub(crate) enabled: bool,
-    /// Application permissions that have been consented to.
-    pub(crate) roles: BTreeSet<String>,
-    pub(crate) credentials: Vec<Credential>,
+/// The roles that are more than one permission.
+const FULL_ACCESS: &[(&str, &[&str])] = &[
+    ("Application Mail Full Access", &["Mail.ReadWrite", "Mail.Send"]),
+    (
+        "Application Exchange Full Access",
+        &[
+            "Mail.ReadWrite",
+            "Mail.Send",
+            "MailboxSettings.ReadWrite",
+            "Calendars.ReadWrite",
+            "Contacts.ReadWrite",
+        ],
+    ),
+];
+
+/// Permissions that there is a role `Application …` for.
+const SCOPED: &[&str] = &[
+    "Mail.Read",
+    "Mail.ReadBasic",
+    "Mail.ReadWrite",
+    "Mail.Send",
+    "MailboxSettings.Read",
+    "MailboxSettings.ReadWrite",
+    "Calendars.Read",
+    "Calendars.ReadWrite",
+    "Contacts.Read",
+    "Contacts.ReadWrite",
+    "MailboxFolder.Read",
+    "MailboxFolder.ReadWrite",
+    "MailboxItem.Read",
+    "MailboxItem.Export",
+    "MailboxItem.ImportExport",
+    "MailboxConfigItem.Read",
+    "MailboxConfigItem.ReadWrite",
+    "EWS.AccessAsApp",
+];
+
+/// The permissions that a role of Exchange stands for; none when there is no such role.
+pub(crate) fn permissions_of(role: &str) -> Vec<&'static str> {
+    if let Some((_, permissions)) = FULL_ACCESS.iter().find(|(name, _)| *name == role) {
+        return permissions.to_vec();
+    }
+    let name = role.strip_prefix("Application ").unwrap_or_default();
+    SCOPED.iter().filter(|known| **known == name).copied().collect()
+}
+
+/// Whether a role grants a permission as Graph names it: `Mail.Read.All` and its like are the
+/// tenant-wide names of the same.
+fn grants(role: &ScopedRole, wanted: &str) -> bool {
+    let wanted = wanted.strip_suffix(".All").unwrap_or(wanted);
+    permissions_of(&role.role).contains(&wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn role(name: &str, mailboxes: Option<&[&str]>, group: Option<&str>) -> ScopedRole {
+        ScopedRole {
+            role: name.to_owned(),
+            mailboxes: mailboxes.map(|list| list.iter().map(|one| (*one).to_owned()).collect()),
+            group: group.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn a_role_reaches_no_further_than_its_scope() {
+        let client = Uuid::from_u128(1);
+        let mut principal = ServicePrincipal {
+            object: DirectoryObject::new(client, "x".to_owned(), 0),
+            enabled: true,
+            revoked: None,
+            assignments: Vec::new(),
+            exchange: ExchangeAccess::default(),
+        };
+        let roles = vec![
+            role("Application Mail.Read", Some(&["a@b.example"]), None),
+            role("Application Mail Full Access", None, Some("board")),
+        ];
+        principal.exchange.set(roles, 100, 60);
+        let mut registry = Registry { principals: vec![principal], ..Registry::default() };
+        registry.groups.insert("board".into(), ["c@b.example".to_owned()].into());
+        let allows = |address: &str, permission: &str, now| {
+            registry.exchange_allows(client, address, &[permission], now, 60)
+        };
+        assert!(!allows("a@b.example", "Mail.Read", 159), "Exchange does not know yet");
+        assert!(allows("A@b.example", "Mail.Read", 160));
+        assert!(!allows("a@b.example", "Mail.ReadWrite", 160));
+        assert!(!allows("c@b.example", "Mail.Read", 160), "Mail.ReadWrite stands for itself");
+        assert!(allows("c@b.example", "Mail.Send", 160));
+        assert!(!allows("d@b.example", "Mail.Read", 160));
+        assert!(permissions_of("Application Everything").is_empty());
+    }
 }

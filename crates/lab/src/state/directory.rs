@@ -77,6 +77,11 @@ impl Directory {
         self.order.values().filter_map(|id| self.by_id(*id))
     }
 
+    /// Number of users.
+    pub(crate) fn size(&self) -> usize {
+        self.order.len()
+    }
+
     /// A group by its id or name.
     pub(crate) fn group(&self, name: &str) -> Option<&Group> {
         self.groups.iter().find(|group| group.name == name || group.id.to_string() == name)

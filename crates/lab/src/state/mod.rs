@@ -8,6 +8,7 @@ mod calendar;
 mod changes;
 mod contacts;
 mod content;
+mod credential;
 mod directory;
 mod extended;
 mod folder;
@@ -21,7 +22,10 @@ mod tenant;
 mod windows_zones;
 mod zone;
 
-pub(crate) use application::{Application, Credential};
+pub(crate) use application::{
+    Application, DirectoryObject, ExchangeAccess, FederatedCredential, Registry, RoleAssignment,
+    ScopedRole, ServicePrincipal, permissions_of,
+};
 pub(crate) use calendar::{
     Aspect, Attached, Calendar, Calendars, DEFAULT_CALENDAR, Details, Event, Exception, GoneEvent,
     Moment, Shared as SharedCalendar,
@@ -31,6 +35,7 @@ pub(crate) use contacts::{
     Contact, ContactChange, ContactFolder, ContactFolderChange, Contacts, DEFAULT_CONTACTS,
 };
 pub(crate) use content::{Content, Core, Importance, Party, SeedMessage};
+pub(crate) use credential::{Credentials, KeyCredential, PasswordCredential};
 pub(crate) use directory::{Directory, Group, Member, UserChange};
 pub(crate) use extended::{ExtendedProperties, TooMuch};
 pub(crate) use folder::{Entry, Folder, ROOT, WellKnown};

@@ -1,12 +1,16 @@
 //! Tenants.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use uuid::Uuid;
 
-use super::{Application, Credential, Directory, Mailbox};
-use crate::entra::SignInLog;
+use super::{
+    Application, Directory, DirectoryObject, ExchangeAccess, KeyCredential, Mailbox, Registry,
+    RoleAssignment, ServicePrincipal,
+};
+use crate::entra::{AuditLog, ConditionalAccess, SignInLog};
+use crate::mail_audit::MailAudit;
 use crate::{LabError, Registered, Registration};
 
 /// All tenants; fixed when the lab starts.
@@ -42,8 +46,12 @@ pub(crate) struct Tenant {
     pub(crate) domain: String,
     pub(crate) display_name: String,
     directory: RwLock<Directory>,
-    applications: Mutex<HashMap<Uuid, Application>>,
+    registry: Mutex<Registry>,
+    pub(crate) access: ConditionalAccess,
     pub(crate) sign_ins: SignInLog,
+    /// Changes of the directory.
+    pub(crate) audits: AuditLog,
+    pub(crate) mail_audit: MailAudit,
 }
 
 impl Tenant {
@@ -53,8 +61,11 @@ impl Tenant {
             domain,
             display_name,
             directory: RwLock::default(),
-            applications: Mutex::default(),
+            registry: Mutex::default(),
+            access: ConditionalAccess::default(),
             sign_ins: SignInLog::default(),
+            audits: AuditLog::default(),
+            mail_audit: MailAudit::default(),
         }
     }
 
@@ -91,34 +102,47 @@ impl Tenant {
         self.directory().users().cloned().collect()
     }
 
-    pub(crate) fn applications(&self) -> MutexGuard<'_, HashMap<Uuid, Application>> {
-        self.applications.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Number of users.
+    pub(crate) fn size(&self) -> usize {
+        self.directory().size()
     }
 
-    pub(crate) fn register(&self, registration: Registration) -> Result<Registered, LabError> {
+    /// Applications and service principals.
+    pub(crate) fn registry(&self) -> MutexGuard<'_, Registry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes an application and its service principal, with consent given.
+    pub(crate) fn register(
+        &self,
+        registration: Registration,
+        now: i64,
+    ) -> Result<Registered, LabError> {
         if registration.name.trim().is_empty() {
             return Err(LabError::Invalid("an application needs a name".to_owned()));
         }
-        let credentials = match registration.certificate.as_str() {
-            "" => Vec::new(),
-            pem => vec![Credential::from_pem(pem)?],
+        let client_id = Uuid::new_v4();
+        let mut object = DirectoryObject::new(client_id, registration.name.clone(), now);
+        if !registration.certificate.is_empty() {
+            object.credentials.keys.push(KeyCredential::from_pem(&registration.certificate)?);
+        }
+        let roles: BTreeSet<String> = registration.roles.into_iter().collect();
+        let principal = ServicePrincipal {
+            object: DirectoryObject::new(client_id, registration.name, now),
+            enabled: true,
+            revoked: None,
+            assignments: roles.into_iter().map(|role| RoleAssignment::new(role, now)).collect(),
+            exchange: ExchangeAccess::default(),
         };
         let registered = Registered {
-            client_id: Uuid::new_v4(),
-            object_id: Uuid::new_v4(),
-            service_principal_id: Uuid::new_v4(),
-            key_id: credentials.first().map(|credential| credential.key_id),
+            client_id,
+            object_id: object.object_id,
+            service_principal_id: principal.object.object_id,
+            key_id: object.credentials.keys.first().map(|key| key.key_id),
         };
-        let application = Application {
-            client_id: registered.client_id,
-            object_id: registered.object_id,
-            service_principal_id: registered.service_principal_id,
-            name: registration.name,
-            enabled: true,
-            roles: registration.roles.into_iter().collect(),
-            credentials,
-        };
-        self.applications().insert(registered.client_id, application);
+        let mut registry = self.registry();
+        registry.applications.push(Application { object, federated: Vec::new() });
+        registry.principals.push(principal);
         Ok(registered)
     }
 }

@@ -121,7 +121,7 @@ pub(super) fn session(desk: &Desk<'_>, mailbox: &Arc<Mailbox>) -> Result<Answer,
 /// Answers a request to an import URL.
 pub(crate) async fn serve(shared: &Shared, request: Request, peer: SocketAddr) -> Response<Body> {
     let (parts, mut body) = request.into_parts();
-    let mut call = Call::new(shared, &parts, "v1.0");
+    let mut call = Call::new(shared, &parts, "v1.0", peer);
     let answer = call.import(&mut body).await.unwrap_or_else(|error| call.refuse(&error));
     call.record(&answer, peer);
     drain(body).await;
