@@ -25,14 +25,14 @@ pub(crate) struct Limits {
     pub(crate) requests_per_ten_minutes: Option<u32>,
     pub(crate) upload_bytes_per_five_minutes: Option<u64>,
     /// Of one application, over all mailboxes and tenants. Graph: 130,000.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) application_requests_per_ten_seconds: Option<u32>,
     /// Of one application in one tenant, to the logs of sign-ins and changes. Graph: 5.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) reporting_requests_per_ten_seconds: Option<u32>,
     /// Resource units of one application in one tenant's directory. `None`: as many as Graph gives a
     /// tenant of that size.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) directory_units_per_ten_seconds: Option<u32>,
 }
 

@@ -78,6 +78,7 @@ async fn a_secret_of_either_object_is_taken_until_it_expires_or_is_removed() {
     let form = with_secret(&app, made["secretText"].as_str().unwrap());
     let expired = (401, "invalid_client".to_owned(), 7_000_222);
     assert_eq!(refusal(&world, &app, &form).await, expired);
+    world.admin("POST", "clock", json!({ "offset_seconds": 0 })).await;
     // Secrets are made by the directory, never brought along.
     let order = json!({ "passwordCredentials": [{ "secretText": "chosen" }] });
     assert_eq!(admin.send("PATCH", &path, order).await.0, StatusCode::BAD_REQUEST);
