@@ -260,13 +260,8 @@ fn tenants(options: &LabOptions, seeded: &[Arc<SeedMailbox>], session: u32) -> T
             for index in 0..of {
                 let person = Person { index, domain: Arc::clone(&domain), of };
                 let (local, name) = (person.local_part(), person.display_name());
-                tenant.add_mailbox(mailbox(
-                    &tenant,
-                    &local,
-                    name,
-                    Source::BuiltIn(person),
-                    session,
-                ));
+                let source = if options.empty { Source::Empty } else { Source::BuiltIn(person) };
+                tenant.add_mailbox(mailbox(&tenant, &local, name, source, session));
             }
         } else {
             for seed in seeded {

@@ -19,6 +19,8 @@ pub struct LabOptions {
     pub tenants: usize,
     /// Mailboxes per tenant; for the mail that the lab brings along only.
     pub mailboxes: Option<usize>,
+    /// Mailboxes begin empty, without the mail that the lab brings along.
+    pub empty: bool,
     /// Requests that one application may have open on one mailbox. Exchange Online: 4.
     pub concurrency: usize,
     /// Requests that one application may make on one mailbox in ten minutes. Exchange Online:
@@ -46,6 +48,7 @@ impl LabOptions {
             seed: Vec::new(),
             tenants: 1,
             mailboxes: None,
+            empty: false,
             concurrency: 4,
             requests_per_ten_minutes: None,
             upload_bytes_per_five_minutes: None,

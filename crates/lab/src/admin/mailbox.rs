@@ -20,7 +20,8 @@ use crate::state::{
 };
 
 pub(super) fn run(shared: &Shared, address: &str) -> Result<Value, Refused> {
-    let found = shared.tenants.all.iter().find_map(|tenant| tenant.mailbox(address));
+    let tenant = address.rsplit_once('@').and_then(|(_, domain)| shared.tenants.find(domain));
+    let found = tenant.and_then(|tenant| tenant.mailbox(address));
     let mailbox = found
         .ok_or_else(|| (StatusCode::NOT_FOUND, format!("no tenant has a mailbox '{address}'")))?;
     Ok(view(&mailbox))

@@ -36,11 +36,13 @@ pub(super) struct Told<'a> {
     pub(super) path: &'a str,
     pub(super) kind: &'a str,
     pub(super) lines: Vec<(u64, Value)>,
+    /// The last change of all: a round that has ended stands there, behind what was not told.
+    pub(super) sequence: u64,
 }
 
 /// The page that follows `start`. Lines of one change stand on one page.
 pub(super) fn answer(desk: &Desk<'_>, start: &Cursor, told: Told<'_>) -> Answer {
-    let Told { path, kind, mut lines } = told;
+    let Told { path, kind, mut lines, sequence } = told;
     let held = |change: &u64| start.held.contains(change);
     let due: Vec<(u64, Value)> = lines.iter().filter(|(c, _)| held(c)).cloned().collect();
     lines.retain(|(change, _)| *change > start.position && !held(change));
@@ -51,7 +53,8 @@ pub(super) fn answer(desk: &Desk<'_>, start: &Cursor, told: Told<'_>) -> Answer 
     }
     let more = lines.len() > size;
     lines.truncate(size);
-    let position = lines.last().map_or(start.position, |(change, _)| *change);
+    let last = lines.last().map_or(start.position, |(change, _)| *change);
+    let position = if more { last } else { sequence };
     let due_count = due.len();
     let is_gone = |line: &Value| line.get("@removed").is_some();
     let lines = due.into_iter().chain(lines);

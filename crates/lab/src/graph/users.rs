@@ -89,7 +89,11 @@ pub(super) fn changes(
     let (found, more) = directory.changes(start.position, start.floor, PAGE);
     let next = Cursor {
         skip: more,
-        position: found.last().map_or(start.position, |(change, _)| *change),
+        // A round that has ended stands behind what came and went meanwhile, too.
+        position: match found.last() {
+            Some((change, _)) if more => *change,
+            _ => directory.sequence,
+        },
         // Once a round has ended, everything that is gone and was there has been passed.
         floor: if more { start.floor } else { 0 },
         issued: now,

@@ -79,12 +79,12 @@ pub(crate) struct TaskFile {
 
 impl Default for Settings {
     fn default() -> Self {
-        let list = |number, name: &str, role| TaskList {
+        let list = |number, name: &str, role, change| TaskList {
             number,
             name: name.into(),
             role,
-            entered: 1,
-            changed: 1,
+            entered: change,
+            changed: change,
             tasks: BTreeMap::new(),
             gone: BTreeMap::new(),
         };
@@ -93,8 +93,8 @@ impl Default for Settings {
             rules: Vec::new(),
             categories: None,
             lists: vec![
-                list(TASKS, "Tasks", "defaultList"),
-                list(FLAGGED, "Flagged Emails", "flaggedEmails"),
+                list(TASKS, "Tasks", "defaultList", 1),
+                list(FLAGGED, "Flagged Emails", "flaggedEmails", 2),
             ],
             gone: BTreeMap::new(),
         }

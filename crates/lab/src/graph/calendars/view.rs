@@ -198,6 +198,8 @@ fn page<'s>(
         told = 0;
         page.position = change;
     }
+    // Behind what came and went meanwhile, too.
+    page.position = state.sequence;
     page.falsify(desk, 0, start.again);
     (page, 0)
 }

@@ -242,7 +242,11 @@ pub(super) fn changes(desk: &Desk<'_>, parent: Option<&str>) -> Result<Answer, G
         None => path(desk, "folders/delta"),
         Some(id) => path(desk, &format!("folders/{id}/childFolders/delta")),
     };
-    Ok(plain_delta::answer(desk, &start, Told { path: &path, kind: "mailboxFolder", lines }))
+    Ok(plain_delta::answer(
+        desk,
+        &start,
+        Told { path: &path, kind: "mailboxFolder", lines, sequence: state.sequence },
+    ))
 }
 
 fn shown(

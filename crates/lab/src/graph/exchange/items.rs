@@ -331,7 +331,11 @@ pub(super) fn changes(desk: &Desk<'_>, folder: &str) -> Result<Answer, GraphErro
         }
     }
     let path = path(desk, &format!("folders/{folder}/items/delta"));
-    Ok(plain_delta::answer(desk, &start, Told { path: &path, kind: "mailboxItem", lines }))
+    Ok(plain_delta::answer(
+        desk,
+        &start,
+        Told { path: &path, kind: "mailboxItem", lines, sequence: state.sequence },
+    ))
 }
 
 fn shown(

@@ -30,7 +30,11 @@ pub(super) fn lists(desk: &Desk<'_>) -> Result<Answer, GraphError> {
         }),
     );
     let path = format!("users/{}/todo/lists/delta", desk.mailbox.id);
-    Ok(plain_delta::answer(desk, &start, Told { path: &path, kind: "todoTaskList", lines }))
+    Ok(plain_delta::answer(
+        desk,
+        &start,
+        Told { path: &path, kind: "todoTaskList", lines, sequence: state.sequence },
+    ))
 }
 
 /// `GET …/lists/{id}/tasks/delta`
@@ -49,5 +53,9 @@ pub(super) fn tasks(desk: &Desk<'_>, id: &str) -> Result<Answer, GraphError> {
         (*change, removed(&ids::immutable_id(state.mailbox, *number)))
     }));
     let path = format!("users/{}/todo/lists/{id}/tasks/delta", desk.mailbox.id);
-    Ok(plain_delta::answer(desk, &start, Told { path: &path, kind: "todoTask", lines }))
+    Ok(plain_delta::answer(
+        desk,
+        &start,
+        Told { path: &path, kind: "todoTask", lines, sequence: state.sequence },
+    ))
 }
