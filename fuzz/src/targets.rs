@@ -1,7 +1,7 @@
 //! Every parser of outside input, and what must hold whatever it is given. Shared by the fuzzer
 //! and by the tests, which feed the same functions with mutated seeds.
 
-use std::{io::Cursor, str::FromStr};
+use std::{io::Cursor, str::FromStr, time::Duration};
 
 use mailkeep_identity::{ledger, protocol, uti};
 use mailkeep_inspect::{Context, MaskKey};
@@ -78,6 +78,30 @@ pub(crate) const TARGETS: &[Target] = &[
         what: "Graph's answer to contact: delta",
         seeds: CONTACT_PAGES,
         run: graph_contacts_page,
+    },
+    Target {
+        name: "graph-batch",
+        what: "Graph's answer to a batch",
+        seeds: BATCHES,
+        run: graph_batch,
+    },
+    Target {
+        name: "graph-refusal",
+        what: "the body of a request that Graph refused",
+        seeds: REFUSALS,
+        run: graph_refusal,
+    },
+    Target {
+        name: "token-answer",
+        what: "Entra's answer to a token request, granted or refused",
+        seeds: TOKEN_ANSWERS,
+        run: token_answer,
+    },
+    Target {
+        name: "retry-after",
+        what: "how long a provider asks us to wait, and its clock",
+        seeds: WAITS,
+        run: retry_after,
     },
     Target {
         name: "token",
@@ -262,6 +286,40 @@ fn folder_path(data: &[u8]) {
     }
 }
 
+fn graph_batch(data: &[u8]) {
+    for asked in [0, 1, 20] {
+        if let Ok(told) = mailkeep_exchange::parse_batch_answer(data, asked) {
+            assert_eq!(told.len(), asked, "a question without its place");
+            assert!(told.iter().flatten().all(|status| (100..1000).contains(status)));
+        }
+    }
+}
+
+fn graph_refusal(data: &[u8]) {
+    let (_, message) = mailkeep_exchange::parse_refusal(data);
+    assert!(message.chars().count() <= 300 && !message.contains('\n'), "{message:?}");
+}
+
+fn token_answer(data: &[u8]) {
+    if let Ok((_, lifetime)) = mailkeep_exchange::parse_token_answer(data) {
+        assert!(lifetime <= Duration::from_secs(48 * 3600), "a clock would overflow");
+    }
+    if let Some((_, message)) = mailkeep_exchange::parse_token_refusal(data) {
+        assert!(message.chars().count() <= 300 && !message.contains('\n'), "{message:?}");
+    }
+}
+
+fn retry_after(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let (wait, date) = text.split_once('\n').map_or((&*text, None), |(a, b)| (a, Some(b)));
+    for date in [None, date, Some(wait)] {
+        let now = OffsetDateTime::UNIX_EPOCH;
+        let read = mailkeep_exchange::parse_retry_after(wait, date, now);
+        // Whoever adds it to the time of day must not fail.
+        assert!(read.is_none_or(|wait| std::time::Instant::now().checked_add(wait).is_some()));
+    }
+}
+
 fn stored_calendar(data: &[u8]) {
     let mut event = plain_event("");
     for count in 0..4 {
@@ -362,6 +420,28 @@ const EVENTS: &[&[u8]] = &[
 
 const CONTACT_PAGES: &[&[u8]] = &[
     br#"{"value":[{"id":"a","changeKey":"k","createdDateTime":"2026-01-02T08:00:00Z","displayName":"Ann","givenName":"Ann","surname":"Lee","emailAddresses":[{"name":"A","address":"a@b.example"}],"businessPhones":["+1",null],"personalNotes":"x","birthday":"1974-07-22T00:00:00Z","homeAddress":{"city":"Town"}},{"id":"b","@removed":{"reason":"deleted"}},{"id":"c"}],"@odata.deltaLink":"https://g.example/x"}"#,
+];
+
+const BATCHES: &[&[u8]] = &[
+    br#"{"responses":[{"id":"1","status":200,"headers":{"Content-Type":"application/json"},"body":{"id":"a","subject":"x"}},{"id":"0","status":429,"headers":{"Retry-After":"3"},"body":{"error":{"code":"ApplicationThrottled","message":"x"}}},{"id":"2","status":200,"headers":{"Content-Type":"text/plain"},"body":"U3ViamVjdDogeA0KDQo="}]}"#,
+    br#"{"responses":[{"id":"0","status":503,"headers":{"Retry-After":"Fri, 27 Nov 2026 08:00:30 GMT","Date":"x"}},{"id":"0","status":204},{"id":7},[]]}"#,
+];
+
+const REFUSALS: &[&[u8]] = &[
+    br#"{"error":{"code":"ErrorItemNotFound","message":"The specified object was not found in the store.","innerError":{"date":"2026-11-27T08:00:00","request-id":"x"}}}"#,
+    b"<html><body>Bad gateway</body></html>",
+    br#"{"error":"invalid_request","error_description":"x"}"#,
+];
+
+const TOKEN_ANSWERS: &[&[u8]] = &[
+    br#"{"token_type":"Bearer","expires_in":3599,"ext_expires_in":3599,"access_token":"eyJ.e30.c2ln"}"#,
+    br#"{"error":"invalid_client","error_description":"AADSTS700027: x\r\nTrace ID: y","error_codes":[700027],"timestamp":"2026-11-27 08:00:00Z","trace_id":"x","correlation_id":"y","error_uri":"https://e.example"}"#,
+];
+
+const WAITS: &[&[u8]] = &[
+    b"120",
+    b"Fri, 27 Nov 2026 08:00:30 GMT\nFri, 27 Nov 2026 08:00:00 GMT",
+    b"Friday, 27-Nov-26 08:00:30 GMT\nFri Nov 27 08:00:30 2026",
 ];
 
 const CALENDARS: &[&[u8]] = &[

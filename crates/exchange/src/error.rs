@@ -57,6 +57,18 @@ pub enum ExchangeError {
         /// What the connection said.
         reason: String,
     },
+    /// Somebody answers who cannot show that he is the host.
+    #[error(
+        "tenant {tenant}: {host} shows a certificate that is not trusted: {reason}. Nothing was sent to it. If the certificate is yours (a proxy, a server of your own), name its issuer with 'mailkeep tenant add {tenant} --ca FILE'; if it is out of its time, set the clock of this machine (NTP); else somebody stands in between"
+    )]
+    Untrusted {
+        /// The tenant.
+        tenant: TenantName,
+        /// Host and port.
+        host: String,
+        /// What is wrong with the certificate.
+        reason: String,
+    },
     /// The provider asked for patience for longer than we wait.
     #[error(
         "tenant {tenant}: the provider keeps throttling {action}; the next pass goes on from here"

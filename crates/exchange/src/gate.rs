@@ -15,7 +15,7 @@ use tokio::{
 
 /// Requests in flight per application and mailbox. The provider's page is inconsistent on whether
 /// the limit of four is per mailbox; implementers treat it so (Graph throttling limits, Outlook).
-const PER_MAILBOX: usize = 4;
+pub(crate) const PER_MAILBOX: usize = 4;
 
 /// Requests in flight per application over all mailboxes: far below the provider's global limit,
 /// and enough to keep many mailboxes busy.
@@ -37,7 +37,7 @@ pub(crate) struct Gate {
     paused_until: Arc<Mutex<Option<Instant>>>,
 }
 
-/// A place in flight, given back when dropped.
+/// A place in flight, or several, given back when dropped.
 pub(crate) struct Place {
     _mailbox: OwnedSemaphorePermit,
     _application: OwnedSemaphorePermit,
@@ -64,16 +64,19 @@ impl Gates {
         gate
     }
 
-    /// Waits for a place in both limits and for the end of a pause.
-    pub(crate) async fn enter(&self, gate: &Gate) -> Place {
+    /// Waits for so many places in both limits, all of a mailbox's at most, and for the end of a
+    /// pause. Whoever asks for several must hold none.
+    pub(crate) async fn enter(&self, gate: &Gate, places: u32) -> Place {
         let closed = "the semaphores of a gate are never closed";
-        let mailbox = Arc::clone(&gate.places).acquire_owned().await.expect(closed);
+        let places = places.min(PER_MAILBOX as u32);
+        let mailbox = Arc::clone(&gate.places).acquire_many_owned(places).await.expect(closed);
         // The pause is waited for with the mailbox's place in hand, so that after it at most
         // PER_MAILBOX requests go out at once.
         while let Some(until) = gate.pause() {
             tokio::time::sleep_until(until).await;
         }
-        let application = Arc::clone(&self.application).acquire_owned().await.expect(closed);
+        let application = Arc::clone(&self.application);
+        let application = application.acquire_many_owned(places).await.expect(closed);
         Place { _mailbox: mailbox, _application: application }
     }
 }
@@ -111,13 +114,28 @@ mod tests {
         let (a, b) = (MailboxId("a".into()), MailboxId("b".into()));
         let mut places = Vec::new();
         for _ in 0..PER_MAILBOX {
-            places.push(gates.enter(&gates.of(Some(&a))).await);
+            places.push(gates.enter(&gates.of(Some(&a)), 1).await);
         }
         let soon = Duration::from_secs(1);
-        assert!(tokio::time::timeout(soon, gates.enter(&gates.of(Some(&a)))).await.is_err());
-        assert!(tokio::time::timeout(soon, gates.enter(&gates.of(Some(&b)))).await.is_ok());
+        assert!(tokio::time::timeout(soon, gates.enter(&gates.of(Some(&a)), 1)).await.is_err());
+        assert!(tokio::time::timeout(soon, gates.enter(&gates.of(Some(&b)), 1)).await.is_ok());
         places.pop();
-        assert!(tokio::time::timeout(soon, gates.enter(&gates.of(Some(&a)))).await.is_ok());
+        assert!(tokio::time::timeout(soon, gates.enter(&gates.of(Some(&a)), 1)).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_asks_for_many_at_once_goes_out_when_nothing_else_does_and_is_not_overtaken() {
+        let gates = Gates::new();
+        let gate = gates.of(Some(&MailboxId("a".into())));
+        let one = gates.enter(&gate, 1).await;
+        let (mut all, soon) = (Box::pin(gates.enter(&gate, 20)), Duration::from_secs(1));
+        assert!(tokio::time::timeout(soon, &mut all).await.is_err());
+        assert!(tokio::time::timeout(soon, gates.enter(&gate, 1)).await.is_err());
+        drop(one);
+        let all = tokio::time::timeout(soon, all).await.expect("all places are free");
+        assert!(tokio::time::timeout(soon, gates.enter(&gate, 1)).await.is_err());
+        drop(all);
+        assert!(tokio::time::timeout(soon, gates.enter(&gate, 4)).await.is_ok());
     }
 
     #[tokio::test(start_paused = true)]
@@ -127,9 +145,9 @@ mod tests {
         gates.of(Some(&a)).pause_for(Duration::from_secs(30));
         gates.of(Some(&a)).pause_for(Duration::from_secs(3));
         let begin = Instant::now();
-        drop(gates.enter(&gates.of(Some(&b))).await);
+        drop(gates.enter(&gates.of(Some(&b)), 1).await);
         assert_eq!(begin.elapsed(), Duration::ZERO);
-        drop(gates.enter(&gates.of(Some(&a))).await);
+        drop(gates.enter(&gates.of(Some(&a)), 1).await);
         assert!(begin.elapsed() >= Duration::from_secs(30));
     }
 }

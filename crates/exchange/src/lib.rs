@@ -23,9 +23,10 @@ mod usage;
 
 pub use error::ExchangeError;
 pub use graph::{
-    Access, Extras, GraphConfig, GraphProvider, message_request, parse_contacts_page, parse_event,
-    parse_events_page, parse_exported, parse_folder_page, parse_item_page,
-    parse_mailbox_items_page, parse_settings, parse_task, parse_tasks_page,
+    Access, Extras, GraphConfig, GraphProvider, message_request, parse_batch_answer,
+    parse_contacts_page, parse_event, parse_events_page, parse_exported, parse_folder_page,
+    parse_item_page, parse_mailbox_items_page, parse_refusal, parse_retry_after, parse_settings,
+    parse_task, parse_tasks_page, parse_token_answer, parse_token_refusal,
 };
 pub use provider::{
     Content, Created, Details, Existing, Likeness, Looked, Mark, NewItem, Origin, Provider, Wanted,

@@ -1,13 +1,14 @@
-use std::{collections::HashMap, future::Future};
+use std::{collections::HashMap, future::Future, time::Instant};
 
 use bytes::Bytes;
 use data_encoding::BASE64URL_NOPAD;
+use futures::future::join_all;
 use mailkeep_model::{
     Attachment, Cursor, Folder, FolderId, FolderKind, Item, ItemId, ItemKind, Mailbox, Page,
 };
 use sha2::{Digest, Sha256};
 
-use crate::{ExchangeError, Held, Usage};
+use crate::{ExchangeError, Held, Usage, gate::PER_MAILBOX};
 
 /// The mailboxes of one tenant, opened with the key of one function.
 ///
@@ -115,6 +116,20 @@ pub trait Provider: Clone + Send + Sync + 'static {
         item: &ItemId,
     ) -> impl Future<Output = Result<Option<Item>, ExchangeError>> + Send;
 
+    /// The same for many items, in their order, with as little waiting as the provider allows.
+    ///
+    /// # Errors
+    /// What concerns all of them; an item that could not be looked for has its error in its place.
+    fn items(
+        &self,
+        mailbox: &Mailbox,
+        kind: ItemKind,
+        items: &[ItemId],
+    ) -> impl Future<Output = Result<Vec<Result<Option<Item>, ExchangeError>>, ExchangeError>> + Send
+    {
+        one_by_one(self, mailbox, kind, items)
+    }
+
     /// All of an event, a contact, a task or a setting that a change named. Of what comes as a
     /// stream, everything but that: its subject, and what a [`likeness`] is made of.
     ///
@@ -201,6 +216,28 @@ pub trait Provider: Clone + Send + Sync + 'static {
 
     /// What was asked of the provider since this value was made.
     fn usage(&self) -> Usage;
+}
+
+/// [`Provider::items`] where there is no better way.
+pub(crate) async fn one_by_one<P: Provider>(
+    provider: &P,
+    mailbox: &Mailbox,
+    kind: ItemKind,
+    items: &[ItemId],
+) -> Result<Vec<Result<Option<Item>, ExchangeError>>, ExchangeError> {
+    let mut found = Vec::with_capacity(items.len());
+    for items in items.chunks(PER_MAILBOX) {
+        let looked = items.iter().map(|item| provider.item(mailbox, kind, item));
+        for looked in join_all(looked).await {
+            match looked {
+                Err(error) if !error.concerns_one_item() && !error.is_refusal() => {
+                    return Err(error);
+                }
+                looked => found.push(looked),
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// All of an event, a contact, a task or a setting.
@@ -377,35 +414,59 @@ pub struct Created {
     pub doubtful: bool,
 }
 
+/// A message's content above this size is none: the provider keeps no message of more than 150 MB.
+const LARGEST_CONTENT: u64 = 512 << 20;
+
 /// The content of one message, on its way in. Dropping it gives its place in the mailbox's gate
 /// back.
 pub struct Content {
-    pub(crate) action: String,
-    pub(crate) response: reqwest::Response,
-    pub(crate) received: u64,
-    pub(crate) usage: crate::usage::Counters,
-    pub(crate) _place: crate::gate::Place,
+    action: String,
+    response: reqwest::Response,
+    began: Instant,
+    received: u64,
+    usage: crate::usage::Counters,
+    _place: crate::gate::Place,
 }
 
 impl Content {
+    pub(crate) fn new(
+        action: String,
+        response: reqwest::Response,
+        usage: crate::usage::Counters,
+        place: crate::gate::Place,
+    ) -> Self {
+        Self { action, response, began: Instant::now(), received: 0, usage, _place: place }
+    }
+
     /// The next piece, `None` at the end.
     ///
     /// # Errors
-    /// [`ExchangeError::Protocol`] when the answer broke off: what came so far is incomplete.
+    /// [`ExchangeError::Protocol`] when the answer broke off: what came so far is incomplete;
+    /// [`ExchangeError::Unsupported`] when it is larger than any message.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, ExchangeError> {
         let chunk = self.response.chunk().await.map_err(|error| {
-            ExchangeError::protocol(
-                &self.action,
-                format!(
-                    "the connection broke off after {} bytes ({})",
-                    self.received,
-                    crate::graph::root_cause(&error)
-                ),
-            )
+            let reason = crate::graph::root_cause(&error);
+            self.broken(&format!(
+                "the connection broke off after {} bytes ({reason})",
+                self.received
+            ))
         })?;
         if let Some(chunk) = &chunk {
             self.received += chunk.len() as u64;
             self.usage.add_bytes(chunk.len());
+        }
+        if self.received.max(self.announced_bytes().unwrap_or_default()) > LARGEST_CONTENT {
+            return Err(ExchangeError::unsupported(
+                &self.action,
+                format!(
+                    "its content is larger than {} MiB, which no message is. Everything else is read; \
+                     look at this one in Outlook, and for what answers in the provider's place",
+                    LARGEST_CONTENT >> 20
+                ),
+            ));
+        }
+        if crate::graph::is_stuck(self.began.elapsed(), self.received) {
+            return Err(self.broken(&format!("{} bytes came in minutes", self.received)));
         }
         Ok(chunk)
     }
@@ -413,5 +474,9 @@ impl Content {
     /// The announced length in bytes, when the provider announced one.
     pub fn announced_bytes(&self) -> Option<u64> {
         self.response.content_length()
+    }
+
+    fn broken(&self, reason: &str) -> ExchangeError {
+        ExchangeError::protocol(&self.action, format!("{reason}. {}", crate::graph::UNFIT))
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{
 /// What was asked of a provider.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// HTTP requests sent, repeated ones included.
+    /// Requests as the provider counts them, repeated ones included: those in a batch, and the batch.
     pub requests: u64,
     /// Of these, answered with 429.
     pub throttled: u64,

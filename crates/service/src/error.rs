@@ -154,6 +154,7 @@ impl ServiceError {
                 ExchangeError::Forbidden { .. } => false,
                 ExchangeError::TokenRefused { .. }
                 | ExchangeError::Unreachable { .. }
+                | ExchangeError::Untrusted { .. }
                 | ExchangeError::Configuration { .. }
                 | ExchangeError::Receipts(_)
                 | ExchangeError::Identity(_) => true,

@@ -68,7 +68,8 @@ pub(super) async fn changes(
         }
     };
     let ask = Ask { action, right: CALENDARS_READ, mailbox: Some(mailbox), url, prefer: None };
-    parse_events_page(&page(graph, &ask).await?, folder)
+    let body = page(graph, &ask).await?;
+    parse_events_page(&body, folder).map_err(|error| graph.explained(&ask, error))
 }
 
 /// Graph: `Get event`, and the calendar that it lies in.

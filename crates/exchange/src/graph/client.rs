@@ -1,6 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use mailkeep_identity::{JobId, ReceiptLog, SignerClient};
 use mailkeep_model::{Function, Mailbox, Secret, TenantName};
 use reqwest::{Method, Response, StatusCode, header};
@@ -8,8 +8,17 @@ use serde::de::DeserializeOwned;
 use url::Url;
 use uuid::Uuid;
 
-pub(super) use super::patience::{MAX_FAULTS, Patience};
-use super::{extras::Extras, patience::MAX_THROTTLED, refusal, streams, token::Tokens};
+pub(super) use super::{
+    answer::read_all,
+    patience::{MAX_FAULTS, Patience},
+};
+use super::{
+    answer::{self, Unusable, retry_after},
+    extras::Extras,
+    patience::MAX_THROTTLED,
+    refusal, streams,
+    token::Tokens,
+};
 use crate::{
     ExchangeError, Usage,
     gate::{Gates, Place},
@@ -18,11 +27,12 @@ use crate::{
 };
 
 /// Ids that stay when an item moves (Graph: "Immutable identifiers for Outlook resources").
-const IMMUTABLE_IDS: &str = "IdType=\"ImmutableId\"";
+pub(super) const IMMUTABLE_IDS: &str = "IdType=\"ImmutableId\"";
 /// Without waiting.
 const NOW: Duration = Duration::ZERO;
-/// A JSON answer above this size is not one that we asked for.
-const MAX_JSON_BYTES: usize = 64 << 20;
+/// What to do about an answer that is none.
+pub(crate) const UNFIT: &str = "Trying again may help; if it stays so, look for what changes answers on the \
+                     way: a proxy, a firewall";
 /// Tries when not even a connection comes about: a person may be waiting.
 const MAX_REFUSED_CONNECTIONS: u32 = 3;
 
@@ -88,6 +98,8 @@ pub(super) struct Sending {
     /// Media type and content.
     pub(super) body: Option<(&'static str, Bytes)>,
     pub(super) repeat: Repeat,
+    /// How many requests the provider has to carry out at the same time for it.
+    pub(super) places: u32,
 }
 
 /// Whether a request may be sent again when nobody knows what became of it.
@@ -116,7 +128,8 @@ pub(super) enum Unsent {
 }
 
 impl Sending {
-    pub(super) const READ: Self = Self { method: Method::GET, body: None, repeat: Repeat::Freely };
+    pub(super) const READ: Self =
+        Self { method: Method::GET, body: None, repeat: Repeat::Freely, places: 1 };
 }
 
 impl GraphProvider {
@@ -198,6 +211,17 @@ impl GraphProvider {
         url
     }
 
+    /// An address of ours as it stands in a batch: below the base, with spaces that cannot be taken
+    /// for plus signs.
+    pub(super) fn relative(&self, url: &Url) -> String {
+        let base = self.inner.config.graph.path().trim_end_matches('/');
+        let path = url.path().strip_prefix(base).unwrap_or(url.path());
+        match url.query() {
+            Some(query) => format!("{path}?{}", query.replace('+', "%20")),
+            None => path.to_owned(),
+        }
+    }
+
     /// A link that the provider gave, accepted only when it stays with the provider: it will be
     /// followed with our token.
     pub(super) fn link(&self, action: &str, link: &str) -> Result<Url, ExchangeError> {
@@ -212,15 +236,19 @@ impl GraphProvider {
         }
     }
 
-    /// Asks and reads the whole answer as JSON.
+    /// Asks and reads the whole answer as JSON; asks again when it is not understood.
     pub(super) async fn json<T: DeserializeOwned>(
         &self,
         ask: &Ask<'_>,
     ) -> Result<T, ExchangeError> {
-        let body = self.body(ask).await?;
-        serde_json::from_slice(&body).map_err(|error| {
-            ExchangeError::protocol(&ask.action, format!("not understood: {error}"))
-        })
+        let mut patience = Patience::default();
+        loop {
+            let body = self.body(ask).await?;
+            match serde_json::from_slice(&body) {
+                Ok(read) => return Ok(read),
+                Err(error) => self.once_more(ask, &mut patience, not_understood(&error)).await?,
+            }
+        }
     }
 
     /// Asks and reads the whole answer; asks again when it breaks off.
@@ -240,17 +268,54 @@ impl GraphProvider {
                 Outcome::Answered(response, place) => (response, place),
                 Outcome::Unknown(error) => return Err(error),
             };
-            match read_all(response).await {
-                Ok(body) => return Ok(body),
-                Err(reason) => {
-                    drop(place);
-                    let Some(wait) = patience.fault(MAX_FAULTS) else {
-                        return Err(ExchangeError::protocol(&ask.action, reason));
-                    };
-                    self.inner.usage.add_retried();
-                    tokio::time::sleep(wait).await;
+            let body = answer::json(response).await;
+            drop(place);
+            let (unusable, refused) = match body {
+                Ok(body) if !refusal::is_told(&body) => return Ok(body),
+                Ok(body) => {
+                    // Refused in what is called a success.
+                    let error = self.refused_with(ask, StatusCode::OK, &body);
+                    (Unusable::unfit(error.to_string()), Some(error))
                 }
+                Err(unusable) => (unusable, None),
+            };
+            if let Err(unfit) = self.once_more(ask, &mut patience, unusable).await {
+                return Err(refused.unwrap_or(unfit));
             }
+        }
+    }
+
+    /// Waits before a request is sent again whose answer was of no use, as long as that may help.
+    pub(super) async fn once_more(
+        &self,
+        ask: &Ask<'_>,
+        patience: &mut Patience,
+        unusable: Unusable,
+    ) -> Result<(), ExchangeError> {
+        let Some(wait) = patience.fault(unusable.tries) else {
+            return Err(self.unfit(ask, &unusable.reason));
+        };
+        tracing::debug!(action = ask.action, reason = unusable.reason, "asked once more");
+        self.inner.usage.add_retried();
+        tokio::time::sleep(wait).await;
+        Ok(())
+    }
+
+    /// The error for an answer that is none: whose, and what to do.
+    pub(super) fn unfit(&self, ask: &Ask<'_>, reason: &str) -> ExchangeError {
+        ExchangeError::protocol(self.whose(ask), format!("{reason}. {UNFIT}"))
+    }
+
+    /// What a request does, and for which tenant.
+    pub(super) fn whose(&self, ask: &Ask<'_>) -> String {
+        format!("tenant {}: {}", self.inner.config.tenant, ask.action)
+    }
+
+    /// What a parser says of an answer, with whose answer it is.
+    pub(super) fn explained(&self, ask: &Ask<'_>, error: ExchangeError) -> ExchangeError {
+        match error {
+            ExchangeError::Protocol { reason, .. } => self.unfit(ask, &reason),
+            error => error,
         }
     }
 
@@ -271,7 +336,7 @@ impl GraphProvider {
         let gate = self.inner.gates.of(ask.mailbox.map(|mailbox| &mailbox.id));
         let mut patience = Patience::default();
         loop {
-            let place = self.inner.gates.enter(&gate).await;
+            let place = self.inner.gates.enter(&gate, sending.places).await;
             let token = self.inner.tokens.token().await?;
             let newly_issued = token.is_new();
             self.inner.usage.add_request();
@@ -292,18 +357,21 @@ impl GraphProvider {
                 Ok(response) => response,
                 // Without a connection nothing was sent, and trying again is safe whatever it is.
                 Err(error) if sending.repeat == Repeat::AfterALook && !error.is_connect() => {
-                    let error = ExchangeError::protocol(&ask.action, root_cause(&error));
-                    return Ok(Outcome::Unknown(error));
+                    return Ok(Outcome::Unknown(self.unfit(ask, &root_cause(&error))));
                 }
                 Err(error) => {
-                    let tries =
-                        if error.is_connect() { MAX_REFUSED_CONNECTIONS } else { MAX_FAULTS };
+                    let tries = match unreachable(&self.inner.config, &ask.url, &error) {
+                        // The same certificate would be shown again.
+                        error @ ExchangeError::Untrusted { .. } => return Err(error),
+                        _ if error.is_connect() => MAX_REFUSED_CONNECTIONS,
+                        _ => MAX_FAULTS,
+                    };
                     let Some(wait) = patience.fault(tries) else {
                         // An answer that never comes may be the fault of this one item.
                         return Err(if error.is_connect() {
-                            self.unreachable(&error)
+                            unreachable(&self.inner.config, &ask.url, &error)
                         } else {
-                            ExchangeError::protocol(&ask.action, root_cause(&error))
+                            self.unfit(ask, &root_cause(&error))
                         });
                     };
                     drop(place);
@@ -331,10 +399,7 @@ impl GraphProvider {
                 StatusCode::TOO_MANY_REQUESTS => {
                     self.inner.usage.add_throttled();
                     let Some(wait) = patience.throttled(retry_after) else {
-                        return Err(ExchangeError::Throttled {
-                            tenant: self.inner.config.tenant.clone(),
-                            action: ask.action.clone(),
-                        });
+                        return Err(self.throttled(ask));
                     };
                     tracing::debug!(action = ask.action, wait_ms = wait.as_millis(), "throttled");
                     gate.pause_for(wait);
@@ -371,7 +436,7 @@ impl GraphProvider {
             return Err("the upload address is not https".into());
         }
         let gate = self.inner.gates.of(Some(&mailbox.id));
-        let _place = self.inner.gates.enter(&gate).await;
+        let _place = self.inner.gates.enter(&gate, 1).await;
         self.inner.usage.add_request();
         let request = match piece {
             Some((range, bytes)) => self
@@ -401,7 +466,7 @@ impl GraphProvider {
         let url = Url::parse(address.expose()).ok().filter(|url| url.scheme() == "https");
         let url = url.ok_or(Unsent::NotTried("the import address is not https"))?;
         let gate = self.inner.gates.of(Some(&mailbox.id));
-        let _place = self.inner.gates.enter(&gate).await;
+        let _place = self.inner.gates.enter(&gate, 1).await;
         self.inner.usage.add_request();
         let request = self.inner.http.post(url).header(header::CONTENT_TYPE, "application/json");
         let response = request.body(json).send().await.map_err(|error| {
@@ -418,29 +483,53 @@ impl GraphProvider {
     }
 
     async fn refused(&self, ask: &Ask<'_>, response: Response) -> ExchangeError {
-        let status = response.status().as_u16();
+        let status = response.status();
         let body = read_all(response).await.unwrap_or_default();
-        refusal::of_graph(&self.inner.config, &ask.action, ask.right, status, &body)
+        self.refused_with(ask, status, &body)
     }
 
-    fn unreachable(&self, error: &reqwest::Error) -> ExchangeError {
-        unreachable(&self.inner.config, &self.inner.config.graph, error)
+    /// The error for a request that is throttled for longer than we wait.
+    pub(super) fn throttled(&self, ask: &Ask<'_>) -> ExchangeError {
+        let tenant = self.inner.config.tenant.clone();
+        ExchangeError::Throttled { tenant, action: ask.action.clone() }
+    }
+
+    /// Holds all requests into a mailbox back for a while.
+    pub(super) fn pause(&self, mailbox: &Mailbox, wait: Duration) {
+        self.inner.gates.of(Some(&mailbox.id)).pause_for(wait);
+    }
+
+    /// The error for a request that was refused, by what the answer says.
+    pub(super) fn refused_with(
+        &self,
+        ask: &Ask<'_>,
+        status: StatusCode,
+        body: &[u8],
+    ) -> ExchangeError {
+        refusal::of_graph(&self.inner.config, &ask.action, ask.right, status.as_u16(), body)
     }
 }
 
+/// Why JSON that came whole is of no use.
+pub(super) fn not_understood(error: &serde_json::Error) -> Unusable {
+    Unusable::unfit(format!("not understood: {error}"))
+}
+
+/// The error for a host that gives no answer, or none that can be trusted.
 pub(super) fn unreachable(
     config: &GraphConfig,
     url: &Url,
     error: &reqwest::Error,
 ) -> ExchangeError {
-    ExchangeError::Unreachable {
-        tenant: config.tenant.clone(),
-        host: format!(
-            "{}:{}",
-            url.host_str().unwrap_or("?"),
-            url.port_or_known_default().unwrap_or(443)
-        ),
-        reason: root_cause(error),
+    let tenant = config.tenant.clone();
+    let port = url.port_or_known_default().unwrap_or(443);
+    let host = format!("{}:{port}", url.host_str().unwrap_or("?"));
+    let reason = root_cause(error);
+    // The type of this error is not part of the library's interface; its beginning is the same in all
+    // of its versions that we have seen.
+    match reason.strip_prefix("invalid peer certificate: ") {
+        Some(reason) => ExchangeError::Untrusted { tenant, host, reason: reason.to_owned() },
+        None => ExchangeError::Unreachable { tenant, host, reason },
     }
 }
 
@@ -458,21 +547,4 @@ pub(crate) fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
         }
         _ => cause.to_string(),
     }
-}
-
-pub(super) async fn read_all(mut response: Response) -> Result<Bytes, String> {
-    let mut body = BytesMut::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| root_cause(&error))? {
-        if body.len() + chunk.len() > MAX_JSON_BYTES {
-            return Err(format!("the answer is larger than {MAX_JSON_BYTES} bytes"));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body.freeze())
-}
-
-/// `Retry-After` in seconds (RFC 9110, 10.2.3; Graph sends no dates).
-fn retry_after(response: &Response) -> Option<Duration> {
-    let seconds = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    seconds.parse::<u32>().ok().map(|seconds| Duration::from_secs(seconds.into()))
 }

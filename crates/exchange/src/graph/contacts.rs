@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 
 use super::{
     attachments::raw,
+    batch,
     calendar::found,
     client::{Ask, GraphProvider},
     events::{TOLD, drop_answer, id_of, not_understood, note, person, sensitivity},
@@ -85,7 +86,9 @@ pub(super) async fn changes(
         ask.url = graph.link(&ask.action, link)?;
     }
     ask.prefer = Some(PAGE.to_owned());
-    let (mut page, partial) = parse_contacts_page(&pages::page(graph, &ask).await?, folder)?;
+    let body = pages::page(graph, &ask).await?;
+    let page = parse_contacts_page(&body, folder);
+    let (mut page, partial) = page.map_err(|error| graph.explained(&ask, error))?;
     for id in partial {
         // A delta promises no more than what changed; the rest is asked for.
         match contact(graph, mailbox, &id).await {
@@ -110,6 +113,20 @@ pub(super) async fn find(
 ) -> Result<Option<Item>, ExchangeError> {
     let Some(told) = found(contact(graph, mailbox, id).await)? else { return Ok(None) };
     item_in_its_folder(told).map(Some)
+}
+
+/// The same for many.
+pub(super) async fn find_all(
+    graph: &GraphProvider,
+    mailbox: &Mailbox,
+    ids: &[ItemId],
+) -> Result<Vec<Result<Option<Item>, ExchangeError>>, ExchangeError> {
+    let action = || format!("{}: {READING}", mailbox.address);
+    let asks: Vec<_> =
+        ids.iter().map(|id| ask(graph, mailbox, action(), &["contacts", &id.0], &[])).collect();
+    let answers = batch::ask_all(graph, mailbox, &asks).await?;
+    let read = |answer| found(answer)?.map(item_in_its_folder).transpose();
+    Ok(answers.into_iter().map(read).collect())
 }
 
 /// Graph: `Get contact` where not all was told before, and its photograph.

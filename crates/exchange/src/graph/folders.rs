@@ -56,7 +56,7 @@ pub(super) async fn changes(
         prefer: Some("odata.maxpagesize=200".into()),
     };
     let body = pages::page(graph, &ask).await?;
-    let mut page = parse_folder_page(&body)?;
+    let mut page = parse_folder_page(&body).map_err(|error| graph.explained(&ask, error))?;
     for change in &mut page.changes {
         if let Change::Upsert(folder) = change {
             folder.parent.take_if(|parent| *parent == state.root);

@@ -1,13 +1,19 @@
 use data_encoding::BASE64URL_NOPAD;
 use mailkeep_model::{Change, Cursor, FolderId, FollowUp, Importance, Item, ItemId, Mailbox, Page};
+use reqwest::StatusCode;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 
 use super::{
+    answer::{self, Unusable},
+    batch,
     client::{Ask, GraphProvider},
+    events::not_understood,
     folders::MAIL_READ,
     pages,
+    patience::Patience,
+    refusal,
     wire::{Collection, Message, Recipient},
 };
 use crate::{Content, ExchangeError};
@@ -39,7 +45,9 @@ pub(super) async fn changes(
     };
     let prefer = Some(PAGE.to_owned());
     let ask = Ask { action, right: MAIL_READ, mailbox: Some(mailbox), url, prefer };
-    let (mut page, partial) = parse_item_page(&pages::page(graph, &ask).await?, folder)?;
+    let body = pages::page(graph, &ask).await?;
+    let page = parse_item_page(&body, folder);
+    let (mut page, partial) = page.map_err(|error| graph.explained(&ask, error))?;
     for id in partial {
         // A delta promises no more than what changed; the rest is asked for.
         match message(graph, mailbox, &id).await {
@@ -66,9 +74,23 @@ pub(super) async fn content(
         url: graph.url(&["users", &mailbox.id.0, "messages", &id.0, "$value"], &[]),
         prefer: None,
     };
-    let (response, place) = graph.ask(&ask).await?;
-    let usage = graph.counters();
-    Ok(Content { action: ask.action, response, received: 0, usage, _place: place })
+    let mut patience = Patience::default();
+    loop {
+        let (response, place) = graph.ask(&ask).await?;
+        let Some(found) = answer::is_no_message(&response) else {
+            let action = graph.whose(&ask);
+            return Ok(Content::new(action, response, graph.counters(), place));
+        };
+        let body = answer::read_all(response).await.unwrap_or_default();
+        drop(place);
+        let unusable = if refusal::is_told(&body) {
+            let error = graph.refused_with(&ask, StatusCode::OK, &body);
+            Unusable::unfit(format!("refused in what is called a success ({error})"))
+        } else {
+            Unusable::unfit(format!("the answer is {found} and not a message"))
+        };
+        graph.once_more(&ask, &mut patience, unusable).await?;
+    }
 }
 
 /// Graph: `GET …/messages/{id}`.
@@ -77,7 +99,29 @@ pub(super) async fn find(
     mailbox: &Mailbox,
     id: &ItemId,
 ) -> Result<Option<Item>, ExchangeError> {
-    let message = match message(graph, mailbox, id).await {
+    found(message(graph, mailbox, id).await)
+}
+
+/// The same for many.
+pub(super) async fn find_all(
+    graph: &GraphProvider,
+    mailbox: &Mailbox,
+    ids: &[ItemId],
+) -> Result<Vec<Result<Option<Item>, ExchangeError>>, ExchangeError> {
+    let asks: Vec<_> = ids.iter().map(|id| ask(graph, mailbox, id)).collect();
+    let answers = batch::ask_all(graph, mailbox, &asks).await?;
+    let read = |(ask, answer): (&Ask<'_>, Result<Value, ExchangeError>)| {
+        let message = answer.and_then(|answer| {
+            serde_json::from_value(answer)
+                .map_err(|error| graph.unfit(ask, &format!("not understood: {error}")))
+        });
+        found(message)
+    };
+    Ok(asks.iter().zip(answers).map(read).collect())
+}
+
+fn found(message: Result<Message, ExchangeError>) -> Result<Option<Item>, ExchangeError> {
+    let message = match message {
         Ok(message) => message,
         Err(ExchangeError::NotFound { .. }) => return Ok(None),
         Err(error) => return Err(error),
@@ -93,15 +137,18 @@ async fn message(
     mailbox: &Mailbox,
     id: &ItemId,
 ) -> Result<Message, ExchangeError> {
+    graph.json(&ask(graph, mailbox, id)).await
+}
+
+fn ask<'a>(graph: &GraphProvider, mailbox: &'a Mailbox, id: &ItemId) -> Ask<'a> {
     let path = ["users", &mailbox.id.0, "messages", &id.0];
-    let ask = Ask {
+    Ask {
         action: format!("{}: reading a message's properties", mailbox.address),
         right: MAIL_READ,
         mailbox: Some(mailbox),
         url: graph.url(&path, &[("$select", SELECT), ("$expand", EXPAND)]),
         prefer: None,
-    };
-    graph.json(&ask).await
+    }
 }
 
 /// Reads one page of `message: delta` of `folder`, and which items were told only in part.
@@ -113,8 +160,13 @@ pub fn parse_item_page(
     folder: &FolderId,
 ) -> Result<(Page<Item, ItemId>, Vec<ItemId>), ExchangeError> {
     let action = "reading what changed in a folder";
-    let mut page: Collection<Message> = serde_json::from_slice(body)
-        .map_err(|error| ExchangeError::protocol(action, format!("not understood: {error}")))?;
+    let mut unread = Vec::new();
+    let mut page: Collection<Message> = match serde_json::from_slice(body) {
+        Ok(page) => page,
+        // The rare page in which something is wrong is read again, message by message.
+        Err(_) => legible(body, &mut unread)
+            .map_err(|error| ExchangeError::protocol(action, format!("not understood: {error}")))?,
+    };
     let next = page.next(action)?;
     let mut changes = Vec::with_capacity(page.value.len());
     let mut partial = Vec::new();
@@ -127,7 +179,26 @@ pub fn parse_item_page(
             partial.push(ItemId(message.id));
         }
     }
-    Ok((Page { changes, unread: Vec::new(), next }, partial))
+    Ok((Page { changes, unread, next }, partial))
+}
+
+/// Those messages of a page that can be read, and apart from them those that cannot.
+fn legible(
+    body: &[u8],
+    unread: &mut Vec<(ItemId, String)>,
+) -> Result<Collection<Message>, serde_json::Error> {
+    let page: Collection<Value> = serde_json::from_slice(body)?;
+    let mut value = Vec::with_capacity(page.value.len());
+    for told in page.value {
+        let id = told["id"].as_str().map(|id| ItemId(id.to_owned()));
+        match (serde_json::from_value(told), id) {
+            (Ok(message), _) => value.push(message),
+            (Err(error), Some(id)) => unread.push((id, not_understood(&error))),
+            // Nobody could ask for it again.
+            (Err(error), None) => return Err(error),
+        }
+    }
+    Ok(Collection { value, next_link: page.next_link, delta_link: page.delta_link })
 }
 
 impl Message {
@@ -290,6 +361,18 @@ mod tests {
         saved["isDraft"] = json!(true);
         saved["changeKey"] = json!("CQ2");
         assert_ne!(only(&draft).content_key, only(&saved).content_key);
+    }
+
+    #[test]
+    fn a_message_that_cannot_be_read_does_not_take_its_page_along() {
+        let body = json!({"value": [told(), {"id": "bad", "isRead": "perhaps"}, {"id": "part"}],
+            "@odata.nextLink": "https://x/"});
+        let folder = FolderId("f".into());
+        let (page, partial) = parse_item_page(body.to_string().as_bytes(), &folder).unwrap();
+        assert_eq!((page.changes.len(), partial.len()), (1, 1));
+        assert_eq!(page.unread[0].0, ItemId("bad".into()));
+        let nameless = json!({"value": [{"id": 7}], "@odata.nextLink": "https://x/"});
+        assert!(parse_item_page(nameless.to_string().as_bytes(), &folder).is_err());
     }
 
     #[test]

@@ -4,7 +4,9 @@
 //! (`$value`), `List calendars`, `List events`, `Get event`, `List contactFolders`, `contact:
 //! delta`, `Throttling limits`, `Immutable identifiers for Outlook resources`.
 
+mod answer;
 mod attachments;
+mod batch;
 mod calendar;
 mod client;
 mod contacts;
@@ -35,21 +37,26 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use mailkeep_model::{Cursor, Folder, FolderId, FolderKind, Item, ItemId, ItemKind, Mailbox, Page};
 
-pub(crate) use client::root_cause;
+pub(crate) use answer::is_stuck;
+pub use answer::parse_retry_after;
+pub use batch::parse_batch_answer;
 pub use client::{Access, GraphConfig, GraphProvider};
+pub(crate) use client::{UNFIT, root_cause};
 pub use contacts::parse_contacts_page;
 pub use events::{parse_event, parse_events_page};
 pub use extras::Extras;
 pub use folders::parse_folder_page;
 pub use mail::parse_item_page;
+pub use refusal::{parse_refusal, parse_token_refusal};
 pub use settings::parse_settings;
 pub use streams::{parse_exported, parse_mailbox_items_page};
 pub use tasks::{parse_task, parse_tasks_page};
+pub use token::parse_token_answer;
 pub use write::message_request;
 
 use crate::{
     Content, Created, Details, ExchangeError, Existing, Held, Mark, NewItem, Provider, Usage,
-    Wanted,
+    Wanted, provider::one_by_one,
 };
 
 impl Provider for GraphProvider {
@@ -110,6 +117,19 @@ impl Provider for GraphProvider {
             ItemKind::Setting => settings::find(self, mailbox, item).await,
             ItemKind::Opaque => streams::find(self, mailbox, item).await,
             _ => mail::find(self, mailbox, item).await,
+        }
+    }
+
+    async fn items(
+        &self,
+        mailbox: &Mailbox,
+        kind: ItemKind,
+        items: &[ItemId],
+    ) -> Result<Vec<Result<Option<Item>, ExchangeError>>, ExchangeError> {
+        match kind {
+            ItemKind::Message => mail::find_all(self, mailbox, items).await,
+            ItemKind::Contact => contacts::find_all(self, mailbox, items).await,
+            _ => one_by_one(self, mailbox, kind, items).await,
         }
     }
 

@@ -10,7 +10,8 @@ use serde::{
 use url::Url;
 
 use super::{
-    client::{Ask, GraphProvider},
+    client::{Ask, GraphProvider, not_understood},
+    patience::Patience,
     wire_outlook::Listing,
 };
 use crate::ExchangeError;
@@ -30,9 +31,8 @@ pub(super) async fn all_pages<T: DeserializeOwned>(
     let mut seen = HashSet::new();
     for _ in 0..MAX_PAGES {
         let body = page(graph, &ask).await?;
-        let page: Listing<T> = serde_json::from_slice(&body).map_err(|error| {
-            ExchangeError::protocol(&ask.action, format!("not understood: {error}"))
-        })?;
+        let page: Listing<T> = serde_json::from_slice(&body)
+            .map_err(|error| graph.unfit(&ask, &format!("not understood: {error}")))?;
         all.extend(page.value);
         let Some(link) = page.next_link else { return Ok(all) };
         ask.url = graph.link(&ask.action, &link)?;
@@ -40,21 +40,25 @@ pub(super) async fn all_pages<T: DeserializeOwned>(
             break;
         }
     }
-    Err(ExchangeError::protocol(&ask.action, ENDLESS))
+    Err(graph.unfit(&ask, ENDLESS))
 }
 
-/// One page, asked for again when it names itself as the next one.
+/// One page, asked for again when it broke off in the middle or names itself as the next one.
 pub(super) async fn page(graph: &GraphProvider, ask: &Ask<'_>) -> Result<Bytes, ExchangeError> {
+    let mut patience = Patience::default();
     for _ in 0..MAX_REPEATS {
         let body = graph.body(ask).await?;
-        if !leads_to(&body, &ask.url) {
-            return Ok(body);
+        match leads_to(&body, &ask.url) {
+            Ok(false) => return Ok(body),
+            Ok(true) => {}
+            Err(error) => graph.once_more(ask, &mut patience, not_understood(&error)).await?,
         }
     }
-    Err(ExchangeError::protocol(&ask.action, ENDLESS))
+    Err(graph.unfit(ask, ENDLESS))
 }
 
-fn leads_to(body: &[u8], url: &Url) -> bool {
+/// Whether a page leads to this address; fails when it is no page.
+fn leads_to(body: &[u8], url: &Url) -> Result<bool, serde_json::Error> {
     #[derive(Deserialize)]
     struct Linked {
         #[serde(rename = "@odata.nextLink")]
@@ -62,8 +66,6 @@ fn leads_to(body: &[u8], url: &Url) -> bool {
         #[serde(rename = "value")]
         _value: Option<IgnoredAny>,
     }
-    // What is no page is for others to complain of.
-    let linked = serde_json::from_slice::<Linked>(body).ok();
-    let link = linked.and_then(|linked| linked.next_link);
-    link.and_then(|link| Url::parse(&link).ok()).is_some_and(|link| link == *url)
+    let linked = serde_json::from_slice::<Linked>(body)?;
+    Ok(linked.next_link.and_then(|link| Url::parse(&link).ok()).is_some_and(|link| link == *url))
 }

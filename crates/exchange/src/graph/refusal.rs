@@ -93,6 +93,21 @@ struct EntraError {
     error_codes: Vec<u32>,
 }
 
+/// Reads the body of a refused request to Graph ("Error responses and resource types"): its code and
+/// message, both empty when it is none.
+pub fn parse_refusal(body: &[u8]) -> (String, String) {
+    let told = serde_json::from_slice::<GraphBody>(body).map(|body| body.error).unwrap_or_default();
+    (told.code, first_line(&told.message))
+}
+
+/// Reads the body of a refused token request (RFC 6749, 5.2, with Entra's `error_codes`): Entra's
+/// number and its words, `None` when it is none.
+pub fn parse_token_refusal(body: &[u8]) -> Option<(u32, String)> {
+    let told = serde_json::from_slice::<EntraError>(body).ok()?;
+    let code = told.error_codes.first().copied().unwrap_or_default();
+    Some((code, first_line(&told.error_description)))
+}
+
 #[derive(Deserialize)]
 struct GraphBody {
     error: GraphError,
@@ -109,15 +124,19 @@ struct GraphError {
 /// The error for a refused token request, and Entra's code for the receipt.
 pub(super) fn of_token(config: &GraphConfig, status: u16, body: &[u8]) -> (u32, ExchangeError) {
     let Ok(told) = serde_json::from_slice::<EntraError>(body) else {
-        let action = "asking for a token".to_owned();
-        let message = "the answer is not one of Entra ID".to_owned();
+        let tenant = &config.tenant;
+        let action = format!("tenant {tenant}: asking for a token");
+        let message = format!(
+            "the answer is not one of Entra ID. Look for a proxy on the way, and check the address: \
+             'mailkeep tenant show {tenant}'"
+        );
         let error = ExchangeError::Answer { action, status, code: String::new(), message };
         return (0, error);
     };
     let code = told.error_codes.first().copied().unwrap_or_default();
     if status >= 500 {
         let error = ExchangeError::Answer {
-            action: "asking for a token".into(),
+            action: format!("tenant {}: asking for a token", config.tenant),
             status,
             code: told.error,
             message: first_line(&told.error_description),
@@ -151,9 +170,9 @@ pub(super) fn of_graph(
     status: u16,
     body: &[u8],
 ) -> ExchangeError {
-    let told = serde_json::from_slice::<GraphBody>(body).map(|body| body.error).unwrap_or_default();
+    let (code, message) = parse_refusal(body);
     let action = action.to_owned();
-    match (status, told.code.as_str()) {
+    match (status, code.as_str()) {
         (410, _) | (_, "syncStateNotFound" | "SyncStateNotFound" | "resyncRequired") => {
             ExchangeError::CursorExpired { action }
         }
@@ -163,15 +182,23 @@ pub(super) fn of_graph(
             function: config.function,
             action,
             right: right_of(config.function, right),
-            message: first_line(&told.message),
+            message,
         },
         _ => ExchangeError::Answer {
-            action,
+            action: format!("tenant {}: {action}", config.tenant),
             status,
-            code: told.code,
-            message: first_line(&told.message),
+            code,
+            message,
         },
     }
+}
+
+/// Whether a body is that of a refusal, whatever its status says.
+pub(super) fn is_told(body: &[u8]) -> bool {
+    let begin = body.trim_ascii_start().strip_prefix(b"{").unwrap_or_default();
+    // Nothing that we ask for begins so, and most of it is too long to be read for this.
+    begin.trim_ascii_start().starts_with(b"\"error\"")
+        && serde_json::from_slice::<GraphBody>(body).is_ok_and(|told| !told.error.code.is_empty())
 }
 
 /// Whether an identifier was refused that is not of this mailbox, or not an identifier: nothing is
@@ -298,6 +325,15 @@ mod tests {
         }
         let text = of_graph(&config_of(Function::Restorer), "x", "User.Read.All", 403, body);
         assert!(text.to_string().contains("Grant it User.Read.All"));
+    }
+
+    #[test]
+    fn a_refusal_that_calls_itself_a_success_is_told_from_an_answer() {
+        assert!(is_told(br#" { "error": {"code": "ErrorInternalServerError", "message": "x"}}"#));
+        for answer in [&br#"{"value":[]}"#[..], br#"{"error":"x"}"#, br#"{"error":{}}"#, b"", b"[]"]
+        {
+            assert!(!is_told(answer));
+        }
     }
 
     #[test]

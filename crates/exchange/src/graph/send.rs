@@ -35,7 +35,7 @@ impl GraphProvider {
         json: Option<Bytes>,
     ) -> Result<Bytes, ExchangeError> {
         let body = json.map(|json| (JSON, json));
-        self.body_of(ask, &Sending { method, body, repeat: Repeat::Freely }).await
+        self.body_of(ask, &Sending { method, body, repeat: Repeat::Freely, places: 1 }).await
     }
 
     /// Replaces a resource that is no JSON.
@@ -46,7 +46,7 @@ impl GraphProvider {
         content: Bytes,
     ) -> Result<(), ExchangeError> {
         let body = Some((media_type, content));
-        let sending = Sending { method: Method::PUT, body, repeat: Repeat::Freely };
+        let sending = Sending { method: Method::PUT, body, repeat: Repeat::Freely, places: 1 };
         self.body_of(ask, &sending).await.map(drop)
     }
 
@@ -54,7 +54,7 @@ impl GraphProvider {
     /// made.
     pub(super) async fn post(&self, ask: &Ask<'_>, json: Bytes) -> Result<Posted, ExchangeError> {
         let body = Some((JSON, json));
-        let sending = Sending { method: Method::POST, body, repeat: Repeat::AfterALook };
+        let sending = Sending { method: Method::POST, body, repeat: Repeat::AfterALook, places: 1 };
         let (response, place) = match self.run(ask, &sending).await? {
             Outcome::Answered(response, place) => (response, place),
             Outcome::Unknown(error) => return Ok(Posted::Unknown(error)),
@@ -63,7 +63,7 @@ impl GraphProvider {
         drop(place);
         Ok(match answer {
             Ok(answer) => Posted::Done(answer),
-            Err(reason) => Posted::Unknown(ExchangeError::protocol(&ask.action, reason)),
+            Err(reason) => Posted::Unknown(self.unfit(ask, &reason)),
         })
     }
 }

@@ -66,12 +66,6 @@ impl Token {
     }
 }
 
-#[derive(Deserialize)]
-struct Granted {
-    access_token: String,
-    expires_in: u64,
-}
-
 impl Tokens {
     pub(super) fn new(
         config: &GraphConfig,
@@ -162,18 +156,14 @@ impl Tokens {
             .get("x-ms-request-id")
             .and_then(|value| value.to_str().ok())
             .map(str::to_owned);
-        let body = read_all(response)
-            .await
-            .map_err(|reason| ExchangeError::protocol("asking for a token", reason))?;
+        let unfit = |reason: String| self.unfit(&endpoint, &reason);
+        let body = read_all(response).await.map_err(unfit)?;
         if !status.is_success() {
             let (code, error) = refusal::of_token(&self.config, status.as_u16(), &body);
             record(|now| receipts.refused(now, request_id, &format!("AADSTS{code}")))?;
             return Err(error);
         }
-        let granted: Granted = serde_json::from_slice(&body)
-            .map_err(|error| ExchangeError::protocol("asking for a token", error))?;
-        let access_token = Secret::new(granted.access_token);
-        let lifetime = Duration::from_secs(granted.expires_in).min(LONGEST_LIFETIME);
+        let (access_token, lifetime) = parse_token_answer(&body).map_err(unfit)?;
         let uti = uti::peek(access_token.expose());
         record(|now| {
             let expires = now + lifetime;
@@ -182,17 +172,50 @@ impl Tokens {
 
         let rights = rights_of(access_token.expose());
         let mut header = HeaderValue::try_from(format!("Bearer {}", access_token.expose()))
-            .map_err(|_| ExchangeError::protocol("asking for a token", "the token is not text"))?;
+            .map_err(|_| unfit("the token is not text".into()))?;
         header.set_sensitive(true);
         let usable = lifetime.saturating_sub(RENEW_BEFORE).max(lifetime / 2);
         let issued = Instant::now();
         Ok(Token { header, serial: Uuid::new_v4(), issued, renew_at: issued + usable, rights })
     }
 
+    fn unfit(&self, endpoint: &Url, reason: &str) -> ExchangeError {
+        let tenant = &self.config.tenant;
+        let host = endpoint.host_str().unwrap_or("?");
+        ExchangeError::protocol(
+            format!("tenant {tenant}: asking {host} for a token"),
+            format!(
+                "{reason}. Look for what changes answers on the way (a proxy, a firewall), and check \
+                 the address: 'mailkeep tenant show {tenant}'"
+            ),
+        )
+    }
+
     /// Everything that was granted, at the resource that Graph's address names.
     fn scope(&self) -> String {
         format!("{}/.default", self.config.graph.origin().ascii_serialization())
     }
+}
+
+/// Reads the answer to a token request (RFC 6749, 5.1): the token and how long it is good for.
+///
+/// # Errors
+/// Why it is none, without a word of what is in it: it may be the token, in the wrong place.
+pub fn parse_token_answer(body: &[u8]) -> Result<(Secret, Duration), String> {
+    #[derive(Deserialize)]
+    struct Granted {
+        access_token: String,
+        expires_in: u64,
+    }
+    let granted: Granted = serde_json::from_slice(body).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        format!(
+            "the answer is not a token ({:?} error, line {line}, column {column})",
+            error.classify()
+        )
+    })?;
+    let lifetime = Duration::from_secs(granted.expires_in).min(LONGEST_LIFETIME);
+    Ok((Secret::new(granted.access_token), lifetime))
 }
 
 /// Writes a receipt. It waits for the disk; there is one token an hour and tenant.
@@ -218,6 +241,16 @@ fn rights_of(token: &str) -> Option<Arc<[String]>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_token_is_said_without_the_token() {
+        for body in [r#""eyJsecret""#, r#"{"access_token":["eyJsecret"],"expires_in":5}"#] {
+            let error = parse_token_answer(body.as_bytes()).unwrap_err();
+            assert!(!error.contains("secret"), "{error}");
+        }
+        let body = br#"{"access_token":"t","expires_in":18446744073709551615}"#;
+        assert_eq!(parse_token_answer(body).unwrap().1, LONGEST_LIFETIME);
+    }
 
     #[test]
     fn an_opaque_token_has_no_readable_rights() {

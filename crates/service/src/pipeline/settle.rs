@@ -1,14 +1,16 @@
 //! Before the first folder and after the last: what failed earlier, and what nobody named.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
-use futures::{StreamExt, stream};
 use mailkeep_exchange::{ExchangeError, Provider};
-use mailkeep_model::FolderId;
+use mailkeep_model::{FolderId, Item, ItemId, ItemKind};
 
 use super::{
     folders::FolderTree,
-    mailbox::{CONTENTS_AT_ONCE, MailboxReader, Missing, Reading, is_local, lock},
+    mailbox::{MailboxReader, Missing, Reading, is_local, lock},
     stage::Known,
     staged::End,
 };
@@ -17,7 +19,7 @@ use crate::{Event, ServiceError};
 impl<P: Provider> MailboxReader<'_, P> {
     /// What failed in earlier passes comes first: its folder's cursor has long moved on.
     pub(super) async fn retry_missed(&self) -> Result<(), ServiceError> {
-        let Reading { control, provider, tenant, .. } = self.reading;
+        let Reading { control, tenant, .. } = self.reading;
         let before = control.skipped(tenant, Some(&self.mailbox.id)).await?;
         if before.is_empty() {
             return Ok(());
@@ -25,8 +27,9 @@ impl<P: Provider> MailboxReader<'_, P> {
         let mut delivery = self.delivery();
         let mut settled = Vec::new();
         let mut found = Vec::new();
-        for missed in before {
-            match provider.item(self.mailbox, missed.kind, &missed.item).await {
+        let located = self.locate(before, |missed| (missed.kind, missed.item.clone())).await?;
+        for (missed, now) in located {
+            match now {
                 Ok(Some(item)) if self.present.contains(&item.folder) => {
                     settled.push(missed.item);
                     found.push(item);
@@ -73,17 +76,13 @@ impl<P: Provider> MailboxReader<'_, P> {
                 last.as_ref() == Some(folder)
             })
             .collect();
-        let mut located = stream::iter(suspects)
-            .map(|missing| async move {
-                let found = provider.item(self.mailbox, missing.kind, &missing.item).await;
-                (missing, found)
-            })
-            .buffer_unordered(CONTENTS_AT_ONCE);
+        let named = |missing: &Missing| (missing.kind, missing.item.clone());
+        let located = self.locate(suspects, named).await?;
 
         let mut delivery = self.delivery();
         let mut moved = Vec::new();
         let mut strayed = Vec::new();
-        while let Some((Missing { item: id, kind, folder }, found)) = located.next().await {
+        for (Missing { item: id, kind, folder }, found) in located {
             match found {
                 // Moved behind our back into a folder that was read already.
                 Ok(Some(item)) if self.present.contains(&item.folder) => moved.push(item),
@@ -106,7 +105,6 @@ impl<P: Provider> MailboxReader<'_, P> {
                 Err(error) => return Err(error.into()),
             }
         }
-        drop(located);
         if !strayed.is_empty() {
             // In a folder that was made during this pass, or in one that is never listed:
             // Recoverable Items.
@@ -140,6 +138,27 @@ impl<P: Provider> MailboxReader<'_, P> {
         observer.on_event(&Event::MailboxRead { mailbox: self.mailbox.address.clone() });
         let unread = std::mem::take(&mut *lock(&self.unread));
         Ok(unlisted.into_iter().chain(unread).collect())
+    }
+
+    /// Asks where these items are now, those of a kind together.
+    async fn locate<T>(
+        &self,
+        suspects: Vec<T>,
+        named: impl Fn(&T) -> (ItemKind, ItemId),
+    ) -> Result<Vec<(T, Result<Option<Item>, ExchangeError>)>, ServiceError> {
+        let mut by_kind: BTreeMap<ItemKind, (Vec<T>, Vec<ItemId>)> = BTreeMap::new();
+        for suspect in suspects {
+            let (kind, id) = named(&suspect);
+            let (suspects, ids) = by_kind.entry(kind).or_default();
+            suspects.push(suspect);
+            ids.push(id);
+        }
+        let mut located = Vec::new();
+        for (kind, (suspects, ids)) in by_kind {
+            let found = self.reading.provider.items(self.mailbox, kind, &ids).await?;
+            located.extend(suspects.into_iter().zip(found));
+        }
+        Ok(located)
     }
 
     /// What the provider says its folders hold. Nothing depends on it but whether they are compared:

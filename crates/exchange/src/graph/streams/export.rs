@@ -221,7 +221,8 @@ async fn request(
     let body = Bytes::from(json!({ "itemIds": ids }).to_string());
     // It changes nothing.
     let repeat = Repeat::Freely;
-    let sending = Sending { method: Method::POST, body: Some(("application/json", body)), repeat };
+    let sending =
+        Sending { method: Method::POST, body: Some(("application/json", body)), repeat, places: 1 };
     let mut patience = Patience::default();
     loop {
         let (mut response, place) = match graph.run(&ask, &sending).await {
