@@ -15,12 +15,15 @@ use crate::{
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// The parser; without it, all are listed
+    /// The parser; without it all are listed, or with --seconds fed one after the other
     target: Option<String>,
-    /// How long to go on
-    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
-    seconds: u32,
+    /// How long to go on with each [default: 60]
+    #[arg(long, value_name = "SECONDS")]
+    seconds: Option<u32>,
 }
+
+/// How long a parser that was named is fed when nobody says.
+const SECONDS: u32 = 60;
 
 /// What cargo-fuzz would pass on a nightly toolchain, less the sanitizers, which are not stable:
 /// no code of ours is unsafe, so that panics, overflows, time and memory are what can go wrong.
@@ -39,10 +42,10 @@ const LIMITS: &[&str] =
     &["-timeout=10", "-rss_limit_mb=1024", "-max_len=65536", "-print_final_stats=1"];
 
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let fuzzer = build()?;
-    match &options.target {
-        None => step(&mut Command::new(fuzzer)).map(drop),
-        Some(target) => feed(&fuzzer, target, options.seconds),
+    match (&options.target, options.seconds) {
+        (None, None) => step(&mut Command::new(build()?)).map(drop),
+        (None, Some(seconds)) => run_all(seconds),
+        (Some(target), seconds) => feed(&build()?, target, seconds.unwrap_or(SECONDS)),
     }
 }
 
@@ -50,10 +53,14 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 pub(crate) fn run_all(seconds: u32) -> Result<()> {
     let fuzzer = build()?;
     let listed = output(&mut Command::new(&fuzzer))?;
-    for line in listed.lines() {
-        feed(&fuzzer, line.split(' ').next().unwrap_or_default(), seconds)?;
+    let mut broken = Vec::new();
+    for target in listed.lines().filter_map(|line| line.split(' ').next()) {
+        // One that breaks keeps no other from being fed.
+        if let Err(error) = feed(&fuzzer, target, seconds) {
+            broken.push(format!("{error:#}"));
+        }
     }
-    Ok(())
+    if broken.is_empty() { Ok(()) } else { bail!(broken.join("\n")) }
 }
 
 fn build() -> Result<PathBuf> {

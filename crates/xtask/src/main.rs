@@ -32,7 +32,7 @@ enum Task {
     Bench(bench::Bench),
     /// Long runs of what the tests do briefly: kills by the dozen, fuzzing of every parser
     Soak(soak::Options),
-    /// Feed a parser with garbage until it breaks; without a name lists the parsers
+    /// Feed a parser, or all of them, with garbage until it breaks; alone, list the parsers
     Fuzz(fuzz::Options),
 }
 

@@ -99,6 +99,12 @@ pub(crate) fn for_interop() -> Result<()> {
     })
 }
 
+/// The Python that has Microsoft's client library for Graph, among what is there for interop.
+pub(crate) fn graph_library() -> Result<PathBuf> {
+    for_interop()?;
+    Ok(target().join("interop/python/bin/python3"))
+}
+
 /// Installs into a directory, unless what is wanted is there.
 fn install_once(
     directory: &Path,

@@ -5,6 +5,7 @@ mod build;
 mod incremental;
 mod measure;
 mod memory;
+mod provider;
 mod report;
 mod restore;
 
@@ -28,6 +29,8 @@ pub(crate) enum Bench {
     Build(Record),
     /// A restore at a provider 30 ms away, and one item out of the vault
     Restore(restore::Options),
+    /// A large mailbox at a provider 30 ms away, and beside Microsoft's client library for Python
+    Provider(provider::Options),
     /// The service's memory with real mailboxes and one message of 150 MB
     Memory(memory::Options),
 }
@@ -45,6 +48,7 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
         Bench::Incremental(record) => incremental::run(record),
         Bench::Build(record) => build::run(record),
         Bench::Restore(options) => restore::run(options),
+        Bench::Provider(options) => provider::run(options),
         Bench::Memory(options) => memory::run(options),
     }
 }
