@@ -31,6 +31,13 @@ use crate::{
 /// examples.
 const TESTS: &str = "binary(interop) | package(mailkeep-exchange)";
 
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Install nothing and run nothing: print the table of the last run again
+    #[arg(long)]
+    report: bool,
+}
+
 /// Where a run of the tests writes down what was sent and what was read.
 pub(crate) struct Recording {
     directory: PathBuf,
@@ -39,12 +46,17 @@ pub(crate) struct Recording {
 impl Recording {
     /// A new one: nothing of an earlier run is in it.
     pub(crate) fn begin() -> Result<Self> {
-        let directory = target().join("interop/recorded");
+        let Self { directory } = Self::last();
         if directory.exists() {
             fs::remove_dir_all(&directory).with_context(|| directory.display().to_string())?;
         }
         fs::create_dir_all(&directory)?;
         Ok(Self { directory })
+    }
+
+    /// That of the run before.
+    fn last() -> Self {
+        Self { directory: target().join("interop/recorded") }
     }
 
     /// Makes the tests that a command runs write into it.
@@ -69,11 +81,16 @@ impl Recording {
 }
 
 /// Runs the clients and the tests of what we send ourselves.
-pub(crate) fn run() -> Result<ExitCode> {
+pub(crate) fn run(options: &Options) -> Result<ExitCode> {
+    if options.report {
+        return Recording::last().report().map(|()| ExitCode::SUCCESS);
+    }
     tools::for_interop()?;
     let recording = Recording::begin()?;
-    let mut nextest = cargo(&["nextest", "run", "--no-fail-fast"]);
-    nextest.args(["-p", "mailkeep", "-p", "mailkeep-exchange", "--filterset", TESTS]);
+    // The whole workspace, as `cargo xtask test` has it: with other features everything would be
+    // compiled again.
+    let mut nextest = cargo(&["nextest", "run", "--workspace", "--no-fail-fast"]);
+    nextest.args(["--filterset", TESTS]);
     recording.of(&mut nextest);
     let outcome = step(&mut nextest).map(drop).and(recording.report());
     if let Err(error) = &outcome {

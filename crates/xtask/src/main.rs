@@ -26,7 +26,7 @@ enum Task {
     /// Check everything that a change must not break; ends with the counts
     Test(test::Options),
     /// Let other people's clients work with the lab, and check what we ask of Graph ourselves
-    Interop,
+    Interop(interop::Options),
     /// Measure, and on request write the figures down in docs/benchmarks.md
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -39,7 +39,7 @@ enum Task {
 fn main() -> ExitCode {
     let done = match Task::parse() {
         Task::Test(options) => test::run(&options),
-        Task::Interop => interop::run(),
+        Task::Interop(options) => interop::run(&options),
         Task::Bench(bench) => bench::run(&bench).map(succeeded),
         Task::Soak(options) => soak::run(&options).map(succeeded),
         Task::Fuzz(options) => fuzz::run(&options).map(succeeded),

@@ -154,9 +154,10 @@ fn filter(schema: &Schema, kind: &str, text: &str) -> Result<(), String> {
             variables.push((variable.to_owned(), of));
             continue;
         }
-        let (path, is_list) = match word.strip_suffix("/any").or(word.strip_suffix("/all")) {
-            Some(path) => (path, true),
-            None => (word, false),
+        // The documentation writes `Any`, too.
+        let (path, is_list) = match word.rsplit_once('/') {
+            Some((path, lambda)) if ["any", "Any", "all", "All"].contains(&lambda) => (path, true),
+            _ => (word, false),
         };
         let (first, rest) = path.split_once('/').unwrap_or((path, ""));
         let found = match variables.iter().find(|(name, _)| name == first) {

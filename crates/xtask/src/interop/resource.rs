@@ -2,6 +2,9 @@
 
 use super::schema::{Kind, Schema};
 
+/// Keys that are names of members, too: the default folder of contacts by its role.
+const ROLES: &[(&str, &str)] = &[("contactFolders", "contacts")];
+
 /// Where a path leads.
 #[derive(Clone, Debug)]
 pub(crate) struct Resource {
@@ -31,7 +34,7 @@ impl Resource {
     /// Follows a path behind the version.
     pub(crate) fn find(schema: &Schema, path: &str) -> Result<Self, String> {
         let segments: Vec<String> =
-            path.split('/').filter(|segment| !segment.is_empty()).map(decoded).collect();
+            path.split('/').filter(|segment| !segment.is_empty()).flat_map(keyed).collect();
         let (first, rest) = segments.split_first().ok_or("the path is empty")?;
         let mut found = match first.as_str() {
             "$batch" if rest.is_empty() => {
@@ -80,7 +83,8 @@ impl Resource {
             return Ok(at(below, returns, form));
         }
         if *form == Form::Collection {
-            if schema.member(&kind.name, segment).is_some() {
+            let is_role = ROLES.contains(&(self.name.as_str(), segment));
+            if schema.member(&kind.name, segment).is_some() && !is_role {
                 return Err(format!("{template} is a list, '{segment}' a member of what is in it"));
             }
             let name = self.name.clone();
@@ -102,6 +106,19 @@ impl Resource {
             Form::Action(_) | Form::Batch => method == "POST",
             Form::Function => method == "GET",
         }
+    }
+}
+
+/// A segment, and the key that follows it in parentheses, as in the links that Graph gives:
+/// `mailFolders('inbox')`. `delta()` has none.
+fn keyed(segment: &str) -> Vec<String> {
+    let text = decoded(segment);
+    match text.strip_suffix(')').and_then(|rest| rest.split_once('(')) {
+        Some((name, "")) => vec![name.to_owned()],
+        Some((name, key)) if !name.is_empty() => {
+            vec![name.to_owned(), key.trim_matches('\'').to_owned()]
+        }
+        _ => vec![text],
     }
 }
 

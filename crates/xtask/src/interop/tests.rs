@@ -31,7 +31,7 @@ fn a_path_that_graph_does_not_have_is_found() {
             "/users/x/messages/y/attachments/createUploadSession",
             "/users/{id}/messages/{id}/attachments/createUploadSession",
         ),
-        ("/users/x/mailboxSettings", "/users/{id}/mailboxSettings"),
+        ("/users('x')/mailboxSettings", "/users/{id}/mailboxSettings"),
         ("/admin/exchange/mailboxes/x/exportItems", "/admin/exchange/mailboxes/{id}/exportItems"),
     ] {
         assert_eq!(find(path).as_deref(), Ok(template));
