@@ -1,7 +1,6 @@
 //! What the administrator of a tenant does to its directory beside applications: settings of logs and
 //! delays, Conditional Access, issuers, Exchange's application roles.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 use axum::http::StatusCode;
@@ -13,7 +12,7 @@ use super::applications::administrator;
 use super::{Refused, read, refused, unknown_mailbox};
 use crate::entra::{Activity, Location, Policy, SignIn, Target};
 use crate::lab::Shared;
-use crate::state::{KeyCredential, ScopedRole, permissions_of};
+use crate::state::{KeyCredential, Mailbox, ScopedRole, permissions_of};
 
 /// `/_lab/entra`: what is set, and, with a body, what is changed.
 pub(super) fn settings(shared: &Shared, change: Option<&[u8]>) -> Result<Value, Refused> {
@@ -96,9 +95,6 @@ struct ExchangeRoles {
     client_id: Uuid,
     /// Replaces the roles of the application.
     roles: Option<Vec<ScopedRole>>,
-    /// Makes or replaces groups of mailboxes: names and addresses.
-    #[serde(default)]
-    groups: BTreeMap<String, BTreeSet<String>>,
     /// Tells what the roles come to in a mailbox, as `Test-ServicePrincipalAuthorization` does:
     /// without what Exchange remembers.
     test: Option<String>,
@@ -123,7 +119,6 @@ pub(super) fn exchange_roles(shared: &Shared, body: &[u8]) -> Result<Value, Refu
     let (now, delay) =
         (shared.clock.unix(), i64::from(shared.entra.settings().exchange_roles_delay));
     let mut registry = tenant.registry();
-    registry.groups.extend(wanted.groups);
     let principal = registry.principal_mut(wanted.client_id).ok_or_else(|| {
         (StatusCode::NOT_FOUND, format!("no service principal of '{}'", wanted.client_id))
     })?;
@@ -131,7 +126,8 @@ pub(super) fn exchange_roles(shared: &Shared, body: &[u8]) -> Result<Value, Refu
         principal.exchange.set(roles, now, delay);
     }
     let roles = principal.exchange.roles.clone();
-    let result = |role: &ScopedRole, address: &str| {
+    drop(registry);
+    let result = |role: &ScopedRole, mailbox: &Mailbox| {
         json!({
             "RoleName": role.role,
             "GrantedPermissions": permissions_of(&role.role),
@@ -141,13 +137,12 @@ pub(super) fn exchange_roles(shared: &Shared, body: &[u8]) -> Result<Value, Refu
                 (None, Some(_)) => "Group",
                 _ => "CustomRecipientScope",
             },
-            "InScope": registry.in_scope(role, address),
+            "InScope":
+                role.reaches(&mailbox.address, |group| tenant.is_in_group(mailbox, group)),
         })
     };
-    let tested: Vec<Value> = tested
-        .iter()
-        .flat_map(|mailbox| roles.iter().map(|role| result(role, &mailbox.address)))
-        .collect();
+    let tested: Vec<Value> =
+        tested.iter().flat_map(|mailbox| roles.iter().map(|role| result(role, mailbox))).collect();
     Ok(json!({ "roles": roles, "test": tested }))
 }
 

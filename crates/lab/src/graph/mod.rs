@@ -57,7 +57,7 @@ use crate::ids;
 use crate::journal::Entry;
 use crate::lab::Shared;
 use crate::operation::Operation;
-use crate::state::{Mailbox, Tenant};
+use crate::state::{self, Mailbox, Tenant};
 use crate::throttle::{self, Limit, Permit, Share};
 use answer::{Answer, Content};
 pub(crate) use calendars::everything as event_as_graph_shows;
@@ -320,9 +320,8 @@ impl Call<'_> {
         };
         mailbox.is_some_and(|mailbox| {
             let delay = i64::from(self.shared.entra.settings().exchange_roles_delay);
-            let now = self.shared.clock.unix();
-            let registry = grant.tenant.registry();
-            registry.exchange_allows(grant.client_id, &mailbox.address, any_of, now, delay)
+            let known = state::Known { now: self.shared.clock.unix(), delay };
+            grant.tenant.exchange_allows(grant.client_id, &mailbox, any_of, known)
         })
     }
 

@@ -1,7 +1,7 @@
 //! Application registrations and service principals: two objects each, with credentials and owners
 //! of their own. Tokens are given to whoever holds a credential of either.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -119,7 +119,7 @@ pub(crate) struct ScopedRole {
     /// Addresses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) mailboxes: Option<BTreeSet<String>>,
-    /// Name of a group of mailboxes.
+    /// Name or id of a group of the directory; those count who are in it themselves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) group: Option<String>,
 }
@@ -151,8 +151,6 @@ impl ExchangeAccess {
 pub(crate) struct Registry {
     pub(crate) applications: Vec<Application>,
     pub(crate) principals: Vec<ServicePrincipal>,
-    /// Groups of mailboxes by name, for scopes: addresses.
-    pub(crate) groups: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Registry {
@@ -173,26 +171,36 @@ impl Registry {
     }
 
     /// Whether one of these permissions is granted to the service principal for a mailbox by
-    /// Exchange's own roles.
+    /// Exchange's own roles. `is_in` tells whether the mailbox is in a group.
     pub(crate) fn exchange_allows(
         &self,
         client: Uuid,
         address: &str,
+        is_in: impl Fn(&str) -> bool,
         permissions: &[&str],
-        now: i64,
-        delay: i64,
+        known: Known,
     ) -> bool {
         let Some(principal) = self.principal(client) else { return false };
-        let roles = principal.exchange.effective(now, delay);
+        let roles = principal.exchange.effective(known.now, known.delay);
         roles.iter().any(|role| {
-            self.in_scope(role, address) && permissions.iter().any(|wanted| grants(role, wanted))
+            role.reaches(address, &is_in) && permissions.iter().any(|wanted| grants(role, wanted))
         })
     }
+}
 
-    pub(crate) fn in_scope(&self, role: &ScopedRole, address: &str) -> bool {
-        let among = |list: &BTreeSet<String>| list.iter().any(|a| a.eq_ignore_ascii_case(address));
-        role.mailboxes.as_ref().is_none_or(among)
-            && role.group.as_ref().is_none_or(|group| self.groups.get(group).is_some_and(among))
+/// What Exchange knows: what was said `delay` seconds before `now`, a Unix time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Known {
+    pub(crate) now: i64,
+    pub(crate) delay: i64,
+}
+
+impl ScopedRole {
+    /// Whether a mailbox is in its scope.
+    pub(crate) fn reaches(&self, address: &str, is_in: impl Fn(&str) -> bool) -> bool {
+        let named =
+            |list: &BTreeSet<String>| list.iter().any(|one| one.eq_ignore_ascii_case(address));
+        self.mailboxes.as_ref().is_none_or(named) && self.group.as_deref().is_none_or(is_in)
     }
 }
 
@@ -276,10 +284,11 @@ mod tests {
             role("Application Mail Full Access", None, Some("board")),
         ];
         principal.exchange.set(roles, 100, 60);
-        let mut registry = Registry { principals: vec![principal], ..Registry::default() };
-        registry.groups.insert("board".into(), ["c@b.example".to_owned()].into());
+        let registry = Registry { principals: vec![principal], ..Registry::default() };
         let allows = |address: &str, permission: &str, now| {
-            registry.exchange_allows(client, address, &[permission], now, 60)
+            let is_in = |group: &str| group == "board" && address == "c@b.example";
+            let known = Known { now, delay: 60 };
+            registry.exchange_allows(client, address, is_in, &[permission], known)
         };
         assert!(!allows("a@b.example", "Mail.Read", 159), "Exchange does not know yet");
         assert!(allows("A@b.example", "Mail.Read", 160));

@@ -23,8 +23,8 @@ mod windows_zones;
 mod zone;
 
 pub(crate) use application::{
-    Application, DirectoryObject, ExchangeAccess, FederatedCredential, Registry, RoleAssignment,
-    ScopedRole, ServicePrincipal, permissions_of,
+    Application, DirectoryObject, ExchangeAccess, FederatedCredential, Known, Registry,
+    RoleAssignment, ScopedRole, ServicePrincipal, permissions_of,
 };
 pub(crate) use calendar::{
     Aspect, Attached, Calendar, Calendars, DEFAULT_CALENDAR, Details, Event, Exception, GoneEvent,

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 use uuid::Uuid;
 
 use super::{
-    Application, Directory, DirectoryObject, ExchangeAccess, KeyCredential, Mailbox, Registry,
-    RoleAssignment, ServicePrincipal,
+    Application, Directory, DirectoryObject, ExchangeAccess, KeyCredential, Known, Mailbox,
+    Registry, RoleAssignment, ServicePrincipal,
 };
 use crate::entra::{AuditLog, ConditionalAccess, SignInLog};
 use crate::mail_audit::MailAudit;
@@ -110,6 +110,23 @@ impl Tenant {
     /// Applications and service principals.
     pub(crate) fn registry(&self) -> MutexGuard<'_, Registry> {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether Exchange's own roles grant one of these permissions in a mailbox.
+    pub(crate) fn exchange_allows(
+        &self,
+        client: Uuid,
+        mailbox: &Mailbox,
+        permissions: &[&str],
+        known: Known,
+    ) -> bool {
+        let is_in = |group: &str| self.is_in_group(mailbox, group);
+        self.registry().exchange_allows(client, &mailbox.address, is_in, permissions, known)
+    }
+
+    /// Whether a user is in a group, by its id or name, and not only in one that is in it.
+    pub(crate) fn is_in_group(&self, mailbox: &Mailbox, group: &str) -> bool {
+        self.directory().group(group).is_some_and(|group| group.members.contains(&mailbox.id))
     }
 
     /// Makes an application and its service principal, with consent given.

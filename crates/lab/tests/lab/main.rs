@@ -3,6 +3,7 @@
 // Helpers of tests are tests, too.
 #![allow(clippy::unwrap_used)]
 
+mod access;
 mod admin;
 mod attachments;
 mod bad;
@@ -17,6 +18,7 @@ mod exchange;
 mod faults;
 mod kinds;
 mod listener;
+mod logs;
 mod mailbox;
 mod many;
 mod outlook;
