@@ -130,3 +130,69 @@ async fn faults_happen_as_ordered() {
     assert_eq!((status.as_u16(), &body["error_codes"]), (401, &json!([700_027])));
     world.token(&app).await;
 }
+
+#[tokio::test]
+async fn limits_that_mailboxes_share_are_kept_and_counted() {
+    let world = World::new().await;
+    let auditor = world.graph(&["AuditLog.Read.All", "Application.Read.All"]).await;
+    for _ in 0..5 {
+        auditor.get("auditLogs/directoryAudits").await;
+    }
+    let refused = auditor.request("GET", "auditLogs/directoryAudits").send().await.unwrap();
+    assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+    let wait: i64 = refused.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((1..=10).contains(&wait));
+    let other = world.graph(&["AuditLog.Read.All"]).await;
+    other.get("auditLogs/directoryAudits").await;
+    world.admin("POST", "clock", json!({ "offset_seconds": wait })).await;
+    auditor.get("auditLogs/directoryAudits").await;
+
+    // A list of the directory costs two units.
+    let limits = json!({
+        "concurrency": 4,
+        "requests_per_ten_minutes": null,
+        "upload_bytes_per_five_minutes": null,
+        "directory_units_per_ten_seconds": 5,
+        "application_requests_per_ten_seconds": 1000,
+    });
+    world.admin("POST", "limits", limits).await;
+    let mut used = Vec::new();
+    for _ in 0..2 {
+        let answer = auditor.request("GET", "applications").send().await.unwrap();
+        assert_eq!(
+            (answer.status(), &answer.headers()["x-ms-resource-unit"]),
+            (StatusCode::OK, &"2".parse().unwrap())
+        );
+        used.push(answer.headers().get("x-ms-throttle-limit-percentage").cloned());
+    }
+    assert_eq!(used, [None, Some("0.8".parse().unwrap())]);
+    let refused = auditor.request("GET", "applications").send().await.unwrap();
+    assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+    let counters = world.admin("GET", "counters", Value::Null).await;
+    assert_eq!(
+        counters["refused_by_limit"],
+        json!({ "ReportingRequests": 1, "DirectoryResourceUnits": 1 })
+    );
+    let peaks = counters["shared_limits"].as_array().unwrap();
+    let peak = |limit: &str| {
+        let found = peaks.iter().filter(|peak| peak["limit"] == *limit);
+        found.map(|peak| peak["used"].as_u64().unwrap()).max()
+    };
+    assert_eq!((peak("ReportingRequests"), peak("DirectoryResourceUnits")), (Some(6), Some(6)));
+    world.admin("DELETE", "counters", Value::Null).await;
+
+    let limits = json!({
+        "concurrency": 4,
+        "requests_per_ten_minutes": null,
+        "upload_bytes_per_five_minutes": null,
+        "application_requests_per_ten_seconds": 3,
+    });
+    world.admin("POST", "limits", limits).await;
+    let graph = world.graph(READ).await;
+    let mut refused = 0;
+    for number in [0, 1, 0, 1] {
+        let path = format!("users/{}/mailFolders/inbox", world.mailbox(number));
+        refused += u32::from(graph.try_get(&path).await.0 == StatusCode::TOO_MANY_REQUESTS);
+    }
+    assert_eq!(refused, 1, "the limit is one for both mailboxes");
+}
