@@ -107,7 +107,7 @@ impl Activity {
         let roles: Vec<String> = self.grant.roles.iter().cloned().collect();
         json!({
             "time": at,
-            "resourceId": format!("/TENANTS/{}/PROVIDERS/MICROSOFT.AADIAM", tenant).to_uppercase(),
+            "resourceId": format!("/TENANTS/{tenant}/PROVIDERS/MICROSOFT.AADIAM").to_uppercase(),
             "operationName": "Microsoft Graph Activity",
             "operationVersion": self.version,
             "category": "MicrosoftGraphActivityLogs",

@@ -13,6 +13,8 @@
 //!   client assertions with the key of that certificate and gets an access token for them.
 //! - The *administrative interface* below `/_lab` changes mailboxes in bulk, orders faults, moves
 //!   the clock and shows counters and logs. It wants the token that lies in the lab's directory.
+//! - The *directory* holds applications, service principals and policies, and keeps logs:
+//!   `docs/directory.md` beside this crate describes what the administrator sets.
 //! - A *fault* is something that goes wrong on demand, by rule and seed: `docs/faults.md` beside this
 //!   crate describes the rules.
 //!

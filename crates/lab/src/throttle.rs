@@ -58,9 +58,12 @@ impl Limits {
 pub(crate) struct Throttle {
     limits: RwLock<Limits>,
     lanes: Mutex<HashMap<(Uuid, Uuid), Lane>>,
-    windows: Mutex<HashMap<(Shared, Uuid, Option<Uuid>), Window>>,
+    windows: Mutex<HashMap<WindowKey, Window>>,
     refused: Mutex<BTreeMap<&'static str, u64>>,
 }
+
+/// A limit, an application, and the tenant unless the limit is one for all.
+type WindowKey = (Shared, Uuid, Option<Uuid>);
 
 /// A limit that all mailboxes share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

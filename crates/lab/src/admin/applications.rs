@@ -46,7 +46,7 @@ pub(super) fn list(shared: &Shared) -> Result<Value, Refused> {
 }
 
 /// Changes all that is asked for, or nothing.
-pub(super) fn change(shared: &Shared, client_id: &str, change: Change) -> Result<Value, Refused> {
+pub(super) fn change(shared: &Shared, client_id: &str, change: &Change) -> Result<Value, Refused> {
     let unknown = || {
         refused(&LabError::UnknownApplication {
             tenant: "any".to_owned(),
@@ -70,10 +70,10 @@ pub(super) fn change(shared: &Shared, client_id: &str, change: Change) -> Result
             return Err((StatusCode::NOT_FOUND, format!("the application has no key '{key}'")));
         }
         if let Some(principal) = registry.principal_mut(id) {
-            work.change_principal(principal, &change);
+            work.change_principal(principal, change);
         }
         if let Some(application) = registry.application_mut(id) {
-            work.change_credentials(Kind::Application, &mut application.object, &change, added);
+            work.change_credentials(Kind::Application, &mut application.object, change, added);
             return Ok(shown_again(tenant, &registry, id));
         }
     }

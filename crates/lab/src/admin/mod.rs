@@ -88,7 +88,7 @@ fn route(
         }
         ("GET", "applications") => applications::list(shared),
         ("POST", path) if path.starts_with("applications/") => {
-            applications::change(shared, &path["applications/".len()..], read(body)?)
+            applications::change(shared, &path["applications/".len()..], &read(body)?)
         }
         ("GET", "entra") => directory::settings(shared, None),
         ("POST", "entra") => directory::settings(shared, Some(body)),

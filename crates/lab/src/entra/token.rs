@@ -76,10 +76,9 @@ pub(crate) fn serve(
             ),
         )),
     };
-    if let Some(tenant) = tenant {
-        if shared.entra.settings().sign_ins.licensed {
-            tenant.sign_ins.record(attempt.sign_in(tenant, &result, text("user-agent")));
-        }
+    let logged = shared.entra.settings().sign_ins.licensed;
+    if let Some(tenant) = tenant.filter(|_| logged) {
+        tenant.sign_ins.record(attempt.sign_in(tenant, &result, text("user-agent")));
     }
     let client = attempt.form.get("client_id").and_then(|id| Uuid::try_parse(id).ok());
     let mut response = match &result {

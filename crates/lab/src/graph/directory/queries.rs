@@ -108,7 +108,7 @@ pub(super) fn records(office: &Office<'_>, id: &str) -> Result<Answer, GraphErro
         let delay = i64::from(settings.mail_items_accessed.delay);
         let available = office.tenant.mail_audit.available(ended, delay);
         let fitting = available.into_iter().filter(|(at, data)| query.fits(*at, data));
-        found = fitting.map(|(at, data)| record(at, data)).collect();
+        found = fitting.map(|(at, data)| record(at, &data)).collect();
     }
     let path = format!("security/auditLog/queries/{id}/records");
     let context = format!("security/auditLog/queries('{id}')/records");
@@ -182,7 +182,7 @@ impl Query {
 }
 
 /// `auditLogRecord`
-fn record(at: i64, data: Value) -> Value {
+fn record(at: i64, data: &Value) -> Value {
     json!({
         "id": data["Id"],
         "createdDateTime": clock::iso(at),
