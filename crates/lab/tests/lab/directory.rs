@@ -137,10 +137,10 @@ async fn a_proof_that_is_not_in_order_is_refused() {
         with("aud", json!(app.endpoint)),
         with("iss", json!(app.registered.client_id)),
         with("iss", json!(app.registered.service_principal_id)),
-        with("exp", json!(now() + 601)),
-        with("exp", json!(now() - 301)),
+        with("exp", json!(now() + 700)),
+        with("exp", json!(now() - 400)),
         with("exp", Value::Null),
-        with("nbf", json!(now() + 301)),
+        with("nbf", json!(now() + 400)),
     ] {
         let order = new_key(Key::shared(), &proof(&app.key, &claims));
         assert_eq!(refused(&graph, "POST", &path, order).await, wrong, "{claims}");
