@@ -5,6 +5,8 @@
 
 #[path = "graph/circles.rs"]
 mod circles;
+#[path = "graph/kinds.rs"]
+mod kinds;
 #[path = "graph/outlook.rs"]
 mod outlook;
 #[path = "graph/steady.rs"]

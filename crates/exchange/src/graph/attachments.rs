@@ -6,7 +6,7 @@
 use data_encoding::BASE64;
 use mailkeep_model::{Attachment, AttachmentInfo, Detail, Item, ItemId, Mailbox};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
     calendar::{CALENDARS_READ, found},
@@ -17,6 +17,9 @@ use super::{
 };
 use crate::{ExchangeError, Held};
 
+/// Where an item's [`provider`](Item::provider) has attached items as Graph tells them, by their place
+/// among the attachments: their files say less of them.
+pub(super) const ITEMS: &str = "attachedItems";
 /// An attachment above this size is not kept. Exchange takes none above 150 MB.
 const MAX_BYTES: usize = 160 << 20;
 /// Of which on, an attachment is not asked for as JSON, where its bytes take a third more.
@@ -56,6 +59,7 @@ pub(super) async fn read(
     let bytes = raw.iter().map(size).fold(0, u64::saturating_add);
     // Before the first byte of them comes, and while no place at the provider is held.
     let room = graph.room().take(bytes).await;
+    let mut items = Map::new();
     for told in &mut raw {
         let known = match wire::Attachment::deserialize(&*told) {
             Ok(known) => known,
@@ -64,8 +68,17 @@ pub(super) async fn read(
                 continue;
             }
         };
+        let attached = known.kind.as_deref().is_some_and(|kind| kind.ends_with("itemAttachment"));
+        let id = known.id.clone();
         match one(graph, mailbox, &item.id, known, told).await? {
-            Ok(attachment) => kept.push(attachment),
+            Ok(attachment) => {
+                if let (true, Some(told)) =
+                    (attached, attached_item(graph, mailbox, &item.id, &id).await?)
+                {
+                    items.insert(kept.len().to_string(), told);
+                }
+                kept.push(attachment);
+            }
             Err(note) => notes.push(note),
         }
     }
@@ -86,6 +99,9 @@ pub(super) async fn read(
     }
     if let (false, Some(Value::Object(told))) = (raw.is_empty(), item.provider.get_mut(TOLD)) {
         told.insert("attachments".to_owned(), Value::Array(raw));
+    }
+    if !items.is_empty() {
+        item.provider.insert(ITEMS.to_owned(), Value::Object(items));
     }
     events::note(&mut item.provider, notes);
     Ok((kept, room))
@@ -150,6 +166,22 @@ async fn whole(
     graph.counters().add_bytes(bytes.len());
     let content_type = known.content_type.clone().unwrap_or_default();
     Ok(Attachment { info: info(known, content_type), bytes })
+}
+
+/// An attached item as JSON, where Graph tells it; else its file is all there is.
+async fn attached_item(
+    graph: &GraphProvider,
+    mailbox: &Mailbox,
+    event: &ItemId,
+    id: &str,
+) -> Result<Option<Value>, ExchangeError> {
+    let path = ["events", &event.0, "attachments", id];
+    let query = [("$expand", "microsoft.graph.itemAttachment/item")];
+    match graph.json::<Value>(&ask(graph, mailbox, &path, &query)).await {
+        Ok(mut told) => Ok(Some(told["item"].take()).filter(Value::is_object)),
+        Err(error) if error.concerns_one_item() && !error.is_transient() => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// A large file, or an item in the form that mail knows it by.

@@ -24,7 +24,7 @@ pub(super) const SELECT: &str = "id,parentFolderId,changeKey,conversationId,subj
 /// `PidTagMessageSize` (MS-OXPROPS): tells an edited body from a changed flag.
 const SIZE: u32 = 0x0E08;
 pub(super) const SIZE_IS: &str = "id eq 'Long 0x0E08'";
-const EXPAND: &str = "singleValueExtendedProperties($filter=id eq 'Long 0x0E08')";
+pub(super) const EXPAND: &str = "singleValueExtendedProperties($filter=id eq 'Long 0x0E08')";
 /// Messages a page.
 const PAGE: &str = "odata.maxpagesize=500";
 
@@ -74,22 +74,30 @@ pub(super) async fn content(
         url: graph.url(&["users", &mailbox.id.0, "messages", &id.0, "$value"], &[]),
         prefer: None,
     };
+    content_at(graph, &ask).await
+}
+
+/// The MIME that a request answers with.
+pub(super) async fn content_at(
+    graph: &GraphProvider,
+    ask: &Ask<'_>,
+) -> Result<Content, ExchangeError> {
     let mut patience = Patience::default();
     loop {
-        let (response, place) = graph.ask(&ask).await?;
+        let (response, place) = graph.ask(ask).await?;
         let Some(found) = answer::is_no_message(&response) else {
-            let action = graph.whose(&ask);
+            let action = graph.whose(ask);
             return Ok(Content::new(action, response, graph.counters(), place));
         };
         let body = answer::read_all(response).await.unwrap_or_default();
         drop(place);
         let unusable = if refusal::is_told(&body) {
-            let error = graph.refused_with(&ask, StatusCode::OK, &body);
+            let error = graph.refused_with(ask, StatusCode::OK, &body);
             Unusable::unfit(format!("refused in what is called a success ({error})"))
         } else {
             Unusable::unfit(format!("the answer is {found} and not a message"))
         };
-        graph.once_more(&ask, &mut patience, unusable).await?;
+        graph.once_more(ask, &mut patience, unusable).await?;
     }
 }
 

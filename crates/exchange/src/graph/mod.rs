@@ -97,7 +97,12 @@ impl Provider for GraphProvider {
     }
 
     async fn content(&self, mailbox: &Mailbox, item: &ItemId) -> Result<Content, ExchangeError> {
-        mail::content(self, mailbox, item).await
+        match mail::content(self, mailbox, item).await {
+            Err(ExchangeError::NotFound { .. }) if self.extras().recoverable_items => {
+                recoverable::content(self, mailbox, item).await
+            }
+            content => content,
+        }
     }
 
     async fn stream(&self, mailbox: &Mailbox, item: &ItemId) -> Result<Bytes, ExchangeError> {
@@ -116,7 +121,12 @@ impl Provider for GraphProvider {
             ItemKind::Task => tasks::find(self, mailbox, item).await,
             ItemKind::Setting => settings::find(self, mailbox, item).await,
             ItemKind::Opaque => streams::find(self, mailbox, item).await,
-            _ => mail::find(self, mailbox, item).await,
+            _ => match mail::find(self, mailbox, item).await {
+                Ok(None) if self.extras().recoverable_items => {
+                    recoverable::find(self, mailbox, item).await
+                }
+                found => found,
+            },
         }
     }
 
@@ -127,7 +137,17 @@ impl Provider for GraphProvider {
         items: &[ItemId],
     ) -> Result<Vec<Result<Option<Item>, ExchangeError>>, ExchangeError> {
         match kind {
-            ItemKind::Message => mail::find_all(self, mailbox, items).await,
+            ItemKind::Message => {
+                let mut all = mail::find_all(self, mailbox, items).await?;
+                if self.extras().recoverable_items {
+                    for (id, found) in items.iter().zip(&mut all) {
+                        if matches!(found, Ok(None)) {
+                            *found = recoverable::find(self, mailbox, id).await;
+                        }
+                    }
+                }
+                Ok(all)
+            }
             ItemKind::Contact => contacts::find_all(self, mailbox, items).await,
             _ => one_by_one(self, mailbox, kind, items).await,
         }

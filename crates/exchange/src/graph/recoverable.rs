@@ -2,15 +2,19 @@
 //!
 //! Source: the Graph resource page `mailFolder` (`recoverableitemsdeletions`).
 
-use mailkeep_model::{Change, Folder, FolderId, FolderKind, Mailbox, WellKnownFolder};
+use mailkeep_model::{
+    Change, Folder, FolderId, FolderKind, Item, ItemId, Mailbox, WellKnownFolder,
+};
 use serde::Deserialize;
 
 use super::{
     calendar::found,
     client::{Ask, GraphProvider},
     folders::MAIL_READ,
+    mail,
+    wire::Message,
 };
-use crate::ExchangeError;
+use crate::{Content, ExchangeError};
 
 const GRAPHS_NAME: &str = "recoverableitemsdeletions";
 /// What it is called here: its own name says less.
@@ -61,15 +65,52 @@ pub(super) async fn count(
     Ok(folder.and_then(|folder| Some((FolderId(folder.id), folder.total_item_count?))))
 }
 
-async fn look(graph: &GraphProvider, mailbox: &Mailbox) -> Result<Option<Told>, ExchangeError> {
-    let path = ["users", &mailbox.id.0, "mailFolders", GRAPHS_NAME];
-    let ask = Ask {
-        action: format!("{}: looking for the recoverable items", mailbox.address),
+/// The content of a message that is not found by its id alone: only its folder leads to it.
+pub(super) async fn content(
+    graph: &GraphProvider,
+    mailbox: &Mailbox,
+    id: &ItemId,
+) -> Result<Content, ExchangeError> {
+    let ask = ask(graph, mailbox, "reading a message", &["messages", &id.0, "$value"], &[]);
+    mail::content_at(graph, &ask).await
+}
+
+/// The same for its properties.
+pub(super) async fn find(
+    graph: &GraphProvider,
+    mailbox: &Mailbox,
+    id: &ItemId,
+) -> Result<Option<Item>, ExchangeError> {
+    let query = [("$select", mail::SELECT), ("$expand", mail::EXPAND)];
+    let what = "reading a message's properties";
+    let ask = ask(graph, mailbox, what, &["messages", &id.0], &query);
+    let told = found(graph.json::<Message>(&ask).await)?;
+    Ok(told.and_then(|message| {
+        let folder = FolderId(message.parent_folder_id.clone()?);
+        Some(mail::item(message, &folder))
+    }))
+}
+
+fn ask<'a>(
+    graph: &GraphProvider,
+    mailbox: &'a Mailbox,
+    what: &str,
+    below: &[&str],
+    query: &[(&str, &str)],
+) -> Ask<'a> {
+    let path = [&["users", mailbox.id.0.as_str(), "mailFolders", GRAPHS_NAME], below].concat();
+    Ask {
+        action: format!("{}: {what}", mailbox.address),
         right: MAIL_READ,
         mailbox: Some(mailbox),
-        url: graph.url(&path, &[("$select", "id,totalItemCount")]),
+        url: graph.url(&path, query),
         prefer: None,
-    };
+    }
+}
+
+async fn look(graph: &GraphProvider, mailbox: &Mailbox) -> Result<Option<Told>, ExchangeError> {
+    let query = [("$select", "id,totalItemCount")];
+    let ask = ask(graph, mailbox, "looking for the recoverable items", &[], &query);
     // A mailbox that was never used has none.
     found(graph.json(&ask).await)
 }

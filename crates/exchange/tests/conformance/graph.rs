@@ -21,6 +21,8 @@ const READER: &[&str] = &[
     "Calendars.Read",
     "Contacts.Read",
     "MailboxSettings.Read",
+    "MailboxFolder.Read.All",
+    "MailboxItem.Read.All",
     "MailboxItem.Export.All",
     "Tasks.Read.All",
     "User.Read.All",
@@ -30,6 +32,8 @@ const RESTORER: &[&str] = &[
     "Calendars.ReadWrite",
     "Contacts.ReadWrite",
     "MailboxSettings.ReadWrite",
+    "MailboxFolder.Read.All",
+    "MailboxItem.Read.All",
     "MailboxItem.ImportExport.All",
     "Tasks.ReadWrite.All",
     "User.Read.All",
@@ -117,7 +121,8 @@ async fn connect(lab: &Lab, access: &Access, function: Function, rights: &[&str]
         function,
         graph: description.graph.parse().unwrap(),
         ca_pem: Some(std::fs::read_to_string(&description.ca).unwrap()),
-        extras: Extras::default(),
+        // What was purged is no folder that people have.
+        extras: Extras { tasks: true, streams: true, archive: true, recoverable_items: false },
     };
     GraphProvider::new(config, access.clone()).unwrap()
 }
@@ -237,7 +242,10 @@ impl Backend for GraphBackend {
         let mut order = json!({ "mailbox": mailbox.address.as_str() });
         order[name] = json!({ "change": items, "delete": items });
         let done = self.order("mutate", order).await;
-        (ids(&done[name]["changed"]), ids(&done[name]["deleted"]))
+        let ours = |list: &Value| -> Vec<ItemId> {
+            ids(list).into_iter().map(|id| told_as(kind, id)).collect()
+        };
+        (ours(&done[name]["changed"]), ours(&done[name]["deleted"]))
     }
 
     async fn truth(&self, mailbox: &Mailbox) -> Truth {
@@ -283,6 +291,35 @@ impl Backend for GraphBackend {
                 truth.others.insert(id(&item), TrueItem { kind, folder, name });
             }
         }
+        let kind = FolderKind::Tasks;
+        for list in seen("task_lists") {
+            for task in list["tasks"].as_array().into_iter().flatten() {
+                let (folder, name) = (id(&list), text(&task["title"]));
+                truth.others.insert(id(task), TrueItem { kind, folder, name });
+            }
+        }
+        let kind = FolderKind::Settings;
+        let mut set = |id: ItemId, folder: &str, name: String| {
+            let item = TrueItem { kind, folder: format!("settings:{folder}"), name };
+            truth.others.insert(id.0, item);
+        };
+        set(ItemId("setting:mailbox".into()), "mailbox", "Mailbox settings".into());
+        for (group, prefix) in [("rules", "rule"), ("categories", "category")] {
+            for one in seen(group) {
+                let id = ItemId(format!("setting:{prefix}:{}", id(&one)));
+                set(id, group, text(&one["displayName"]));
+            }
+        }
+        let kind = FolderKind::Opaque;
+        for note in seen("notes") {
+            let (folder, name) = (text(&note["folder"]), text(&note["fields"]["subject"]));
+            truth.others.insert(id(&note), TrueItem { kind, folder, name });
+        }
+        for group in seen("contact_groups") {
+            let folder = format!("groups:{}", text(&group["folder"]));
+            let name = text(&group["fields"]["displayName"]);
+            truth.others.insert(id(&group), TrueItem { kind, folder, name });
+        }
         truth
     }
 
@@ -309,7 +346,18 @@ fn named(kind: FolderKind) -> Option<&'static str> {
     match kind {
         FolderKind::Calendar => Some("events"),
         FolderKind::Contacts => Some("contacts"),
+        FolderKind::Tasks => Some("tasks"),
+        FolderKind::Settings => Some("rules"),
+        FolderKind::Opaque => Some("notes"),
         _ => None,
+    }
+}
+
+/// What we call an item that the lab names.
+fn told_as(kind: FolderKind, id: ItemId) -> ItemId {
+    match kind {
+        FolderKind::Settings => ItemId(format!("setting:rule:{}", id.0)),
+        _ => id,
     }
 }
 

@@ -348,3 +348,58 @@ async fn a_meeting_whose_attendees_would_be_told_is_not_deleted() {
     assert!(refused > 0, "no meeting with attendees was there");
     assert_eq!(world.invitations().await, before);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attached_item_comes_back_as_what_it_is() {
+    let world = World::new().await;
+    let folder = world.folder(FolderKind::Calendar, "Restored").await;
+    let letter = world::mime("Within", 0);
+    let attachments = [
+        attached("Within.eml", "message/rfc822", &letter),
+        attached("Lunch.ics", "text/calendar", b"BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n"),
+        attached("Ann.vcf", "text/vcard", b"BEGIN:VCARD\r\nEND:VCARD\r\n"),
+        attached("plan.txt", "text/plain", b"plan"),
+    ];
+    let mut item = world::event(appointment("With items"));
+    let lunch = json!({"@odata.type": "#microsoft.graph.event", "subject": "Lunch",
+        "body": {"contentType": "text", "content": "Soup"}, "isAllDay": false,
+        "start": {"dateTime": "2026-10-19T12:00:00", "timeZone": "UTC"},
+        "end": {"dateTime": "2026-10-19T13:00:00", "timeZone": "UTC"}, "changeKey": "k"});
+    let ann = json!({"@odata.type": "#microsoft.graph.contact", "displayName": "Ann",
+        "emailAddresses": [{"name": "Ann", "address": "ann@far.example"}], "id": "x"});
+    let letter = json!({"@odata.type": "#microsoft.graph.message", "subject": "Within"});
+    item.provider =
+        json!({"attachedItems": {"0": letter, "1": lunch, "2": ann}}).as_object().unwrap().clone();
+    let created = world.create(&folder, &item, &[], &attachments).await.unwrap();
+    assert_eq!(created.lost, Vec::<String>::new());
+    // Read again, each is an item, with all that was written of it.
+    let listed = world.provider.item(&world.mailbox, ItemKind::Event, &created.id).await.unwrap();
+    let details = world.provider.details(&world.mailbox, &listed.unwrap()).await.unwrap();
+    let items = details.item.provider["attachedItems"].as_object().unwrap();
+    assert_eq!(items.len(), 3, "{items:?}");
+    assert_eq!(items["1"]["subject"], "Lunch");
+    assert_eq!(items["1"]["body"]["content"].as_str().map(str::trim), Some("Soup"));
+    assert_eq!(items["2"]["emailAddresses"][0]["address"], "ann@far.example");
+    assert_eq!(details.attachments.len(), 4);
+    assert_eq!(details.attachments[3].bytes, b"plan");
+    // One that Graph refuses is a file, and the event is there all the same.
+    let mut odd = world::event(appointment("With an odd item"));
+    odd.provider = json!({"attachedItems": {"1": {"@odata.type": "#microsoft.graph.event",
+        "subject": "Lunch", "start": {"dateTime": "never", "timeZone": "UTC"}}}})
+    .as_object()
+    .unwrap()
+    .clone();
+    let created = world.create(&folder, &odd, &[], &attachments[..2]).await.unwrap();
+    assert_eq!(created.lost.len(), 1, "{:?}", created.lost);
+    let [kept] = &world.kept("events", "With an odd item").await[..] else { panic!("not one") };
+    assert_eq!(kept["attachments"].as_array().unwrap().len(), 2);
+}
+
+fn attached(name: &str, content_type: &str, bytes: &[u8]) -> Attachment {
+    let info = AttachmentInfo {
+        name: name.into(),
+        content_type: content_type.into(),
+        ..AttachmentInfo::default()
+    };
+    Attachment { info, bytes: bytes.to_vec() }
+}

@@ -342,3 +342,28 @@ async fn the_archive_is_read_folder_by_folder_and_what_lies_elsewhere_is_said() 
     let into = restore(&fresh, top, &full, &whole, (Looked::NotYet, &[])).await;
     assert!(matches!(into, Err(ExchangeError::Unsupported { .. })), "{into:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_address_of_an_import_session_is_in_no_error() {
+    let world = World::with_rights(ALL_RIGHTS).await;
+    make(&world, json!({"notes": 1})).await;
+    let (folder, item) = opaque(&world).await.remove(0);
+    let whole = stream(&world, &item.id).await;
+    let mut broken = whole.to_vec();
+    broken[20] ^= 1;
+    let once = (Looked::NothingThere, &[][..]);
+    let refused = restore(&world, &folder, &item, &broken.into(), once).await;
+    let Err(ExchangeError::Answer { code, .. }) = &refused else { panic!("{refused:?}") };
+    assert_eq!(code, "ErrorCorruptData");
+    let mut texts = vec![format!("{refused:?}"), refused.unwrap_err().to_string()];
+    for fault in [json!({"status": 403}), json!({"status": 500})] {
+        let mut fault = fault;
+        fault["operation"] = json!("exchange.import");
+        world.fails(json!([fault])).await;
+        let failed = restore(&world, &folder, &item, &whole, once).await.unwrap_err();
+        texts.push(format!("{failed:?} {failed}"));
+    }
+    for text in texts {
+        assert!(!text.contains("authtoken") && !text.contains("importItem"), "{text}");
+    }
+}

@@ -4,8 +4,8 @@
 //! send nothing: attendees and organizer are kept as a property of ours only.
 
 use mailkeep_model::{
-    Attachment, Body, Event, Importance, Pattern, Recurrence, Response, Sensitivity, ShowAs, Until,
-    WeekIndex, Weekday, ZonedTime,
+    Body, Event, Importance, Pattern, Recurrence, Response, Sensitivity, ShowAs, Until, WeekIndex,
+    Weekday, ZonedTime,
 };
 use serde_json::{Map, Value, json};
 use time::{Date, Duration, OffsetDateTime, PrimitiveDateTime};
@@ -44,7 +44,11 @@ impl Clock {
     }
 }
 
-pub(super) fn plan<'a>(event: &'a Event, attachments: &[Attachment], clock: Clock) -> Plan<'a> {
+pub(super) fn plan<'a>(
+    event: &'a Event,
+    attachments: impl FnOnce(&mut Vec<String>) -> Vec<uploads::NewFile>,
+    clock: Clock,
+) -> Plan<'a> {
     let mut lost = lost(event, clock);
     let mut fields = described(event);
     fields.insert("start".into(), zoned(&event.start, clock));
@@ -56,7 +60,7 @@ pub(super) fn plan<'a>(event: &'a Event, attachments: &[Attachment], clock: Cloc
     if let Some(kept) = kept(event, &mut lost) {
         add_property(&mut fields, ATTENDEES, &kept);
     }
-    let mut files: Vec<uploads::NewFile> = attachments.iter().map(Into::into).collect();
+    let mut files = attachments(&mut lost);
     if serialized(&fields["body"]).len() > LONGEST_BODY {
         let (name, content_type, text) = match &event.body {
             Body::Text(text) => ("body.txt", "text/plain", text),

@@ -207,22 +207,29 @@ fn recipient(person: &Person) -> Value {
 /// A message within becomes an Outlook item when nothing is lost by that; else it stays a file.
 fn attachment(piece: Piece) -> NewFile {
     let Piece { mut file, letter } = piece;
-    let Some(letter) = letter else { return file };
-    if !letter.files.is_empty() || !letter.lost.is_empty() || file.bytes.len() > LONGEST_BODY / 4 {
-        return file;
+    if let Some(letter) = letter {
+        file.item = attached_item(&letter, file.bytes.len());
+    }
+    file
+}
+
+/// A message within as an Outlook item; `None` when something would be lost by that.
+pub(super) fn attached_item(letter: &Letter, bytes: usize) -> Option<Value> {
+    if !letter.files.is_empty() || !letter.lost.is_empty() || bytes > LONGEST_BODY / 4 {
+        return None;
     }
     let mut item = Map::new();
     let mut lost = Vec::new();
-    content_fields(&letter, &mut item, &mut lost);
-    if lost.is_empty() {
-        item.insert("@odata.type".into(), json!("#microsoft.graph.message"));
-        item.insert("importance".into(), json!(importance(letter.importance.unwrap_or_default())));
-        add_property(&mut item, FLAGS, &READ.to_string());
-        add_time(&mut item, SENT, letter.sent);
-        add_property(&mut item, HEADER, &letter.header);
-        file.item = Some(Value::Object(item));
+    content_fields(letter, &mut item, &mut lost);
+    if !lost.is_empty() {
+        return None;
     }
-    file
+    item.insert("@odata.type".into(), json!("#microsoft.graph.message"));
+    item.insert("importance".into(), json!(importance(letter.importance.unwrap_or_default())));
+    add_property(&mut item, FLAGS, &READ.to_string());
+    add_time(&mut item, SENT, letter.sent);
+    add_property(&mut item, HEADER, &letter.header);
+    Some(Value::Object(item))
 }
 
 fn add_time(fields: &mut Map<String, Value>, id: &str, time: Option<OffsetDateTime>) {

@@ -11,6 +11,7 @@
 //! Sources: the Graph reference pages "Create message", "Create event", "Create contact", "Create
 //! singleValueLegacyExtendedProperty", "List instances", "Update profilePhoto"; MS-OXPROPS.
 
+mod attached;
 mod contact;
 mod event;
 mod existing;
@@ -41,6 +42,7 @@ pub(super) use import::Imports;
 pub use message::message_request;
 
 use self::{
+    attached::Form,
     event::Clock,
     existing::{Carrying, marked},
     make::Make,
@@ -122,14 +124,20 @@ pub(super) async fn create(
     }
     let place = Place::of(mailbox, &folder.id, new.item.kind)?;
     let make = Make { graph, place: &place, new };
-    let created = match make.whole(plan(mailbox, new, Clock::Own).await?).await {
+    let created = match make.whole(plan(mailbox, new, Clock::Own, Form::Items).await?).await {
         Err(error) if refusal::is_unknown_zone(&error) => match &new.item.detail {
             Some(Detail::Event(event)) => {
                 let clock = Clock::utc(event, new.item.received);
-                make.whole(plan(mailbox, new, clock).await?).await?
+                make.whole(plan(mailbox, new, clock, Form::Items).await?).await?
             }
             _ => return Err(error),
         },
+        // An attached item that Graph does not take does not cost the event.
+        Err(ExchangeError::Answer { status: 400, .. })
+            if attached::has_items(&new.item.provider) =>
+        {
+            make.whole(plan(mailbox, new, Clock::Own, Form::Files).await?).await?
+        }
         done => done?,
     };
     with_notes(created, new)
@@ -148,6 +156,7 @@ async fn plan<'a>(
     mailbox: &Mailbox,
     new: &NewItem<'a>,
     clock: Clock,
+    form: Form,
 ) -> Result<Plan<'a>, ExchangeError> {
     match (new.item.kind, &new.item.detail) {
         (ItemKind::Message, _) => {
@@ -159,7 +168,9 @@ async fn plan<'a>(
             })
         }
         (ItemKind::Event, Some(Detail::Event(event))) => {
-            Ok(event::plan(event, new.attachments, clock))
+            let told = &new.item.provider;
+            let files = |lost: &mut Vec<String>| attached::files(new.attachments, told, form, lost);
+            Ok(event::plan(event, files, clock))
         }
         (ItemKind::Contact, Some(Detail::Contact(contact))) => {
             Ok(contact::plan(contact, new.attachments))
