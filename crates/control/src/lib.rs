@@ -13,6 +13,8 @@
 //!   between "snapshot written" and "round committed". Cursors stay, so the changes are read
 //!   again and found to be known. *Rebuilding* ([`Control::start_rebuild`]) does it from nothing
 //!   and forgets the cursors.
+//! - A tenant's *directory* is kept as the provider last told of it, with the cursor of its
+//!   changes; its *selection* says which of the mailboxes in it are backed up.
 //! - A *skipped item* is one that could not be read or stored; the next pass tries it again.
 //! - A *pass* is one run over a tenant's mailboxes; it may write several snapshots, or none.
 //!
@@ -36,6 +38,7 @@ mod catch_up;
 mod changes;
 mod comparisons;
 mod convert;
+mod directory;
 mod entity;
 mod error;
 mod findings;
@@ -58,7 +61,7 @@ pub use changes::MailboxChanges;
 pub use error::ControlError;
 pub use findings::{FindingCounts, FindingFilter, RecordedVerdict};
 pub use mailboxes::{
-    Comparison, Completeness, KnownMailbox, MailboxMerge, MailboxRename, SyncState,
+    Comparison, Completeness, Departure, KnownMailbox, MailboxMerge, MailboxRename, SyncState,
 };
 pub use passes::{Pass, PassCounts, PassId, PassOutcome};
 pub use rounds::{CursorMove, MailboxCommit, RoundCommit};

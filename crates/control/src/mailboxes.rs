@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use crate::{
     Control, ControlError,
     convert::{instant, micros, text, unsigned, variant},
+    directory::listed,
     entity::{folder, mailbox},
     tenants::{lock_tenant, tenant_key},
 };
@@ -29,15 +30,36 @@ impl Completeness {
     }
 }
 
-/// A mailbox that the directory lists, or once listed.
+/// Why a mailbox is not backed up any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Departure {
+    /// The directory does not list it any more.
+    Left,
+    /// The directory lists it, but the tenant's selection leaves it out.
+    Deselected,
+}
+
+impl Departure {
+    /// The name used in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Left => "left",
+            Self::Deselected => "deselected",
+        }
+    }
+}
+
+/// A mailbox that is backed up, or once was.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownMailbox {
-    /// As the directory listed it last.
+    /// As the directory listed it when it was last backed up.
     pub mailbox: Mailbox,
     /// When it was first listed.
     pub first_seen: OffsetDateTime,
-    /// Since when the directory lists it no more. Its backups stay.
+    /// Since when it is not backed up any more. Its backups stay.
     pub gone_since: Option<OffsetDateTime>,
+    /// Why not.
+    pub departure: Option<Departure>,
     /// Whether its first backup has reached its end.
     pub first_backup_complete: Completeness,
     /// When a pass last committed something of it, be it only cursors.
@@ -53,7 +75,7 @@ pub struct MailboxMerge {
     pub added: Vec<Mailbox>,
     /// Listed with another address than before.
     pub renamed: Vec<MailboxRename>,
-    /// Listed no more: marked, never deleted.
+    /// Listed no more, or not selected any more: marked, never deleted.
     pub gone: Vec<Mailbox>,
     /// Listed again after having been gone.
     pub returned: Vec<Mailbox>,
@@ -79,6 +101,8 @@ pub struct SyncState {
     pub folders: Vec<Folder>,
     /// Where each folder's items stand; a folder without an entry is read from the beginning.
     pub item_cursors: HashMap<FolderId, Cursor>,
+    /// Whether its address changed since a snapshot last named it.
+    pub moved: bool,
     /// When the list of folders was last read from its beginning.
     pub tree_compared: Option<OffsetDateTime>,
     /// What is known of how far folders can be trusted to be complete.
@@ -96,8 +120,7 @@ pub struct Comparison {
 }
 
 impl Control {
-    /// Takes over the directory's present list of mailboxes. One that is missing in it is marked
-    /// as gone.
+    /// Takes over which mailboxes are to be backed up now. One that is missing is marked as gone.
     ///
     /// # Errors
     ///
@@ -159,10 +182,19 @@ impl Control {
             .order_by_asc(mailbox::Column::Id)
             .all(self.reader())
             .await?;
+        let gone = rows.iter().filter(|row| row.gone_since.is_some());
+        let gone: Vec<&str> = gone.map(|row| row.provider_id.as_str()).collect();
+        let listed = listed(self.reader(), tenant_id, &gone).await?;
         rows.into_iter()
             .map(|row| {
+                let departure = match row.gone_since {
+                    None => None,
+                    Some(_) if listed.contains(&row.provider_id) => Some(Departure::Deselected),
+                    Some(_) => Some(Departure::Left),
+                };
                 Ok(KnownMailbox {
                     mailbox: from_row(&row)?,
+                    departure,
                     first_seen: instant(row.first_seen)?,
                     gone_since: row.gone_since.map(instant).transpose()?,
                     first_backup_complete: Completeness::from_column(row.complete),
@@ -188,6 +220,7 @@ impl Control {
         let row = find_mailbox(&transaction, tenant_id, mailbox).await?;
         let mut state = SyncState {
             completeness: Completeness::from_column(row.complete),
+            moved: row.moved,
             folder_cursor: row.folder_cursor.map(Cursor),
             folders: Vec::new(),
             item_cursors: HashMap::new(),
@@ -280,6 +313,7 @@ pub(crate) async fn insert_mailbox(
         folder_cursor: Set(None),
         last_pass: Set(None),
         tree_compared: Set(None),
+        moved: Set(false),
     };
     Ok(mailbox::Entity::insert(row).exec_with_returning(connection).await?)
 }
@@ -292,7 +326,8 @@ async fn merge_one(
 ) -> Result<(), ControlError> {
     let before = from_row(&row)?;
     let display_name = text(&listed.display_name);
-    if before.address != listed.address {
+    let moved = before.address != listed.address;
+    if moved {
         merge.renamed.push(MailboxRename { from: before.address, mailbox: listed.clone() });
     } else if before.display_name == display_name && row.gone_since.is_none() {
         return Ok(());
@@ -305,6 +340,7 @@ async fn merge_one(
         address: Set(listed.address.as_str().to_owned()),
         display_name: Set(display_name),
         gone_since: Set(None),
+        moved: Set(row.moved || moved),
         ..Default::default()
     };
     mailbox::Entity::update(change).exec(connection).await?;

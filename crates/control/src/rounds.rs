@@ -121,6 +121,9 @@ impl Control {
         for mailbox in &round.mailboxes {
             let id = find_mailbox(&transaction, row.id, &mailbox.mailbox).await?.id;
             commit_mailbox(&transaction, tenant, id, mailbox, round.now).await?;
+            if round.snapshot.is_some() {
+                named_by_snapshot(&transaction, id).await?;
+            }
             changed.push((id, mailbox.put.len() as u64, mailbox.removed.len() as u64));
         }
         add_traffic(&transaction, row.id, &round.traffic).await?;
@@ -145,6 +148,17 @@ pub(crate) async fn set_head(
         ..Default::default()
     };
     tenant::Entity::update(change).exec(connection).await?;
+    Ok(())
+}
+
+/// A snapshot names the mailbox by its present address.
+async fn named_by_snapshot(
+    connection: &impl ConnectionTrait,
+    mailbox_id: i64,
+) -> Result<(), ControlError> {
+    let change =
+        mailbox::ActiveModel { id: Unchanged(mailbox_id), moved: Set(false), ..Default::default() };
+    mailbox::Entity::update(change).exec(connection).await?;
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 use mailkeep_model::{Function, ProviderKind, TenantName};
 use sea_orm::{
-    ActiveValue::{NotSet, Set, Unchanged},
+    ActiveValue::{Set, Unchanged},
     ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, SqlErr,
 };
 use time::OffsetDateTime;
@@ -93,7 +93,6 @@ impl Control {
             return Err(ControlError::AlreadyExists { what: describe(&tenant.name) });
         }
         let row = tenant::ActiveModel {
-            id: NotSet,
             created: Set(micros(tenant.created)),
             catalog_head: Set(None),
             ..settings(&tenant)?
@@ -212,7 +211,6 @@ async fn find(
 
 fn settings(tenant: &Tenant) -> Result<tenant::ActiveModel, ControlError> {
     Ok(tenant::ActiveModel {
-        id: NotSet,
         name: Set(tenant.name.as_str().to_owned()),
         provider: Set(tenant.provider.as_str().to_owned()),
         directory_id: Set(tenant.directory_id.clone()),
@@ -220,8 +218,7 @@ fn settings(tenant: &Tenant) -> Result<tenant::ActiveModel, ControlError> {
         graph: Set(tenant.graph.clone()),
         ca_pem: Set(tenant.ca_pem.clone()),
         domains: Set(json(&tenant.domains)?),
-        created: NotSet,
-        catalog_head: NotSet,
+        ..Default::default()
     })
 }
 

@@ -11,6 +11,7 @@
 //!   synchronisation stands (Graph's `deltaLink`, EWS's `SyncState`).
 //! - A [`Finding`] is one detector's evidence on one message, a [`Verdict`] what all findings of
 //!   a message come to.
+//! - A [`MailboxSelection`] says which mailboxes of a provider's [`Directory`] are meant.
 //! - A [`Function`] is a purpose that a tenant's mailboxes are opened for. Every pair of tenant
 //!   and function has a key of its own.
 //!
@@ -18,6 +19,7 @@
 
 mod change;
 mod contact;
+mod directory;
 mod event;
 mod finding;
 mod item;
@@ -30,6 +32,9 @@ mod traffic;
 
 pub use change::{Change, Cursor, Next, Page};
 pub use contact::{Contact, PostalAddress};
+pub use directory::{
+    Directory, DirectoryUser, Home, InvalidMailboxKind, MailboxKind, MailboxSelection, Named,
+};
 pub use event::{
     Attachment, AttachmentInfo, Attendee, Body, Event, Exception, Pattern, Person, Recurrence,
     Response, Role, Sensitivity, ShowAs, Until, WeekIndex, Weekday, ZonedTime,

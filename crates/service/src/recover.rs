@@ -165,11 +165,12 @@ impl Service {
             None => None,
             Some(address) => {
                 let known = self.control.mailboxes(tenant).await?;
-                let same = |known: &KnownMailbox| known.mailbox.address == *address;
-                let found = known.into_iter().find(same).ok_or_else(|| {
-                    ServiceError::NoMailbox { tenant: tenant.clone(), mailbox: address.clone() }
-                })?;
-                Some(found.mailbox.id)
+                // One that is gone may have had the address before.
+                let same = known.into_iter().filter(|known| known.mailbox.address == *address);
+                let found = same.min_by_key(|known: &KnownMailbox| known.gone_since.is_some());
+                let missing =
+                    || ServiceError::NoMailbox { tenant: tenant.clone(), mailbox: address.clone() };
+                Some(found.ok_or_else(missing)?.mailbox.id)
             }
         };
         Ok(self.control.snapshots(tenant, id.as_ref()).await?)

@@ -18,6 +18,7 @@ pub struct Model {
     pub folder_cursor: Option<String>,
     pub last_pass: Option<i64>,
     pub tree_compared: Option<i64>,
+    pub moved: bool,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

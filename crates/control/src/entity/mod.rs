@@ -4,6 +4,7 @@
 #![allow(unreachable_pub)]
 
 pub mod audit;
+pub mod directory_user;
 pub mod finding;
 pub mod folder;
 pub mod item;

@@ -17,6 +17,10 @@ pub struct Model {
     pub domains: Json,
     pub created: i64,
     pub catalog_head: Option<String>,
+    #[sea_orm(column_type = "JsonBinary", nullable)]
+    pub selection: Option<Json>,
+    pub directory_cursor: Option<String>,
+    pub directory_began: Option<i64>,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

@@ -3,6 +3,7 @@
 mod m0001_first;
 mod m0002_kinds;
 mod m0003_comparisons;
+mod m0004_directory;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
@@ -14,6 +15,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0001_first::First),
             Box::new(m0002_kinds::Kinds),
             Box::new(m0003_comparisons::Comparisons),
+            Box::new(m0004_directory::Directory),
         ]
     }
 }

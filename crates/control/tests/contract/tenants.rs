@@ -1,8 +1,10 @@
 //! Tenants and their mailboxes.
 
-use crate::common::{at, mailbox, mailbox_id, new_tenant, on_each_database, tenant_name};
-use mailkeep_control::{Completeness, ControlError, TenantFunction};
-use mailkeep_model::{Function, Mailbox};
+use crate::common::{at, mailbox, mailbox_id, new_tenant, on_each_database, round, tenant_name};
+use mailkeep_control::{Completeness, ControlError, Departure, RoundCommit, TenantFunction};
+use mailkeep_model::{
+    Cursor, DirectoryUser, Function, Home, Mailbox, MailboxKind, MailboxSelection,
+};
 
 #[tokio::test]
 async fn a_second_tenant_of_the_same_name_does_not_replace_the_first() {
@@ -113,6 +115,101 @@ async fn a_mailbox_is_not_found_under_another_tenant() {
         let nobody = "nobody".parse().unwrap();
         assert!(control.catalog_head(&nobody).await.is_err());
         assert!(control.mailboxes(&nobody).await.is_err());
+    })
+    .await;
+}
+
+fn user(name: &str, home: Home, kind: Option<MailboxKind>) -> DirectoryUser {
+    DirectoryUser { mailbox: mailbox(name), home, kind }
+}
+
+#[tokio::test]
+async fn a_directory_is_read_back_as_it_was_told_and_only_what_changed_is_written() {
+    on_each_database(async |control| {
+        control.add_tenant(new_tenant("acme")).await.unwrap();
+        let tenant = tenant_name();
+        let mut directory = control.directory(&tenant).await.unwrap();
+        assert_eq!((directory.cursor(), directory.began()), (None, None));
+        for number in 0..1_100 {
+            directory.put(user(&format!("user-{number}"), Home::Here, None));
+        }
+        directory.put(user("guest", Home::Elsewhere, Some(MailboxKind::Room)));
+        directory.read_to(Cursor("first".into()), Some(at(5)));
+        control.save_directory(&tenant, &directory).await.unwrap();
+
+        let mut again = control.directory(&tenant).await.unwrap();
+        assert_eq!((again.users().count(), again.changes().count()), (1_101, 0));
+        let (cursor, guest) = (Cursor("first".into()), mailbox_id("guest"));
+        assert_eq!((again.cursor(), again.began()), (Some(&cursor), Some(at(5))));
+        assert_eq!(again.user(&guest), directory.user(&guest));
+        again.remove(&guest);
+        again.put(user("user-7", Home::Here, Some(MailboxKind::Shared)));
+        again.read_to(Cursor("second".into()), None);
+        control.save_directory(&tenant, &again).await.unwrap();
+        // Of another tenant's users nothing is seen.
+        control.add_tenant(new_tenant("other")).await.unwrap();
+        let other = control.directory(&"other".parse().unwrap()).await.unwrap();
+        assert_eq!((other.users().count(), other.cursor()), (0, None));
+
+        let third = control.directory(&tenant).await.unwrap();
+        assert_eq!((third.users().count(), third.began()), (1_100, Some(at(5))));
+        let kind = third.user(&mailbox_id("user-7")).and_then(|user| user.kind);
+        assert_eq!(kind, Some(MailboxKind::Shared));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_selection_outlives_other_changes_of_its_tenant() {
+    on_each_database(async |control| {
+        let added = control.add_tenant(new_tenant("acme")).await.unwrap();
+        assert!(control.selection(&added.name).await.unwrap().is_all());
+        let selection = MailboxSelection {
+            groups: vec!["Sales".into()],
+            kinds: [MailboxKind::User].into(),
+            exclude: ["bob@acme.example".parse().unwrap()].into(),
+            ..MailboxSelection::default()
+        };
+        control.select_mailboxes(&added.name, &selection).await.unwrap();
+        control.update_tenant(&added).await.unwrap();
+        assert_eq!(control.selection(&added.name).await.unwrap(), selection);
+        let unknown = control.select_mailboxes(&"nobody".parse().unwrap(), &selection).await;
+        assert!(matches!(unknown, Err(ControlError::NotFound { .. })));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_left_is_told_from_who_is_only_not_selected() {
+    on_each_database(async |control| {
+        let tenant = crate::common::with_two_mailboxes(&control).await;
+        let mut directory = control.directory(&tenant).await.unwrap();
+        directory.put(user("bob", Home::Here, None));
+        control.save_directory(&tenant, &directory).await.unwrap();
+        control.merge_mailboxes(&tenant, &[mailbox("carol")], at(1)).await.unwrap();
+        let known = control.mailboxes(&tenant).await.unwrap();
+        let departures: Vec<_> = known.iter().map(|known| known.departure).collect();
+        assert_eq!(departures, [Some(Departure::Left), Some(Departure::Deselected), None]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_renamed_mailbox_is_marked_until_a_snapshot_has_its_new_address() {
+    on_each_database(async |control| {
+        let tenant = crate::common::with_two_mailboxes(&control).await;
+        let ann = mailbox_id("ann");
+        control.commit_round(&tenant, round("one", None, "ann", 1)).await.unwrap();
+        let renamed = Mailbox { address: "lee@acme.example".parse().unwrap(), ..mailbox("ann") };
+        let listed = [renamed, mailbox("bob")];
+        control.merge_mailboxes(&tenant, &listed, at(1)).await.unwrap();
+        control.merge_mailboxes(&tenant, &listed, at(2)).await.unwrap();
+        assert!(control.sync_state(&tenant, &ann).await.unwrap().moved);
+        let idle = RoundCommit { snapshot: None, ..round("none", Some("one"), "ann", 0) };
+        control.commit_round(&tenant, idle).await.unwrap();
+        assert!(control.sync_state(&tenant, &ann).await.unwrap().moved);
+        control.commit_round(&tenant, round("two", Some("one"), "ann", 0)).await.unwrap();
+        assert!(!control.sync_state(&tenant, &ann).await.unwrap().moved);
     })
     .await;
 }
