@@ -7,8 +7,12 @@
 //! - Its *changes* come in pages from a cursor; [`Content`] is the MIME of one message, streamed.
 //! - A [`Mark`] in what a restore made says of which item in which state, so that a restore can
 //!   be repeated.
+//! - Mailboxes are *discovered*: a provider's directory, followed from a cursor, and what a
+//!   selection leaves of it.
 //! - A *mailbox gate* bounds what is in flight for one application and mailbox, as the provider
 //!   counts it, and holds that mailbox's requests back when the provider asks for it.
+//! - A [`Subscription`] makes the provider send a [`Notification`] when something changes in a
+//!   mailbox. It is a hint to look, and nothing else of it is believed.
 //! - [`Usage`] counts what was asked of the provider.
 //!
 //! Clocks, randomness (jitter) and network I/O are used here; nothing is kept on disk but the
@@ -23,10 +27,12 @@ mod usage;
 
 pub use error::ExchangeError;
 pub use graph::{
-    Access, Extras, GraphConfig, GraphProvider, message_request, parse_batch_answer,
-    parse_contacts_page, parse_event, parse_events_page, parse_exported, parse_folder_page,
-    parse_item_page, parse_mailbox_items_page, parse_refusal, parse_retry_after, parse_settings,
-    parse_task, parse_tasks_page, parse_token_answer, parse_token_refusal,
+    About, Access, Endpoint, Extras, GraphConfig, GraphProvider, LARGEST_NOTIFICATIONS,
+    LONGEST_SUBSCRIPTION, Notification, Subscription, SubscriptionId, ToldUser, Topic,
+    message_request, parse_batch_answer, parse_contacts_page, parse_event, parse_events_page,
+    parse_exported, parse_folder_page, parse_item_page, parse_mailbox_items_page,
+    parse_notifications, parse_refusal, parse_retry_after, parse_settings, parse_subscription,
+    parse_task, parse_tasks_page, parse_token_answer, parse_token_refusal, parse_users_page,
 };
 pub use provider::{
     Content, Created, Details, Existing, Likeness, Looked, Mark, NewItem, Origin, Provider, Wanted,

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use data_encoding::BASE64URL_NOPAD;
 use futures::future::join_all;
 use mailkeep_model::{
-    Attachment, Cursor, Folder, FolderId, FolderKind, Item, ItemId, ItemKind, Mailbox, Page,
+    Attachment, Cursor, Directory, Folder, FolderId, FolderKind, Item, ItemId, ItemKind, Mailbox,
+    MailboxSelection, Page,
 };
 use sha2::{Digest, Sha256};
 
@@ -19,13 +20,28 @@ pub trait Provider: Clone + Send + Sync + 'static {
     /// The domains that belong to the tenant, in lower case: what is *inside*.
     fn domains(&self) -> impl Future<Output = Result<Vec<String>, ExchangeError>> + Send;
 
-    /// All mailboxes that the provider's directory lists.
+    /// All mailboxes that the provider's directory lists, read anew: for who looks for one.
     fn mailboxes(&self) -> impl Future<Output = Result<Vec<Mailbox>, ExchangeError>> + Send;
 
     /// The kinds of folders that are read beside mail, each with
     /// [`other_folders`](Self::other_folders): what the tenant's administrator has switched on. What
     /// a snapshot holds of others stays as it is; that they are not listed says nothing of them.
     fn kinds(&self) -> Vec<FolderKind>;
+
+    /// The mailboxes that a selection leaves, as the provider's directory has them now.
+    ///
+    /// `directory` is what earlier calls found, or nothing, and is brought up to date: where nobody
+    /// came, left or changed since, that takes one request, and one or more for each group and for
+    /// the filter. What each mailbox is for is asked once, and only where the selection wants to
+    /// know. A cursor that has expired is no error: the directory is read anew and compared.
+    ///
+    /// # Errors
+    /// [`ExchangeError::Configuration`] when there is no such group, or the filter is none.
+    fn discover(
+        &self,
+        selection: &MailboxSelection,
+        directory: &mut Directory,
+    ) -> impl Future<Output = Result<Vec<Mailbox>, ExchangeError>> + Send;
 
     /// One page of changes to a mailbox's tree of mail folders; `None` begins with all folders.
     ///

@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used)] // The helpers are tests, too.
 
+#[path = "examples/directory.rs"]
+mod directory;
 #[path = "examples/example.rs"]
 mod example;
 #[path = "examples/mail.rs"]

@@ -5,12 +5,16 @@
 
 #[path = "graph/circles.rs"]
 mod circles;
+#[path = "graph/discovery.rs"]
+mod discovery;
 #[path = "graph/kinds.rs"]
 mod kinds;
 #[path = "graph/outlook.rs"]
 mod outlook;
 #[path = "graph/steady.rs"]
 mod steady;
+#[path = "graph/subscriptions.rs"]
+mod subscriptions;
 
 use std::sync::Arc;
 

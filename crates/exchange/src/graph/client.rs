@@ -181,6 +181,11 @@ impl GraphProvider {
         self.inner.config.extras
     }
 
+    /// Whose Graph this is.
+    pub(super) fn tenant(&self) -> &TenantName {
+        &self.inner.config.tenant
+    }
+
     pub(super) fn usage_now(&self) -> Usage {
         self.inner.usage.read()
     }
@@ -347,6 +352,10 @@ impl GraphProvider {
                 .header(header::AUTHORIZATION, token.header())
                 .header("prefer", IMMUTABLE_IDS)
                 .header("client-request-id", Uuid::new_v4().to_string());
+            // Graph: "Advanced query capabilities on directory objects".
+            if ask.mailbox.is_none() && ask.url.query_pairs().any(|(name, _)| name == "$count") {
+                request = request.header("consistencylevel", "eventual");
+            }
             if let Some(prefer) = &ask.prefer {
                 request = request.header("prefer", prefer);
             }

@@ -16,13 +16,16 @@ mod events;
 mod extras;
 mod folders;
 mod mail;
+mod notifications;
 mod pages;
 mod patience;
 mod recoverable;
 mod refusal;
+mod selection;
 mod send;
 mod settings;
 mod streams;
+mod subscriptions;
 mod task_files;
 mod tasks;
 mod token;
@@ -35,7 +38,10 @@ mod zones;
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use mailkeep_model::{Cursor, Folder, FolderId, FolderKind, Item, ItemId, ItemKind, Mailbox, Page};
+use mailkeep_model::{
+    Cursor, Directory, Folder, FolderId, FolderKind, Item, ItemId, ItemKind, Mailbox,
+    MailboxSelection, Page,
+};
 
 pub(crate) use answer::is_stuck;
 pub use answer::parse_retry_after;
@@ -43,13 +49,18 @@ pub use batch::parse_batch_answer;
 pub use client::{Access, GraphConfig, GraphProvider};
 pub(crate) use client::{UNFIT, root_cause};
 pub use contacts::parse_contacts_page;
+pub use directory::{ToldUser, parse_users_page};
 pub use events::{parse_event, parse_events_page};
 pub use extras::Extras;
 pub use folders::parse_folder_page;
 pub use mail::parse_item_page;
+pub use notifications::{About, LARGEST_NOTIFICATIONS, Notification, parse_notifications};
 pub use refusal::{parse_refusal, parse_token_refusal};
 pub use settings::parse_settings;
 pub use streams::{parse_exported, parse_mailbox_items_page};
+pub use subscriptions::{
+    Endpoint, LONGEST_SUBSCRIPTION, Subscription, SubscriptionId, Topic, parse_subscription,
+};
 pub use tasks::{parse_task, parse_tasks_page};
 pub use token::parse_token_answer;
 pub use write::message_request;
@@ -70,6 +81,14 @@ impl Provider for GraphProvider {
 
     fn kinds(&self) -> Vec<FolderKind> {
         self.extras().kinds()
+    }
+
+    async fn discover(
+        &self,
+        selection: &MailboxSelection,
+        directory: &mut Directory,
+    ) -> Result<Vec<Mailbox>, ExchangeError> {
+        selection::discover(self, selection, directory).await
     }
 
     async fn folder_changes(

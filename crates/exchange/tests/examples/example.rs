@@ -14,6 +14,9 @@ const MISTAKEN: &[(&str, &str)] = &[
     ("contact-delta--2--response.http", "missing field `id`"),
     ("contactfolder-list-contacts--2--response.http", "missing field `id`"),
     ("event-list-attachments--2--response.http", "invalid"),
+    ("user-delta--4--response.http", "missing field `id`"),
+    ("user-delta--6--response.http", "missing field `id`"),
+    ("user-get--6--response.http", "missing field `id`"),
     ("user-list-contacts--2--response.http", "missing field `id`"),
 ];
 
