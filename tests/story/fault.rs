@@ -183,5 +183,8 @@ impl Fault {
 
 fn is_of_the_tenant(rule: &Value) -> bool {
     // The address of an upload names no mailbox.
-    matches!(rule["operation"].as_str(), Some("token" | "users.list" | "upload.put"))
+    matches!(
+        rule["operation"].as_str(),
+        Some("token" | "users.list" | "users.delta" | "upload.put")
+    )
 }

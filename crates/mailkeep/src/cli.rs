@@ -1,7 +1,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use mailkeep_model::{Address, Function, ProviderKind, TenantName};
+use mailkeep_model::{Address, Function, MailboxKind, ProviderKind, TenantName};
 use time::OffsetDateTime;
 
 use crate::commands::{ItemName, Place, parse_time};
@@ -161,6 +161,13 @@ pub(crate) enum Tenant {
         /// The tenant
         tenant: TenantName,
     },
+    /// Show or set which of a tenant's mailboxes are backed up
+    ///
+    /// Without options it shows what is set. With options, what is given replaces what was set
+    /// before: --group, --filter and --kind narrow, each what the others leave; --include adds to
+    /// that, --exclude takes away. What is set is in force from the next pass on. What was backed
+    /// up of a mailbox stays, whether it is still selected or not.
+    Mailboxes(TenantMailboxes),
     /// Try every right that a tenant's backup needs, and say what is missing or too much
     Check {
         /// The tenant
@@ -190,6 +197,40 @@ pub(crate) struct TenantAdd {
     /// The application that was registered for a function: FUNCTION=CLIENT-ID
     #[arg(long, value_name = "FUNCTION=ID", value_parser = parse_client_id)]
     pub(crate) client_id: Vec<(Function, String)>,
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct TenantMailboxes {
+    /// The tenant
+    pub(crate) tenant: TenantName,
+    /// All mailboxes again
+    #[arg(long, conflicts_with = "Selection")]
+    pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+}
+
+// No doc comment: it would become that of the command which this is part of.
+#[derive(Args, Debug)]
+pub(crate) struct Selection {
+    /// Members of this group, also through groups in it: object id, address or name; may be
+    /// repeated
+    #[arg(long, value_name = "GROUP")]
+    pub(crate) group: Vec<String>,
+    /// Users that the directory finds with this OData filter, e.g. "department eq 'Sales'"
+    #[arg(long, value_name = "FILTER")]
+    pub(crate) filter: Option<String>,
+    /// Mailboxes of this kind: user, shared, room, equipment or other; may be repeated
+    #[arg(long, value_name = "KIND")]
+    pub(crate) kind: Vec<MailboxKind>,
+    /// This mailbox as well, whatever else is said; may be repeated
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) include: Vec<Address>,
+    /// Never this mailbox; may be repeated
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) exclude: Vec<Address>,
 }
 
 #[derive(Args, Debug)]

@@ -1,12 +1,14 @@
 use mailkeep_control::Tenant;
 use mailkeep_exchange::{ExchangeError, GraphProvider, Provider};
-use mailkeep_model::{FolderKind, Function, TenantName};
+use mailkeep_model::{Directory, FolderKind, Function, MailboxSelection, TenantName};
 use time::{Duration, OffsetDateTime};
 
 use crate::{ErrorKind, Service, ServiceError};
 
 /// Rights that the reader needs for what this version does.
 const NEEDED: [&str; 4] = ["Mail.Read", "Calendars.Read", "Contacts.Read", "User.Read.All"];
+/// Right to know who is in a group; only where the selection of mailboxes names one.
+const READ_MEMBERS: &str = "GroupMember.Read.All";
 /// Rights that the restorer needs.
 const RESTORER_NEEDS: [&str; 5] = [
     "Mail.ReadWrite",
@@ -119,8 +121,10 @@ impl Service {
         // Without a token there is no right to try.
         match provider.granted_rights().await {
             Ok(granted) => {
-                checks.granted(granted.as_deref());
-                checks.rights(name, &provider).await;
+                let selection = self.control.selection(name).await?;
+                let mut directory = self.control.directory(name).await?;
+                checks.granted(granted.as_deref(), &selection);
+                checks.rights(name, &provider, &selection, &mut directory).await;
             }
             Err(error) => checks.bad("token", &error.into()),
         }
@@ -163,7 +167,7 @@ impl Checks {
     }
 
     /// There is a token: what is granted beyond the function?
-    fn granted(&mut self, granted: Option<&[String]>) {
+    fn granted(&mut self, granted: Option<&[String]>, selection: &MailboxSelection) {
         self.good("token", format!("Entra ID accepts the {} key", Function::Reader));
         // Graph's tokens are opaque by contract; where the rights can be read, they are compared.
         let Some(granted) = granted else { return };
@@ -171,6 +175,7 @@ impl Checks {
             .iter()
             .map(String::as_str)
             .filter(|right| !NEEDED.contains(right) && !HARMLESS.contains(right))
+            .filter(|right| *right != READ_MEMBERS || selection.groups.is_empty())
             .collect();
         if excess.is_empty() {
             self.good("no excess rights", "nothing granted beyond the function");
@@ -184,16 +189,39 @@ impl Checks {
     }
 
     /// Tries each right where it is used.
-    async fn rights(&mut self, tenant: &TenantName, provider: &GraphProvider) {
+    async fn rights(
+        &mut self,
+        tenant: &TenantName,
+        provider: &GraphProvider,
+        selection: &MailboxSelection,
+        directory: &mut Directory,
+    ) {
         match provider.domains().await {
             Ok(domains) => self.good("domains", domains.join(", ")),
             Err(error) => self.bad("domains", &error.into()),
         }
-        let mailboxes = match provider.mailboxes().await {
+        let everybody = MailboxSelection::default();
+        let mut mailboxes = match provider.discover(&everybody, directory).await {
             Ok(mailboxes) => mailboxes,
             Err(error) => return self.bad("User.Read.All", &error.into()),
         };
-        self.good("User.Read.All", format!("{} mailboxes", mailboxes.len()));
+        let all = mailboxes.len();
+        self.good("User.Read.All", format!("{all} mailboxes"));
+        if !selection.is_all() {
+            match provider.discover(selection, directory).await {
+                Ok(selected) => mailboxes = selected,
+                Err(error @ ExchangeError::Forbidden { right, .. }) => {
+                    return self.bad(right, &error.into());
+                }
+                Err(error) => return self.bad("selection of mailboxes", &error.into()),
+            }
+            let detail = format!("{} of {all} mailboxes are backed up", mailboxes.len());
+            if mailboxes.is_empty() {
+                let hint = "'mailkeep tenant mailboxes' shows and changes which";
+                return self.warning("selection of mailboxes", format!("{detail}; {hint}"));
+            }
+            self.good("selection of mailboxes", detail);
+        }
         let Some(mailbox) = mailboxes.first() else {
             let reason = "the directory lists no mailbox".to_owned();
             return self

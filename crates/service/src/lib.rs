@@ -4,6 +4,8 @@
 //!
 //! - A *pass* reads what changed in a tenant's mailboxes once; [`Service::backup`] runs one.
 //!   `serve` runs them one after another.
+//! - Which mailboxes a pass reads is *discovered* in the provider's directory, as far as the tenant's
+//!   selection goes; one that is *gone* keeps its backups.
 //! - A *round* is what the vault stores at once, as one snapshot. A pass writes one or several.
 //! - The *spool* holds content between the provider and the vault, encrypted and bounded.
 //! - A *missed* item could not be read or stored in this pass. It is reported, and tried again in
@@ -21,6 +23,7 @@
 mod catch_up;
 mod check;
 mod data;
+mod discovery;
 mod error;
 mod observe;
 mod pass;
@@ -34,6 +37,7 @@ mod tenants;
 
 pub use check::{Check, Outcome};
 pub use data::DataDirectory;
+pub use discovery::Discovered;
 pub use error::{ErrorKind, ServiceError};
 pub use observe::{Event, Observer, Unobserved};
 pub use pass::{MailboxFailure, MissedItem, PassLimits, PassReport};

@@ -3,14 +3,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mailkeep_control::{KnownMailbox, PassCounts, PassOutcome, Tenant};
+use mailkeep_control::{PassCounts, PassOutcome, Tenant};
 use mailkeep_exchange::Provider;
-use mailkeep_model::{Address, Mailbox, TenantName};
+use mailkeep_model::{Address, Mailbox, MailboxId, TenantName};
 use time::OffsetDateTime;
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::{
-    Event, Observer, Service, ServiceError,
+    Discovered, Event, Observer, Service, ServiceError,
+    discovery::Scope,
     pipeline::{Fetcher, Read, Reading, RoundWriter, read},
     spool::Spool,
 };
@@ -82,6 +83,8 @@ pub struct PassReport {
     pub missed: Vec<MissedItem>,
     /// Mailboxes that could not be read to their end.
     pub failures: Vec<MailboxFailure>,
+    /// Which mailboxes came and went.
+    pub directory: Discovered,
     /// Requests that the provider was sent.
     pub requests: u64,
     /// Of these, answered with "too many requests".
@@ -113,7 +116,7 @@ pub struct MailboxFailure {
 impl PassReport {
     /// Whether everything that the provider has is in the vault.
     pub fn is_whole(&self) -> bool {
-        self.missed.is_empty() && self.failures.is_empty()
+        self.missed.is_empty() && self.failures.is_empty() && self.directory.failure.is_none()
     }
 }
 
@@ -129,6 +132,30 @@ impl Service {
         only: &[Address],
         observer: Arc<dyn Observer>,
     ) -> Result<PassReport, ServiceError> {
+        let scope = if only.is_empty() { Scope::All } else { Scope::Named(only) };
+        self.run_pass(tenant, scope, observer).await
+    }
+
+    /// Runs a pass over some of the mailboxes that earlier passes found, because something is said
+    /// to have changed in them. Those that are not there any more are left out.
+    ///
+    /// # Errors
+    /// As [`Service::backup`].
+    pub async fn backup_woken(
+        &self,
+        tenant: &TenantName,
+        woken: &[MailboxId],
+        observer: Arc<dyn Observer>,
+    ) -> Result<PassReport, ServiceError> {
+        self.run_pass(tenant, Scope::Woken(woken), observer).await
+    }
+
+    async fn run_pass(
+        &self,
+        tenant: &TenantName,
+        scope: Scope<'_>,
+        observer: Arc<dyn Observer>,
+    ) -> Result<PassReport, ServiceError> {
         let begin = Instant::now();
         let lease = self.data.lease(tenant)?;
         let known = self.tenant(tenant).await?;
@@ -138,8 +165,11 @@ impl Service {
         let pass = self.control.start_pass(tenant, OffsetDateTime::now_utc()).await?;
 
         let run = async {
-            let domains = self.own_domains(&known, &provider).await?;
-            let mailboxes = self.wanted_mailboxes(tenant, &provider, only).await?;
+            let domains = match scope {
+                Scope::Woken(_) if !known.domains.is_empty() => known.domains.clone(),
+                _ => self.own_domains(&known, &provider).await?,
+            };
+            let (mailboxes, discovered) = self.wanted_mailboxes(tenant, &provider, scope).await?;
             observer.on_event(&Event::Mailboxes { count: mailboxes.len() });
             let spool = Spool::new(&self.data.spool(), self.limits.spool_bytes)
                 .map_err(ServiceError::Spool)?;
@@ -173,12 +203,12 @@ impl Service {
             match (read, written) {
                 // When the writer fails the readers stop for want of a listener: its error tells.
                 (_, Err(error)) | (Err(error), Ok(_)) => Err(error),
-                (Ok(read), Ok(written)) => Ok((read, written)),
+                (Ok(read), Ok(written)) => Ok((read, written, discovered)),
             }
         };
         let outcome = run.await;
         let usage = provider.usage();
-        let report = outcome.map(|(read, written)| PassReport {
+        let report = outcome.map(|(read, written, discovered)| PassReport {
             tenant: tenant.clone(),
             mailboxes: read.done,
             new: written.new,
@@ -191,6 +221,7 @@ impl Service {
             snapshots: written.snapshots,
             missed: written.missed.into_iter().map(MissedItem::from).collect(),
             failures: read.failures,
+            directory: discovered,
             requests: usage.requests,
             throttled: usage.throttled,
             seconds: begin.elapsed().as_secs_f64(),
@@ -217,35 +248,6 @@ impl Service {
         Ok(domains)
     }
 
-    /// Merges the provider's list of mailboxes into ours and picks those to read.
-    async fn wanted_mailboxes<P: Provider>(
-        &self,
-        tenant: &TenantName,
-        provider: &P,
-        only: &[Address],
-    ) -> Result<Vec<Mailbox>, ServiceError> {
-        let listed = provider.mailboxes().await?;
-        self.control.merge_mailboxes(tenant, &listed, OffsetDateTime::now_utc()).await?;
-        if let Some(missing) =
-            only.iter().find(|address| !listed.iter().any(|one| one.address == **address))
-        {
-            let mailbox = (*missing).clone();
-            return Err(ServiceError::NoMailbox { tenant: tenant.clone(), mailbox });
-        }
-        let mut wanted: Vec<Mailbox> = listed
-            .into_iter()
-            .filter(|one| only.is_empty() || only.contains(&one.address))
-            .collect();
-        // Who waited longest comes first; who never had a pass, before all.
-        let known = self.control.mailboxes(tenant).await?;
-        let last_pass = |mailbox: &Mailbox| {
-            let same = |known: &&KnownMailbox| known.mailbox.id == mailbox.id;
-            known.iter().find(same).and_then(|known| known.last_pass)
-        };
-        wanted.sort_by_cached_key(last_pass);
-        Ok(wanted)
-    }
-
     async fn finish_pass(
         &self,
         pass: mailkeep_control::PassId,
@@ -264,7 +266,9 @@ impl Service {
                     requests: report.requests,
                 };
                 let errors = report.failures.iter();
-                let errors = errors.map(|one| format!("{}: {}", one.mailbox, one.error)).collect();
+                let errors = errors.map(|one| format!("{}: {}", one.mailbox, one.error));
+                let directory = report.directory.failure.iter().map(ToString::to_string);
+                let errors = errors.chain(directory).collect();
                 let whole = report.is_whole();
                 let outcome = if whole { PassOutcome::Done } else { PassOutcome::Partial };
                 (outcome, counts, errors)

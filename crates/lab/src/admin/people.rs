@@ -24,6 +24,9 @@ pub(super) struct Users {
     /// Addresses of those who go for good.
     #[serde(default)]
     purge: Vec<String>,
+    /// Those who come back from the bin.
+    #[serde(default)]
+    restore: Vec<Restore>,
 }
 
 #[derive(Deserialize)]
@@ -51,7 +54,17 @@ struct Change {
     guest: Option<bool>,
 }
 
-/// Carries out the orders in this order: add, change, remove, purge. Nothing after the first that fails.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Restore {
+    /// The address that it had.
+    mailbox: String,
+    /// Another one.
+    to: Option<String>,
+}
+
+/// Carries out the orders in this order: add, change, remove, purge, restore. Nothing after the first
+/// that fails.
 pub(super) fn users(shared: &Shared, wanted: Users) -> Result<Value, Refused> {
     let tenant = shared.tenant(wanted.tenant.as_deref()).map_err(|error| refused(&error))?;
     for one in wanted.add {
@@ -90,6 +103,14 @@ pub(super) fn users(shared: &Shared, wanted: Users) -> Result<Value, Refused> {
         for name in list {
             let mailbox = find(tenant, &name)?;
             tenant.change_directory().remove(mailbox.id, purged);
+        }
+    }
+    for one in wanted.restore {
+        let to = one.to.as_deref().map(|to| local_part(tenant, to)).transpose()?;
+        let to = to.map(|local| format!("{local}@{}", tenant.domain));
+        if !tenant.change_directory().restore(&one.mailbox, to.as_deref()) {
+            let text = format!("'{}' is not in the bin, or the address is taken", one.mailbox);
+            return Err((StatusCode::CONFLICT, text));
         }
     }
     Ok(json!({ "users": tenant.mailboxes().iter().map(|one| shown(one)).collect::<Vec<_>>() }))

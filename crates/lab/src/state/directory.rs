@@ -15,6 +15,8 @@ pub(crate) struct Directory {
     order: BTreeMap<u64, Uuid>,
     /// Users that are gone, by the change that did it.
     gone: BTreeMap<u64, Gone>,
+    /// Those of them who can be brought back.
+    bin: HashMap<Uuid, Arc<Mailbox>>,
     pub(crate) groups: Vec<Group>,
     /// Number of the last change.
     pub(crate) sequence: u64,
@@ -137,9 +139,27 @@ impl Directory {
         self.by_address.remove(&user.mailbox.address);
         self.order.remove(&user.entered);
         self.gone.insert(self.sequence, Gone { id, entered: user.entered, purged });
+        if !purged {
+            self.bin.insert(id, user.mailbox);
+        }
         for group in &mut self.groups {
             group.members.retain(|member| *member != id);
         }
+        true
+    }
+
+    /// Brings a user back from the bin, by the address that it had; to another one when that is
+    /// named. The mailbox is the one that it was. Groups do not have it back.
+    pub(crate) fn restore(&mut self, former: &str, address: Option<&str>) -> bool {
+        let address = address.unwrap_or(former);
+        let found = self.bin.values().find(|mailbox| mailbox.address.eq_ignore_ascii_case(former));
+        let Some(id) = found.map(|mailbox| mailbox.id) else { return false };
+        if self.find(address).is_some() {
+            return false;
+        }
+        let Some(before) = self.bin.remove(&id) else { return false };
+        let name = before.display_name.clone();
+        self.add(before.renamed(address, name, before.profile));
         true
     }
 

@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use mailkeep_exchange::ExchangeError;
-use mailkeep_model::TenantName;
-use mailkeep_service::{Observer, PassReport, Service, ServiceError, Unobserved};
+use mailkeep_model::{Mailbox, TenantName};
+use mailkeep_service::{Discovered, Observer, PassReport, Service, ServiceError, Unobserved};
 use serde_json::{Value, json};
 
 use super::{Outcome, open_service};
@@ -66,11 +66,61 @@ pub(super) fn json_of(report: &PassReport) -> Value {
         "snapshots": report.snapshots,
         "missed": missed,
         "failed_mailboxes": failures,
+        "directory": directory_json(&report.directory),
         "requests": report.requests,
         "throttled": report.throttled,
         "seconds": report.seconds,
         "peak_memory_bytes": super::demo::peak_memory_bytes(),
     })
+}
+
+/// Who came and went, for programs.
+fn directory_json(directory: &Discovered) -> Value {
+    let addresses = |mailboxes: &[Mailbox]| -> Value {
+        mailboxes.iter().map(|mailbox| json!(mailbox.address)).collect()
+    };
+    let changes = &directory.changes;
+    let renamed = changes.renamed.iter();
+    let renamed: Value =
+        renamed.map(|one| json!({"from": one.from, "to": one.mailbox.address})).collect();
+    json!({
+        "added": addresses(&changes.added),
+        "returned": addresses(&changes.returned),
+        "renamed": renamed,
+        "gone": addresses(&changes.gone),
+        "error": directory.failure.as_ref().map(ToString::to_string),
+    })
+}
+
+/// Who came and went, for people: at most one line of each.
+fn directory_words(directory: &Discovered) -> String {
+    let mut text = String::new();
+    let mut line = |what: &str, all: Vec<String>, end: &str| {
+        if all.is_empty() {
+            return;
+        }
+        let more = all.len().saturating_sub(NAMED);
+        let named = all[..all.len() - more].join(", ");
+        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+        text.push_str(&format!("\n{what}: {named}{more}{end}"));
+    };
+    let addresses = |mailboxes: &[Mailbox]| -> Vec<String> {
+        mailboxes.iter().map(|mailbox| mailbox.address.to_string()).collect()
+    };
+    let changes = &directory.changes;
+    line("new mailboxes", addresses(&changes.added), "");
+    line("back again", addresses(&changes.returned), "");
+    let renamed = changes.renamed.iter();
+    let renamed = renamed.map(|one| format!("{} is now {}", one.from, one.mailbox.address));
+    line("renamed", renamed.collect(), "");
+    line("gone", addresses(&changes.gone), " (their backups stay)");
+    if let Some(error) = &directory.failure {
+        let error = plain(&error.to_string());
+        text.push_str(&format!(
+            "\nthe directory could not be asked, so the mailboxes of the pass before were read: {error}"
+        ));
+    }
+    text
 }
 
 /// What of a mailbox an error kept from being read, for programs and for people. Mail, calendars
@@ -100,6 +150,7 @@ pub(super) fn summary(report: &PassReport) -> String {
         report.requests,
         report.seconds,
     );
+    text.push_str(&directory_words(&report.directory));
     if report.snapshots.is_empty() {
         text.push_str("\nnothing changed, no snapshot was needed");
     }
@@ -181,6 +232,7 @@ mod tests {
                 mailbox: mailbox(),
                 error: ServiceError::Refused { tenant, reason },
             }],
+            directory: Discovered::default(),
             requests: 0,
             throttled: 0,
             seconds: 0.0,

@@ -1,14 +1,21 @@
-use std::io::{BufWriter, Write};
+use std::{
+    collections::HashMap,
+    io::{BufWriter, Write},
+};
 
 use data_encoding::BASE64;
-use mailkeep_control::SnapshotOutcome;
-use mailkeep_model::{Address, FollowUp, Item, ItemKind};
+use mailkeep_control::{Departure, KnownMailbox, SnapshotOutcome};
+use mailkeep_model::{Address, FollowUp, Item, ItemKind, MailboxId};
 use mailkeep_service::View;
 use mailkeep_vault::{FolderPath, ShortId, StoredFolder};
 use serde_json::{Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339, macros::format_description};
 
-use super::{Outcome, open_service};
+use super::{
+    Outcome,
+    mailboxes::{departed, departure},
+    open_service,
+};
 use crate::{
     cli::{Cat, Global, Ls, Snapshots},
     exit::{Exit, Failure},
@@ -57,7 +64,10 @@ pub(super) async fn ls(global: &Global, arguments: &Ls, output: &Output) -> Outc
     let service = open_service(global).await?;
     let view = service.view(&arguments.tenant, arguments.at.at).await?;
     match &arguments.place {
-        None => list_mailboxes(&view, output),
+        None => {
+            let departed = departed(&service, &arguments.tenant).await?;
+            list_mailboxes(&view, &departed, output)
+        }
         Some(place) => match &place.path {
             None => list_folders(&view, &place.mailbox, None, output),
             Some(path) => {
@@ -68,10 +78,15 @@ pub(super) async fn ls(global: &Global, arguments: &Ls, output: &Output) -> Outc
     }
 }
 
-fn list_mailboxes(view: &View, output: &Output) -> Outcome {
+fn list_mailboxes(
+    view: &View,
+    departed: &HashMap<MailboxId, KnownMailbox>,
+    output: &Output,
+) -> Outcome {
     let mut rows = Vec::new();
     for one in view.mailboxes()? {
         let complete = one.complete == mailkeep_vault::Completeness::Complete;
+        let gone = departed.get(&one.mailbox.id);
         if output.is_json() {
             let line = json!({
                 "kind": "mailbox",
@@ -79,6 +94,8 @@ fn list_mailboxes(view: &View, output: &Output) -> Outcome {
                 "name": one.mailbox.display_name,
                 "folders": one.folders,
                 "complete": complete,
+                "gone_since": gone.and_then(|gone| gone.gone_since).map(rfc3339),
+                "gone_because": gone.and_then(|gone| gone.departure).map(Departure::as_str),
             });
             output.result(&line, String::new);
         }
@@ -87,6 +104,7 @@ fn list_mailboxes(view: &View, output: &Output) -> Outcome {
             plain(&one.mailbox.display_name),
             format!("{} folders", one.folders),
             if complete { String::new() } else { "incomplete".to_owned() },
+            gone.and_then(departure).unwrap_or_default(),
         ]);
     }
     print_rows(output, &rows);

@@ -1,6 +1,8 @@
 use std::{fs::File, io::BufReader, os::unix::fs::MetadataExt};
 
+use mailkeep_control::Departure;
 use mailkeep_identity::{ledger, verify_receipts};
+use mailkeep_model::TenantName;
 use mailkeep_service::{DataDirectory, Outcome as Checked, Service};
 use mailkeep_vault::Vault;
 use serde_json::json;
@@ -141,6 +143,31 @@ fn chains(service: &Service, report: &mut Report<'_>) {
     }
 }
 
+/// How many mailboxes are backed up, and who is not any more.
+async fn mailboxes(service: &Service, tenant: &TenantName, name: &str, report: &mut Report<'_>) {
+    let known = match service.control().mailboxes(tenant).await {
+        Ok(known) => known,
+        Err(error) => return report.say(State::Bad, name, &error.to_string()),
+    };
+    let left = |why| known.iter().filter(|known| known.departure == Some(why)).count();
+    let (gone, deselected) = (left(Departure::Left), left(Departure::Deselected));
+    let mut text = format!("{} are backed up", known.len() - gone - deselected);
+    for (count, what) in [(gone, "gone from the directory"), (deselected, "not selected any more")]
+    {
+        if count > 0 {
+            text.push_str(&format!(", {count} {what}"));
+        }
+    }
+    if gone + deselected > 0 {
+        text.push_str(&format!(
+            " (their backups stay; 'mailkeep tenant mailboxes {tenant}' lists them)"
+        ));
+    }
+    if !known.is_empty() {
+        report.say(State::Good, &format!("{name}, mailboxes"), &text);
+    }
+}
+
 async fn tenants(service: &Service, report: &mut Report<'_>) {
     let tenants = match service.control().tenants().await {
         Ok(tenants) => tenants,
@@ -197,6 +224,7 @@ async fn tenants(service: &Service, report: &mut Report<'_>) {
             }
             Err(error) => report.say(State::Bad, &format!("{name}, vault"), &error.to_string()),
         }
+        mailboxes(service, &tenant.name, &name, report).await;
         match service.control().skipped(&tenant.name, None).await {
             Ok(skipped) if !skipped.is_empty() => {
                 let text = format!(

@@ -9,6 +9,7 @@ mod export;
 mod inspect;
 mod keep;
 mod lab;
+mod mailboxes;
 mod place;
 mod restore;
 mod restored;

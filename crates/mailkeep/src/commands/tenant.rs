@@ -4,7 +4,7 @@ use mailkeep_model::{Function, TenantName};
 use mailkeep_service::{Connection, Outcome as Checked, Registration, Service};
 use serde_json::{Value, json};
 
-use super::{Outcome, browse::rfc3339, make_service, open_service};
+use super::{Outcome, browse::rfc3339, mailboxes, make_service, open_service};
 use crate::{
     cli::{self, Global, TenantAdd},
     exit::{Exit, Failure},
@@ -22,12 +22,16 @@ pub(super) async fn run(global: &Global, command: cli::Tenant, output: &Output) 
         cli::Tenant::Add(arguments) => add(&make_service(global).await?, arguments, output).await,
         cli::Tenant::List => list(&open_service(global).await?, output).await,
         cli::Tenant::Show { tenant } => show(&open_service(global).await?, &tenant, output).await,
+        cli::Tenant::Mailboxes(arguments) => {
+            mailboxes::run(&open_service(global).await?, arguments, output).await
+        }
         cli::Tenant::Check { tenant } => check(&open_service(global).await?, &tenant, output).await,
     }
 }
 
 async fn add(service: &Service, arguments: TenantAdd, output: &Output) -> Outcome {
     let name = arguments.tenant;
+    let selection = mailboxes::selection(arguments.selection);
     let known =
         service.control().tenant(&name).await.map_err(mailkeep_service::ServiceError::from)?;
     match (known, arguments.directory) {
@@ -41,7 +45,7 @@ async fn add(service: &Service, arguments: TenantAdd, output: &Output) -> Outcom
                 "which directory is tenant {name}? Name its id or one of its domains with --directory"
             )));
         }
-        (Some(_), None) if arguments.client_id.is_empty() => {
+        (Some(_), None) if arguments.client_id.is_empty() && selection.is_none() => {
             return Err(Failure::usage(format!(
                 "tenant {name} exists already; name what is new, e.g. --client-id reader=ID"
             )));
@@ -63,6 +67,9 @@ async fn add(service: &Service, arguments: TenantAdd, output: &Output) -> Outcom
             };
             service.add_tenant(&name, connection).await?;
         }
+    }
+    if let Some(selection) = &selection {
+        service.select_mailboxes(&name, selection).await?;
     }
     for (function, client_id) in arguments.client_id {
         service.register(&name, Registration { function, client_id }).await?;
@@ -112,21 +119,13 @@ async fn show(service: &Service, name: &TenantName, output: &Output) -> Outcome 
     let tenant = service.tenant(name).await?;
     // Without the signer the rest is still worth showing.
     let certificate = service.known_certificate(name, Function::Reader).await;
-    let mailboxes = service.control().mailboxes(name).await;
-    let mailboxes = mailboxes.map_err(mailkeep_service::ServiceError::from)?;
+    let known = service.control().mailboxes(name).await;
+    let known = known.map_err(mailkeep_service::ServiceError::from)?;
     let mut value = json_of(&tenant, certificate.as_ref().ok().and_then(Option::as_ref));
-    value["mailboxes"] = mailboxes
-        .iter()
-        .map(|known| {
-            json!({
-                "mailbox": known.mailbox.address,
-                "name": known.mailbox.display_name,
-                "items": known.items,
-                "last_pass": known.last_pass.map(rfc3339),
-                "gone_since": known.gone_since.map(rfc3339),
-            })
-        })
-        .collect();
+    let selection = service.control().selection(name).await;
+    let selection = selection.map_err(mailkeep_service::ServiceError::from)?;
+    value["selection"] = json!(selection);
+    value["mailboxes"] = known.iter().map(mailboxes::json_of).collect();
     output.result(&value, || {
         let mut text = format!(
             "tenant     {}\nprovider   {}\ndirectory  {}\nauthority  {}\ngraph      {}\ntrusts     {}\ndomains    {}",
@@ -157,17 +156,8 @@ async fn show(service: &Service, name: &TenantName, output: &Output) -> Outcome 
         if has_reader(&tenant) && !has(&tenant, Function::Restorer) {
             text.push_str(&format!("\n\n{}", restorer_to_register(name)));
         }
-        let rows: Vec<_> = mailboxes
-            .iter()
-            .map(|known| {
-                vec![
-                    known.mailbox.address.to_string(),
-                    plain(&known.mailbox.display_name),
-                    format!("{} items", known.items),
-                    known.gone_since.map(|since| format!("gone since {}", since.date())).unwrap_or_default(),
-                ]
-            })
-            .collect();
+        text.push_str(&format!("\n{}", mailboxes::words(&selection)));
+        let rows: Vec<_> = known.iter().map(mailboxes::row).collect();
         if !rows.is_empty() {
             text.push_str(&format!("\n\n{}", table(&rows)));
         }

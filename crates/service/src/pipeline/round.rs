@@ -210,7 +210,9 @@ impl RoundWriter {
                 entry.removed.push(id);
             }
         }
-        let idle = changes.is_empty() && !entry.is_first && same_folders(&before.folders, &folders);
+        // A mailbox that has another address is to be found by it, whatever else happened.
+        let is_same = !before.moved && same_folders(&before.folders, &folders);
+        let idle = changes.is_empty() && !entry.is_first && is_same;
         let completeness = if entry.end.is_some() || !entry.is_first {
             mailkeep_vault::Completeness::Complete
         } else {
