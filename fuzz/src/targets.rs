@@ -7,7 +7,7 @@ use mailkeep_identity::{ledger, protocol, uti};
 use mailkeep_inspect::{Context, MaskKey};
 use mailkeep_model::{
     AttachmentInfo, Category, Change, Contact, Detail, Event, FolderId, Item, Mailbox, MailboxId,
-    Next, SettingKind, Verdict,
+    Next, Secret, SettingKind, Verdict,
 };
 use mailkeep_vault::{
     FolderPath, ShortId, attachments_in_icalendar, icalendar, photo_in_vcard, vcard,
@@ -132,6 +132,18 @@ pub(crate) const TARGETS: &[Target] = &[
         what: "Graph's answer to exportItems",
         seeds: EXPORTED,
         run: graph_exported,
+    },
+    Target {
+        name: "graph-users-page",
+        what: "Graph's answer to user: delta",
+        seeds: USER_PAGES,
+        run: graph_users_page,
+    },
+    Target {
+        name: "notifications",
+        what: "what anybody sends to the address for change notifications",
+        seeds: NOTIFICATIONS,
+        run: notifications,
     },
     Target {
         name: "token",
@@ -344,6 +356,27 @@ fn graph_exported(data: &[u8]) {
     if let Ok(answers) = mailkeep_exchange::parse_exported(data, &ids) {
         assert_eq!(answers.len(), ids.len(), "an item has no answer");
         assert!(answers.iter().flatten().all(|stream| !stream.is_empty()), "an empty stream");
+    }
+}
+
+fn graph_users_page(data: &[u8]) {
+    let Ok(page) = mailkeep_exchange::parse_users_page(data) else { return };
+    assert!(!matches!(page.next, Next::Complete), "a directory without a cursor");
+    assert!(page.changes.len() <= data.len());
+}
+
+fn notifications(data: &[u8]) {
+    let _ = mailkeep_exchange::parse_subscription(data);
+    let Ok(told) = mailkeep_exchange::parse_notifications(data) else { return };
+    assert!(told.len() <= data.len() / 2, "more notifications than bytes for them");
+    let secret = Secret::new("the provider's".into());
+    for one in &told {
+        let believed = one.is_from_the_provider(&secret);
+        let holds_it =
+            String::from_utf8_lossy(data).contains("the provider's") || data.contains(&b'\\');
+        assert!(!believed || holds_it, "a secret was believed that nobody sent");
+        assert!(!one.is_from_the_provider(&Secret::new(String::new())), "no secret was believed");
+        assert!(!format!("{one:?}").contains("the provider's"), "a secret was printed");
     }
 }
 
@@ -567,6 +600,17 @@ const MAILBOX_ITEMS: &[&[u8]] = &[
 
 const EXPORTED: &[&[u8]] = &[
     br#"{"value":[{"itemId":"a","changeKey":"k","data":"AQI="},{"itemId":"b","error":{"code":"ErrorItemNotFound","message":"It is gone."}}]}"#,
+];
+
+const USER_PAGES: &[&[u8]] = &[
+    br#"{"value":[{"id":"a","mail":"a@b.example","displayName":"Ann","userType":"Member","accountEnabled":true},{"id":"b","mail":null},{"id":"c","@removed":{"reason":"changed"}},{"id":"d","displayName":"D"}],"@odata.deltaLink":"https://g.example/v1.0/users/delta?$deltatoken=x"}"#,
+    br#"{"value":[],"@odata.nextLink":"x"}"#,
+];
+
+const NOTIFICATIONS: &[&[u8]] = &[
+    br#"{"value":[{"subscriptionId":"7f105c7d-2dc5-4530-97cd-4e7ae6534c07","subscriptionExpirationDateTime":"2026-11-30T11:00:00Z","clientState":"the provider's","changeType":"created","resource":"Users/u/Messages/m","resourceData":{"@odata.type":"","id":"m"},"tenantId":"t"},{"subscriptionId":"x","clientState":"","changeType":"updated"}]}"#,
+    br#"{"value":[{"subscriptionId":"7f105c7d-2dc5-4530-97cd-4e7ae6534c07","clientState":"the provider's","lifecycleEvent":"subscriptionRemoved","tenantId":"t"},{"subscriptionId":"x","clientState":"y","lifecycleEvent":"missed"},{"lifecycleEvent":"reauthorizationRequired"}]}"#,
+    br#"{"value":[{"subscriptionId":"NA","clientState":"NA","changeType":"Validation: x","resource":"NA"}],"validationTokens":null}"#,
 ];
 
 const CALENDARS: &[&[u8]] = &[

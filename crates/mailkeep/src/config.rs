@@ -1,7 +1,13 @@
-use std::{io, path::Path, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use mailkeep_service::PassLimits;
+use mailkeep_service::{HintTiming, NotifyOptions, PassLimits, TlsFiles};
 use serde::Deserialize;
+use url::Url;
 
 use crate::exit::Failure;
 
@@ -55,17 +61,80 @@ pub(crate) struct ServeConfig {
     /// Seconds between the beginnings of two passes of a tenant; one second at least, 30 days at
     /// most.
     interval_seconds: u64,
+    notifications: NotificationsConfig,
 }
 
 impl Default for ServeConfig {
     fn default() -> Self {
-        Self { interval_seconds: 300 }
+        Self { interval_seconds: 300, notifications: NotificationsConfig::default() }
+    }
+}
+
+/// `[serve.notifications]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct NotificationsConfig {
+    /// Under which address the provider reaches `listen`; empty: there are no notifications.
+    url: String,
+    /// Where to listen on this machine.
+    listen: SocketAddr,
+    /// Certificate with its chain (PEM), for TLS without anything in front; empty: something in
+    /// front does it.
+    certificate: PathBuf,
+    /// The certificate's key (PEM).
+    key: PathBuf,
+}
+
+impl Default for NotificationsConfig {
+    fn default() -> Self {
+        Self {
+            url: String::new(),
+            listen: SocketAddr::from(([127, 0, 0, 1], 8473)),
+            certificate: PathBuf::new(),
+            key: PathBuf::new(),
+        }
+    }
+}
+
+impl NotificationsConfig {
+    /// How notifications are taken; `None`: not at all.
+    fn options(&self) -> Result<Option<NotifyOptions>, Failure> {
+        let refuse = |text: String| Failure::usage(format!("[serve.notifications] {text}"));
+        if self.url.is_empty() {
+            return Ok(None);
+        }
+        let url: Url = self.url.parse().map_err(|error| refuse(format!("url: {error}")))?;
+        let is_here = url.host_str().is_some_and(|host| {
+            let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+            address.is_ok_and(|address| address.is_loopback())
+        });
+        if url.scheme() != "https" && !(url.scheme() == "http" && is_here) {
+            return Err(refuse("url: Microsoft notifies https addresses alone".into()));
+        }
+        if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
+            return Err(refuse("url: scheme, host, port and path, and nothing else".into()));
+        }
+        let empty = |path: &Path| path.as_os_str().is_empty();
+        let tls = match (empty(&self.certificate), empty(&self.key)) {
+            (true, true) => None,
+            (false, false) => {
+                Some(TlsFiles { certificate: self.certificate.clone(), key: self.key.clone() })
+            }
+            _ => return Err(refuse("certificate and key belong together: name both".into())),
+        };
+        let timing = HintTiming::default();
+        Ok(Some(NotifyOptions { listen: self.listen, url, tls, timing }))
     }
 }
 
 impl ServeConfig {
     pub(crate) fn interval(&self) -> Duration {
         Duration::from_secs(self.interval_seconds.clamp(1, LONGEST_INTERVAL_SECONDS))
+    }
+
+    /// How notifications are taken; `None`: not at all.
+    pub(crate) fn notifications(&self) -> Result<Option<NotifyOptions>, Failure> {
+        self.notifications.options()
     }
 }
 
@@ -105,11 +174,34 @@ mod tests {
     }
 
     #[test]
+    fn notifications_are_off_until_an_address_is_given_that_the_provider_can_use() {
+        let read = |text: &str| {
+            let config: Config = toml::from_str(text).unwrap();
+            config.serve.notifications()
+        };
+        assert!(read("").unwrap().is_none());
+        let on = "[serve]\nnotifications = { listen = '127.0.0.1:9', url = 'https://a.example/x' }";
+        let options = read(on).unwrap().unwrap();
+        assert_eq!((options.listen.port(), options.url.path()), (9, "/x"));
+        assert!(options.tls.is_none());
+        for bad in
+            ["http://a.example/", "https://a.example/?x=y", "a.example", "https://u@a.example/"]
+        {
+            let text = format!("[serve.notifications]\nurl = '{bad}'");
+            assert!(read(&text).is_err(), "{bad}");
+        }
+        let half = "[serve.notifications]\nurl = 'https://a.example/'\nkey = 'x'";
+        assert!(read(half).is_err());
+    }
+
+    #[test]
     fn an_absurd_interval_does_not_end_the_service() {
-        let longest = ServeConfig { interval_seconds: u64::MAX }.interval();
+        let longest = ServeConfig { interval_seconds: u64::MAX, ..ServeConfig::default() };
+        let longest = longest.interval();
         assert_eq!(longest, Duration::from_secs(30 * 86_400));
         assert!(std::time::Instant::now().checked_add(longest).is_some());
-        assert_eq!(ServeConfig { interval_seconds: 0 }.interval(), Duration::from_secs(1));
+        let none = ServeConfig { interval_seconds: 0, ..ServeConfig::default() };
+        assert_eq!(none.interval(), Duration::from_secs(1));
     }
 
     #[test]
@@ -134,6 +226,10 @@ mod tests {
             for setting in settings {
                 assert!(named[&section].get(&setting).is_some(), "[{section}] {setting}");
             }
+        }
+        for setting in known("[serve.notifications]\nunknown = 1") {
+            let documented = named["serve"]["notifications"].get(&setting);
+            assert!(documented.is_some(), "[serve.notifications] {setting}");
         }
     }
 }

@@ -1,4 +1,4 @@
-use std::{io, path::PathBuf};
+use std::{io, net::SocketAddr, path::PathBuf};
 
 use mailkeep_control::ControlError;
 use mailkeep_exchange::ExchangeError;
@@ -27,6 +27,16 @@ pub enum ServiceError {
     Data {
         /// Where it is.
         path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Notifications cannot be taken.
+    #[error(
+        "notifications cannot be taken at {address}: {source}. Change [serve.notifications] in the settings; without notifications mailboxes are read at their interval"
+    )]
+    Listen {
+        /// Where.
+        address: SocketAddr,
         /// What the system said.
         source: io::Error,
     },

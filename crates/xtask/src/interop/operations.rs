@@ -29,6 +29,15 @@ const fn uses(method: &'static str, template: &'static str, answer: Answer) -> O
 pub(crate) const OPERATIONS: &[Operation] = &[
     uses("GET", "/organization", Read(&["organization-list"])),
     uses("GET", "/users", Read(&["user-list"])),
+    uses("GET", "/users/delta", Read(&["user-delta"])),
+    // No example of these has come with the reference data.
+    uses("GET", "/groups", Read(&[])),
+    uses("GET", "/groups/{id}/transitiveMembers", Read(&[])),
+    uses("GET", "/subscriptions", Read(&["subscription-list"])),
+    uses("POST", "/subscriptions", Read(&["subscription-get"])),
+    uses("PATCH", "/subscriptions/{id}", Read(&["subscription-update"])),
+    uses("DELETE", "/subscriptions/{id}", Ignored),
+    uses("POST", "/subscriptions/{id}/reauthorize", Ignored),
     uses("GET", "/users/{id}/mailFolders", Read(&["user-list-mailfolders"])),
     uses("POST", "/users/{id}/mailFolders", Read(&["user-post-mailfolders"])),
     uses("GET", "/users/{id}/mailFolders/delta", Read(&["mailfolder-delta"])),

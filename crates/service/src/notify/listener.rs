@@ -1,0 +1,127 @@
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    extract::{Request, State},
+    http::{HeaderValue, Method, Response, StatusCode, header},
+};
+use axum_server::{
+    Handle,
+    tls_rustls::{RustlsAcceptor, RustlsConfig},
+};
+use mailkeep_exchange::{LARGEST_NOTIFICATIONS, parse_notifications};
+use tokio::{sync::Semaphore, time::Instant};
+
+use super::{NotifyOptions, desk::Desk};
+use crate::ServiceError;
+
+/// Requests that are read at the same time; more are told to come back.
+const AT_ONCE: usize = 64;
+/// How long a body may take to arrive. The provider itself waits ten seconds for an answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Longest `validationToken` that is given back. Graph's are some hundred characters.
+const LONGEST_TOKEN: usize = 2_048;
+
+/// The listener, which ends when this is dropped.
+pub(super) struct Listener {
+    address: SocketAddr,
+    handle: Handle<SocketAddr>,
+}
+
+struct Shared {
+    desk: Arc<Desk>,
+    places: Semaphore,
+}
+
+impl Listener {
+    pub(super) async fn start(
+        options: &NotifyOptions,
+        desk: Arc<Desk>,
+    ) -> Result<Self, ServiceError> {
+        let failed = |source| ServiceError::Listen { address: options.listen, source };
+        let listener = std::net::TcpListener::bind(options.listen).map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let handle = Handle::new();
+        let shared = Arc::new(Shared { desk, places: Semaphore::new(AT_ONCE) });
+        let application = Router::new().fallback(answer).with_state(shared).into_make_service();
+        let server = axum_server::from_tcp(listener).map_err(failed)?.handle(handle.clone());
+        match &options.tls {
+            None => drop(tokio::spawn(server.serve(application))),
+            Some(files) => {
+                // Another part of the process may have said the same before.
+                let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+                let config = RustlsConfig::from_pem_file(&files.certificate, &files.key);
+                let acceptor = RustlsAcceptor::new(config.await.map_err(failed)?);
+                drop(tokio::spawn(server.acceptor(acceptor).serve(application)));
+            }
+        }
+        Ok(Self { address, handle })
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.handle.shutdown();
+    }
+}
+
+/// Whatever the path: what stands in front may change it.
+async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response<Body> {
+    if request.method() != Method::POST {
+        return bare(StatusCode::METHOD_NOT_ALLOWED);
+    }
+    if let Some(token) = validation_token(request.uri().query()) {
+        return shake_hands(token);
+    }
+    let Ok(_place) = shared.places.try_acquire() else {
+        return bare(StatusCode::SERVICE_UNAVAILABLE);
+    };
+    let body = tokio::time::timeout(PATIENCE, to_bytes(request.into_body(), LARGEST_NOTIFICATIONS));
+    let told = match body.await {
+        Err(_) => return bare(StatusCode::REQUEST_TIMEOUT),
+        Ok(Err(_)) => return bare(StatusCode::PAYLOAD_TOO_LARGE),
+        Ok(Ok(body)) => parse_notifications(&body),
+    };
+    match told {
+        Ok(told) => {
+            shared.desk.accept(&told, Instant::now());
+            // Also when nothing was believed: the answer tells nobody which secrets are right, and
+            // a provider that is refused would stop notifying this address of anything.
+            bare(StatusCode::ACCEPTED)
+        }
+        Err(_) => {
+            shared.desk.refuse_garbage();
+            bare(StatusCode::BAD_REQUEST)
+        }
+    }
+}
+
+fn validation_token(query: Option<&str>) -> Option<String> {
+    let mut pairs = url::form_urlencoded::parse(query?.as_bytes());
+    pairs.find(|(name, _)| name == "validationToken").map(|(_, token)| token.into_owned())
+}
+
+/// The provider asks, before a subscription comes about, whether this address wants notifications.
+/// Anybody may ask; what is given back is plain text and nothing else.
+fn shake_hands(token: String) -> Response<Body> {
+    if token.len() > LONGEST_TOKEN || token.chars().any(char::is_control) {
+        return bare(StatusCode::BAD_REQUEST);
+    }
+    let mut response = Response::new(Body::from(token));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+fn bare(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
