@@ -23,6 +23,7 @@ use crate::clock::Clock;
 use crate::counters::Counters;
 use crate::entra::{Entra, Grants, Issuers, Replays};
 use crate::faults::Faults;
+use crate::feed::Feeds;
 use crate::graph::{Imports, Queries, Sealer, Subscriptions, Uploads};
 use crate::journal::Journal;
 use crate::seed::builtin::{self, Person};
@@ -31,7 +32,7 @@ use crate::state::{Mailbox, Source, Tenant, Tenants};
 use crate::throttle::{Limits, Throttle};
 use crate::{
     Description, LabError, LabOptions, Registered, Registration, TenantDescription, admin, entra,
-    graph, ids, tls,
+    feed, graph, ids, tls,
 };
 
 /// How long open requests may take to end when the lab is shut down.
@@ -69,6 +70,7 @@ pub(crate) struct Shared {
     pub(crate) subscriptions: Subscriptions,
     /// Of the services' audit log.
     pub(crate) queries: Queries,
+    pub(crate) feeds: Feeds,
     pub(crate) faults: Faults,
     pub(crate) counters: Counters,
     pub(crate) activity: ActivityLog,
@@ -127,6 +129,7 @@ impl Lab {
             imports: Imports::default(),
             subscriptions: Subscriptions::default(),
             queries: Queries::default(),
+            feeds: Feeds::default(),
             faults: Faults::default(),
             counters: Counters::default(),
             activity: ActivityLog::default(),
@@ -232,6 +235,8 @@ async fn serve(
         graph::serve_upload(&shared, request, peer).await
     } else if path.starts_with(graph::IMPORTS) {
         graph::serve_import(&shared, request, peer).await
+    } else if path.starts_with(feed::PATH) {
+        feed::serve(&shared, &request)
     } else if path.starts_with("/_lab/") {
         admin::serve(&shared, request).await
     } else {

@@ -54,6 +54,7 @@ mod counters;
 mod entra;
 mod error;
 mod faults;
+mod feed;
 mod graph;
 mod ids;
 mod journal;

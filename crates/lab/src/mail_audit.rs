@@ -19,7 +19,7 @@ use crate::ids;
 use crate::state::Mailbox;
 
 /// Binds that are one record, in seconds.
-const AGGREGATED: i64 = 120;
+pub(crate) const AGGREGATED: i64 = 120;
 /// For how long a message is not told again.
 const REPEATED: i64 = 3600;
 const DAY: i64 = 86_400;
@@ -94,6 +94,8 @@ struct Watched {
     /// When the records of the last 24 hours were begun.
     begun: VecDeque<i64>,
     silent_until: Option<i64>,
+    /// So many are remembered before those that no longer matter are forgotten.
+    prune_at: usize,
 }
 
 impl MailAudit {
@@ -164,8 +166,10 @@ impl MailAudit {
 impl Watched {
     /// Those that were not told within the last hour.
     fn unheard(&mut self, context: u64, mut binds: Vec<Bind>, now: i64) -> Vec<Bind> {
-        if self.told.len() > 50_000 {
+        if self.told.len() >= self.prune_at {
             self.told.retain(|_, at| now < *at + REPEATED);
+            // Twice as many as are left: what is remembered is not gone through with every read.
+            self.prune_at = (2 * self.told.len()).max(1000);
         }
         binds.retain(|bind| {
             let key = (context, bind.folder, bind.item);
@@ -281,6 +285,7 @@ mod tests {
                 uti: "one".into(),
                 continuous: false,
                 by_secret: false,
+                resource: crate::entra::Resource::Graph,
                 issued: 0,
                 expires: i64::MAX,
             });

@@ -140,6 +140,7 @@ operations! {
     Notification = "notification",
     SignInsList = "signins.list",
     SignInShow = "signin.show",
+    ActivityFeed = "activityfeed",
     AuditsList = "directoryaudits.list",
     AuditShow = "directoryaudit.show",
     ApplicationsList = "applications.list",

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::applications::administrator;
 use super::{Refused, read, refused, unknown_mailbox};
-use crate::entra::{Activity, Location, Policy, SignIn, Target};
+use crate::entra::{Activity, Location, Policy, Resource, SignIn, Target};
 use crate::lab::Shared;
 use crate::state::{KeyCredential, Mailbox, ScopedRole, permissions_of};
 
@@ -172,6 +172,7 @@ pub(super) fn sign_in(shared: &Shared, body: &[u8]) -> Result<Value, Refused> {
         application: "Office 365 Exchange Online".to_owned(),
         service_principal_id: None,
         used: None,
+        resource: Resource::Graph,
         policies: Vec::new(),
         address: IpAddr::V4(Ipv4Addr::LOCALHOST),
         user_agent: String::new(),

@@ -10,11 +10,20 @@ use uuid::Uuid;
 
 use crate::state::Tenant;
 
+/// Whom an access token is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Resource {
+    Graph,
+    /// The Office 365 Management Activity API.
+    ActivityFeed,
+}
+
 /// What an access token stands for.
 #[derive(Debug)]
 pub(crate) struct Grant {
     pub(crate) tenant: Arc<Tenant>,
     pub(crate) client_id: Uuid,
+    pub(crate) resource: Resource,
     pub(crate) service_principal_id: Uuid,
     pub(crate) roles: BTreeSet<String>,
     pub(crate) uti: String,

@@ -25,7 +25,7 @@ pub(crate) use access::{ConditionalAccess, Location, Policy};
 pub(crate) use assertion::Replays;
 pub(crate) use audits::{Activity, Actor, AuditLog, Modified, Target, Who};
 pub(crate) use federated::Issuers;
-pub(crate) use grants::{Grant, Grants};
+pub(crate) use grants::{Grant, Grants, Resource};
 pub(crate) use jwt::{Jwt, Padding};
 pub(crate) use record::{Change, Kind, change, credentials, modified, owner};
 pub(crate) use settings::Entra;

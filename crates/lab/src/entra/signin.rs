@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::access::Applied;
+use super::grants::Resource;
 use crate::clock;
 
 /// Older entries are dropped.
@@ -36,6 +37,7 @@ pub(crate) struct SignIn {
     pub(crate) application: String,
     pub(crate) service_principal_id: Option<Uuid>,
     pub(crate) used: Option<Used>,
+    pub(crate) resource: Resource,
     pub(crate) policies: Vec<Applied>,
     pub(crate) address: IpAddr,
     pub(crate) user_agent: String,
@@ -71,6 +73,12 @@ impl SignIn {
         };
         let principal = self.service_principal_id.map(|id| id.to_string()).unwrap_or_default();
         let user = self.user.as_ref();
+        let (resource, resource_name) = match self.resource {
+            Resource::Graph => (GRAPH_APPLICATION, "Microsoft Graph"),
+            Resource::ActivityFeed => {
+                ("c5393580-f805-4401-95e8-94b7a6ef2fc2", "Office 365 Management APIs")
+            }
+        };
         let mut entry = json!({
             "id": self.id,
             "createdDateTime": clock::iso(self.created()),
@@ -94,7 +102,10 @@ impl SignIn {
             "userPrincipalName": user.map(|(_, name)| name),
             "homeTenantId": self.tenant,
             "resourceTenantId": self.tenant,
-            "resourceServicePrincipalId": graph_principal(self.tenant),
+            "resourceId": resource,
+            "resourceDisplayName": resource_name,
+            "resourceServicePrincipalId":
+                crate::ids::derived(&[&self.tenant.to_string(), resource]),
             "conditionalAccessStatus": self.access_status(),
             "appliedConditionalAccessPolicies":
                 self.policies.iter().map(Applied::to_json).collect::<Vec<_>>(),
@@ -163,8 +174,6 @@ const IN_V1: &[&str] = &[
 /// What every sign-in has in the lab.
 fn always_the_same() -> Value {
     json!({
-        "resourceId": GRAPH_APPLICATION,
-        "resourceDisplayName": "Microsoft Graph",
         "tokenIssuerType": "AzureAD",
         "tokenIssuerName": "",
         "incomingTokenType": "none",

@@ -15,7 +15,7 @@ use super::access::Applied;
 use super::assertion::{self, Expected, malformed};
 use super::errors::EntraError;
 use super::federated;
-use super::grants::Grant;
+use super::grants::{Grant, Resource};
 use super::jwt::{Jwt, Padding};
 use super::signin::{GRAPH_APPLICATION, SignIn, Used};
 use crate::faults::Refused;
@@ -32,6 +32,8 @@ const ON_BEHALF_OF: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 const LIFETIME: i64 = 3599;
 /// The same when the resource can take the token back at any time: 20 to 28 hours.
 const REVOCABLE_LIFETIME: std::ops::Range<i64> = 72_000..100_800;
+/// The Office 365 Management Activity API.
+const ACTIVITY_FEED: &str = "https://manage.office.com";
 /// The capability of a client that understands claims challenges.
 const CHALLENGES: &str = "cp1";
 
@@ -60,6 +62,7 @@ pub(crate) fn serve(
         correlation: correlation.unwrap_or_else(Uuid::new_v4),
         form,
         address: peer.ip(),
+        resource: Resource::Graph,
         principal: None,
         used: None,
         policies: Vec::new(),
@@ -135,6 +138,7 @@ struct Attempt<'a> {
     correlation: Uuid,
     form: HashMap<String, String>,
     address: IpAddr,
+    resource: Resource,
     principal: Option<ServicePrincipal>,
     used: Option<Used>,
     policies: Vec<Applied>,
@@ -157,7 +161,7 @@ impl Attempt<'_> {
         }
         let client = self.parameter("client_id")?.to_owned();
         if grant_type == CLIENT_CREDENTIALS {
-            self.check_scope()?;
+            self.resource = self.check_scope()?;
         }
         let continuous = self.capabilities()?;
         let (application, principal) = {
@@ -186,7 +190,11 @@ impl Attempt<'_> {
         self.check_access(tenant, &principal)?;
         // Nobody signs in here: what stands for somebody is never valid.
         match grant_type.as_str() {
-            CLIENT_CREDENTIALS => Ok(self.issue(tenant, &principal, continuous)),
+            CLIENT_CREDENTIALS => {
+                // Graph alone takes tokens back at any time.
+                let continuous = continuous && self.resource == Resource::Graph;
+                Ok(self.issue(tenant, &principal, continuous))
+            }
             ON_BEHALF_OF => Err(EntraError::new(
                 50_013,
                 "Assertion failed signature validation. [Reason - The key was not found.]",
@@ -199,7 +207,7 @@ impl Attempt<'_> {
         }
     }
 
-    fn check_scope(&self) -> Result<(), EntraError> {
+    fn check_scope(&self) -> Result<Resource, EntraError> {
         let scope = self.parameter("scope")?;
         let wanted: Vec<&str> = scope.split_whitespace().collect();
         let [resource] = wanted.as_slice() else {
@@ -222,7 +230,10 @@ impl Attempt<'_> {
             ));
         };
         if self.shared.is_graph_resource(resource) {
-            return Ok(());
+            return Ok(Resource::Graph);
+        }
+        if resource.trim_end_matches('/') == ACTIVITY_FEED {
+            return Ok(Resource::ActivityFeed);
         }
         Err(EntraError::new(
             70_011,
@@ -365,7 +376,10 @@ impl Attempt<'_> {
         let now = self.shared.clock.unix();
         let uti = ids::token_identifier(self.request);
         let object = &principal.object;
-        let roles = principal.roles();
+        let mut roles = principal.roles();
+        // Each resource has permissions of its own.
+        let of_feed = self.resource == Resource::ActivityFeed;
+        roles.retain(|role| role.starts_with("ActivityFeed.") == of_feed);
         let by_secret = matches!(self.used, Some(Used::Secret { .. }));
         let lifetime = match continuous {
             true => {
@@ -376,7 +390,7 @@ impl Attempt<'_> {
             false => LIFETIME,
         };
         let mut claims = json!({
-            "aud": "https://graph.microsoft.com",
+            "aud": if of_feed { ACTIVITY_FEED } else { "https://graph.microsoft.com" },
             "iss": format!("https://sts.windows.net/{}/", tenant.id),
             "iat": now,
             "nbf": now,
@@ -403,6 +417,7 @@ impl Attempt<'_> {
         let grant = Grant {
             tenant: Arc::clone(tenant),
             client_id: object.client_id,
+            resource: self.resource,
             service_principal_id: object.object_id,
             roles,
             uti: uti.clone(),
@@ -436,6 +451,7 @@ impl Attempt<'_> {
             application: object.map(|object| object.display_name.clone()).unwrap_or_default(),
             service_principal_id: object.map(|object| object.object_id),
             used: self.used.clone(),
+            resource: self.resource,
             policies: self.policies.clone(),
             address: self.address,
             user_agent: user_agent.unwrap_or_default().to_owned(),

@@ -51,7 +51,7 @@ use uuid::Uuid;
 
 use crate::activity::Activity;
 use crate::counters::Outcome;
-use crate::entra::{Actor, GRAPH_APPLICATION, Grant, Who};
+use crate::entra::{Actor, GRAPH_APPLICATION, Grant, Resource as For, Who};
 use crate::faults::{Effect, PageFault, Refused, Subject, When};
 use crate::ids;
 use crate::journal::Entry;
@@ -233,6 +233,11 @@ impl Call<'_> {
                 "Access token validation failure. Invalid audience or signature.",
             )
         })?;
+        if grant.resource != For::Graph {
+            return Err(GraphError::unauthenticated(
+                "Access token validation failure. Invalid audience.",
+            ));
+        }
         if self.shared.clock.unix() >= grant.expires {
             return Err(GraphError::unauthenticated(
                 "Lifetime validation failed, the token is expired.",

@@ -412,3 +412,83 @@ async fn the_export_of_requests_to_graph_bears_token_and_request() {
     let log = world.admin("GET", "logs?kind=activity", Value::Null).await;
     assert_eq!(log.as_array().unwrap().len(), 1, "what was not logged does not come later");
 }
+
+#[tokio::test]
+async fn the_activity_feed_tells_accesses_in_blobs_from_the_subscription_on() {
+    let world = World::new().await;
+    let app = world.application(&["ActivityFeed.Read", "Mail.Read"]);
+    let mut form = app.form();
+    form[2].1 = "https://manage.office.com/.default".to_owned();
+    let (status, body) = world.ask_token(&app, &form).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    let token = body["access_token"].as_str().unwrap().to_owned();
+    let authority = &world.lab.description().authority;
+    let root = format!("{authority}/api/v1.0/{}/activity/feed", world.tenant());
+    let feed = Graph {
+        http: world.http.clone(),
+        base: root.clone(),
+        token,
+        client_id: app.registered.client_id,
+    };
+    let kind = "contentType=Audit.Exchange";
+    let refused = |method: &'static str, path: String| {
+        let feed = feed.clone();
+        async move {
+            let (status, body) = feed.send(method, &path, Value::Null).await;
+            (status.as_u16(), body["error"]["code"].as_str().unwrap().to_owned())
+        }
+    };
+    let no_subscription = (400, "AF20022".to_owned());
+    assert_eq!(refused("GET", format!("subscriptions/content?{kind}")).await, no_subscription);
+    let unknown = "subscriptions/start?contentType=Audit.Nothing".to_owned();
+    assert_eq!(refused("POST", unknown).await, (400, "AF20020".to_owned()));
+
+    // What was read before the subscription is never told.
+    let reader = world.as_application(&app).await;
+    let base = format!("users/{}/messages", world.mailbox(0));
+    let list = reader.get(&format!("{base}?$top=2&$select=id")).await;
+    world.admin("POST", "clock", json!({ "offset_seconds": 400 })).await;
+    let (status, started) =
+        feed.send("POST", &format!("subscriptions/start?{kind}"), Value::Null).await;
+    assert_eq!((status, &started["status"]), (StatusCode::OK, &json!("enabled")));
+    let again = refused("POST", format!("subscriptions/start?{kind}")).await;
+    assert_eq!(again, (400, "AF20024".to_owned()));
+    assert_eq!(feed.get("subscriptions/list").await[0]["contentType"], json!("Audit.Exchange"));
+    let id = list["value"][0]["id"].as_str().unwrap();
+    let reader = world.as_application_at(&app, 400).await;
+    reader.get(&format!("{base}/{id}")).await;
+    world.admin("POST", "clock", json!({ "offset_seconds": 1200 })).await;
+    let content = feed.get(&format!("subscriptions/content?{kind}")).await;
+    let [blob] = content.as_array().unwrap().as_slice() else { panic!("{content}") };
+    let records = feed.get(blob["contentUri"].as_str().unwrap()).await;
+    let [record] = records.as_array().unwrap().as_slice() else { panic!("{records}") };
+    assert_eq!(
+        (&record["Operation"], &record["OperationCount"]),
+        (&json!("MailItemsAccessed"), &json!(1))
+    );
+    assert_eq!(record["AppAccessContext"]["ClientAppId"], json!(app.registered.client_id));
+
+    for (times, code) in [
+        ("startTime=2026-01-01T00:00&endTime=2026-01-01T01:00", "AF20030"),
+        ("startTime=2026-01-01", "AF20030"),
+        ("startTime=x&endTime=y", "AF20030"),
+        ("nextPage=x", "AF20031"),
+    ] {
+        let path = format!("subscriptions/content?{kind}&{times}");
+        assert_eq!(refused("GET", path).await, (400, code.to_owned()));
+    }
+    let eight_days = 8 * 86_400;
+    world.admin("POST", "clock", json!({ "offset_seconds": eight_days })).await;
+    assert_eq!(refused("GET", "subscriptions/list".to_owned()).await.0, 401, "the token expired");
+    world.admin("POST", "clock", json!({ "offset_seconds": 1200 })).await;
+    assert_eq!(refused("GET", "audit/0$AuditExchange".to_owned()).await.1, "AF20051");
+    assert_eq!(refused("GET", "audit/x".to_owned()).await.1, "AF20052");
+
+    // Each resource takes its own tokens, each token has its own rights.
+    let for_graph = Graph { base: root, ..reader.clone() };
+    assert_eq!(for_graph.try_get("subscriptions/list").await.0, StatusCode::UNAUTHORIZED);
+    let for_feed = Graph { base: reader.base.clone(), ..feed.clone() };
+    assert_eq!(for_feed.try_get(&base).await.0, StatusCode::UNAUTHORIZED);
+    let (status, _) = feed.send("POST", &format!("subscriptions/stop?{kind}"), Value::Null).await;
+    assert_eq!(status, StatusCode::OK);
+}
