@@ -16,7 +16,7 @@ use crate::ids;
 use crate::lab::Shared;
 use crate::state::{
     Aspect, Event, ExtendedProperties, Mailbox, MailboxState, Message, Other, OtherKind, Party,
-    ROOT,
+    ROOT, SEARCH_KEY_TAG,
 };
 
 pub(super) fn run(shared: &Shared, address: &str) -> Result<Value, Refused> {
@@ -195,7 +195,9 @@ fn seen(mailbox: &Mailbox, item: u64, event: &Event, aspect: Aspect) -> Map<Stri
 }
 
 fn extended(properties: &ExtendedProperties) -> Value {
-    properties.iter().map(|(id, value)| (id.to_owned(), json!(value))).collect::<Map<_, _>>().into()
+    // Every item has a search key, whether it is kept or made from what the item is.
+    let set = properties.iter().filter(|(id, _)| *id != SEARCH_KEY_TAG);
+    set.map(|(id, value)| (id.to_owned(), json!(value))).collect::<Map<_, _>>().into()
 }
 
 fn sha256(bytes: &[u8]) -> String {

@@ -41,7 +41,7 @@ pub(crate) use extended::{ExtendedProperties, TooMuch};
 pub(crate) use folder::{Entry, Folder, ROOT, WellKnown};
 pub(crate) use mailbox::{Mailbox, MailboxState, Refusal, Source};
 pub(crate) use message::{Flag, Message, Natures, Place};
-pub(crate) use others::{NOTES, Other, OtherKind, Others, SEARCH_KEY};
+pub(crate) use others::{NOTES, Other, OtherKind, Others, SEARCH_KEY, SEARCH_KEY_TAG};
 pub(crate) use person::{Profile, Purpose};
 pub(crate) use recurrence::{MOST, Pattern, Recurrence, Until, WeekIndex};
 pub(crate) use settings::{Entity, Settings, Task, TaskFile, TaskList};

@@ -12,8 +12,10 @@ use crate::ids;
 /// The number of the folder of notes that every mailbox has; none that a mailbox gives out itself.
 pub(crate) const NOTES: u64 = 0x7fff_0000_0000_0401;
 
-/// Where the fields have `PidTagSearchKey`, which is the same in every copy.
+/// Where the fields have `PidTagSearchKey`, which is the same in every copy; and its tag, as Exchange
+/// gives it back, under which a message keeps the one that it was imported with.
 pub(crate) const SEARCH_KEY: &str = "searchKey";
+pub(crate) const SEARCH_KEY_TAG: &str = "Binary 0x300b";
 
 /// What an item is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

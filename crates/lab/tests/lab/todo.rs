@@ -159,3 +159,45 @@ async fn steps_links_and_files_belong_to_their_task() {
         assert!(graph.try_get(&path).await.0.is_client_error(), "{path}");
     }
 }
+
+#[tokio::test]
+async fn an_extension_is_made_with_its_task_and_shown_when_it_is_named() {
+    let world = World::new().await;
+    let graph = world.graph(ALL).await;
+    let user = format!("users/{}", world.mailbox(0));
+    let tasks = format!("{}/tasks", default_list(&graph, &user).await);
+    let extension = |mark: &str| {
+        json!({ "@odata.type": "microsoft.graph.openTypeExtension",
+            "extensionName": "a.b", "mark": mark })
+    };
+    let body = json!({ "title": "x", "extensions": [extension("1")] });
+    let (status, made) = graph.send("POST", &tasks, body).await;
+    assert_eq!(status, StatusCode::CREATED, "{made}");
+    let task = format!("{tasks}/{}", made["id"].as_str().unwrap());
+    let shown = format!("{task}?$expand=extensions($filter=id eq 'A.B')");
+    let expanded = graph.get(&shown).await;
+    assert_eq!(expanded["extensions"][0]["mark"], json!("1"));
+    assert_eq!(expanded["extensions"][0]["id"], json!("microsoft.graph.openTypeExtension.a.b"));
+    assert!(graph.get(&task).await.get("extensions").is_none());
+    let other = graph.get(&format!("{task}?$expand=extensions($filter=id eq 'c')")).await;
+    assert_eq!(other["extensions"], json!([]));
+    let one = format!("{task}/extensions/a.b");
+    let (status, _) = graph.send("PATCH", &one, extension("2")).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(graph.get(&one).await["mark"], json!("2"));
+    let again = graph.send("POST", &format!("{task}/extensions"), extension("3")).await;
+    assert!(again.0.is_client_error(), "{}", again.1);
+    assert_ne!(graph.get(&task).await["@odata.etag"], made["@odata.etag"]);
+    assert_eq!(graph.send("DELETE", &one, Value::Null).await.0, StatusCode::NO_CONTENT);
+    assert_eq!(graph.get(&shown).await["extensions"], json!([]));
+    for odd in [
+        json!({ "title": "x", "extensions": [{ "extensionName": "a" }] }),
+        json!({ "title": "x", "extensions": [7] }),
+        // So does To Do, whatever the schema says.
+        json!({ "title": "x", "linkedResources": [{ "displayName": "a" }, { "displayName": "b" }] }),
+    ] {
+        assert!(graph.send("POST", &tasks, odd.clone()).await.0.is_client_error(), "{odd}");
+    }
+    let all = graph.send("GET", &format!("{task}?$expand=extensions"), Value::Null).await;
+    assert!(all.0.is_client_error());
+}

@@ -146,7 +146,7 @@ mod tests {
 
     use super::*;
 
-    fn told(item: Value) -> Map<String, Value> {
+    fn told(item: &Value) -> Map<String, Value> {
         Map::from_iter([(ITEMS.to_owned(), json!({ "1": item }))])
     }
 
@@ -164,7 +164,7 @@ mod tests {
             "changeKey": "k", "attendees": [{}], "start": {"dateTime": "x", "timeZone": "UTC"},
             "body": {"@odata.context": "y", "contentType": "text", "content": "z"}});
         let mut lost = Vec::new();
-        let made = files(&attachments(), &told(item), Form::Items, &mut lost);
+        let made = files(&attachments(), &told(&item), Form::Items, &mut lost);
         assert!(made[0].item.is_none() && lost.is_empty());
         let item = made[1].item.as_ref().unwrap();
         assert_eq!(item["subject"], "Lunch");
@@ -175,8 +175,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_an_item_is_a_file_and_that_is_said() {
-        let odd = told(json!({"@odata.type": "#microsoft.graph.post"}));
-        let event = told(json!({"@odata.type": "#microsoft.graph.event"}));
+        let odd = told(&json!({"@odata.type": "#microsoft.graph.post"}));
+        let event = told(&json!({"@odata.type": "#microsoft.graph.event"}));
         for (told, form) in [(&odd, Form::Items), (&event, Form::Files)] {
             let mut lost = Vec::new();
             let made = files(&attachments(), told, form, &mut lost);

@@ -23,6 +23,7 @@ use super::{
 use crate::{
     ExchangeError, Existing, Mark, NewItem, Wanted,
     graph::{
+        batch,
         client::{Ask, GraphProvider},
         refusal::is_foreign_id,
         tasks,
@@ -100,14 +101,9 @@ pub(super) async fn marked(
     list: &FolderId,
     may: impl Fn(&Value) -> bool + Send,
 ) -> Result<Vec<Marked>, ExchangeError> {
-    let mut found = Vec::new();
-    for told in tasks::listed(graph, mailbox, list).await?.into_iter().filter(may) {
-        let Some(id) = told["id"].as_str() else { continue };
-        if let Some(task) = task(graph, mailbox, list, id).await? {
-            found.extend(task.marked());
-        }
-    }
-    Ok(found)
+    let listed = tasks::listed(graph, mailbox, list).await?;
+    let told = tasks(graph, mailbox, list, listed.iter().filter(|told| may(told))).await?;
+    Ok(told.into_iter().filter_map(Told::marked).collect())
 }
 
 /// Those of `wanted` that are there.
@@ -118,9 +114,8 @@ pub(super) async fn existing(
 ) -> Result<Vec<Existing>, ExchangeError> {
     let mut existing = Vec::new();
     for list in tasks::folders(graph, mailbox).await? {
-        for told in tasks::listed(graph, mailbox, &list.id).await? {
-            let Some(id) = told["id"].as_str() else { continue };
-            let Some(told) = task(graph, mailbox, &list.id, id).await? else { continue };
+        let listed = tasks::listed(graph, mailbox, &list.id).await?;
+        for told in tasks(graph, mailbox, &list.id, listed.iter()).await? {
             let is_itself = wanted.iter().any(|one| one.item.0 == told.id);
             let content_key = told.content_key();
             let id = ItemId(told.id.clone());
@@ -168,22 +163,33 @@ pub(super) async fn remove_doubles(
     Ok(removed)
 }
 
-/// A task with our extension; `None` when it is gone.
-async fn task(
+/// Tasks with our extension; those that are gone meanwhile are left out.
+async fn tasks<'t>(
     graph: &GraphProvider,
     mailbox: &Mailbox,
     list: &FolderId,
-    id: &str,
-) -> Result<Option<Told>, ExchangeError> {
+    listed: impl Iterator<Item = &'t Value>,
+) -> Result<Vec<Told>, ExchangeError> {
     let what = "looking for what a restore has made";
     let expand = format!("extensions($filter=id eq '{EXTENSION}')");
-    let path = ["lists", &list.0, "tasks", id];
-    let ask = tasks::ask(graph, mailbox, what, &path, &[("$expand", &expand)]);
-    match graph.json(&Ask { right: TASKS, ..ask }).await {
-        Ok(told) => Ok(Some(told)),
-        Err(error) if is_foreign_id(&error) => Ok(None),
-        Err(error) => Err(error),
+    let ask = |told: &Value| {
+        let path = ["lists", &list.0, "tasks", told["id"].as_str()?];
+        let ask = tasks::ask(graph, mailbox, what, &path, &[("$expand", &expand)]);
+        Some(Ask { right: TASKS, ..ask })
+    };
+    let asks: Vec<Ask<'_>> = listed.filter_map(ask).collect();
+    let mut all = Vec::with_capacity(asks.len());
+    for (ask, answer) in asks.iter().zip(batch::ask_all(graph, mailbox, &asks).await?) {
+        match answer {
+            Ok(told) => all.push(
+                serde_json::from_value(told)
+                    .map_err(|error| graph.unfit(ask, &format!("not understood: {error}")))?,
+            ),
+            Err(error) if is_foreign_id(&error) => {}
+            Err(error) => return Err(error),
+        }
     }
+    Ok(all)
 }
 
 impl Told {

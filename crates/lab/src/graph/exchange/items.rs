@@ -15,12 +15,10 @@ use crate::graph::plain_delta::{self, Told, removed, start, was_seen};
 use crate::graph::query::{Comparison, comparisons, split_top};
 use crate::graph::render::change_key;
 use crate::ids;
-use crate::state::{Entry, IdKind, MailboxState, SEARCH_KEY};
+use crate::state::{Entry, IdKind, MailboxState, SEARCH_KEY, SEARCH_KEY_TAG};
 
 /// What is told from deltas of the same folder by other interfaces.
 const ITEMS: u64 = 0x0200_0000_0000_0000;
-/// `PidTagSearchKey`, as Exchange gives the id back.
-pub(super) const KEY: &str = "Binary 0x300b";
 const PROPERTIES: &[&str] =
     &["createdDateTime", "lastModifiedDateTime", "changeKey", "categories", "type", "size"];
 
@@ -161,7 +159,7 @@ fn others(state: &MailboxState, folder: u64) -> impl Iterator<Item = u64> {
 
 /// `PidTagSearchKey` of an item, base64: it stays when the item is copied, exported or imported.
 pub(super) fn search_key(state: &MailboxState, number: u64) -> String {
-    let of_message = state.messages.get(&number).and_then(|one| one.properties.get(KEY));
+    let of_message = state.messages.get(&number).and_then(|one| one.properties.get(SEARCH_KEY_TAG));
     let of_other = state.others.items.get(&number).and_then(|one| one.fields.get(SEARCH_KEY));
     let kept = of_message.or(of_other.and_then(Value::as_str));
     kept.map_or_else(
@@ -209,7 +207,7 @@ fn expand(desk: &Desk<'_>) -> Result<Vec<String>, GraphError> {
 /// The extended properties that were asked for, of those that the lab knows of every item.
 fn expanded(state: &MailboxState, item: &Item, wanted: &[String]) -> Option<Value> {
     let value = |id: &String| match id.as_str() {
-        KEY => Some(search_key(state, item.number)),
+        SEARCH_KEY_TAG => Some(search_key(state, item.number)),
         "String 0x37" => subject(state, item.number),
         "String 0x1a" => Some(item.class.to_owned()),
         _ => None,

@@ -17,7 +17,8 @@ use crate::graph::calendars;
 use crate::graph::errors::GraphError;
 use crate::state::{
     Attached, Contact, Core, Details, Event, Exception, ExtendedProperties, Flag, Importance,
-    MailboxState, Message, Moment, Natures, Other, OtherKind, Refusal, SeedMessage, Task, TaskFile,
+    MailboxState, Message, Moment, Natures, Other, OtherKind, Refusal, SEARCH_KEY_TAG, SeedMessage,
+    Task, TaskFile,
 };
 
 const MAGIC: [u8; 12] = [1, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0];
@@ -122,7 +123,7 @@ fn message(
     let flag = Flag::parse(value["flag"].as_str()?)?;
     let importance = Importance::parse(value["importance"].as_str()?)?;
     let mut properties = properties(&value["properties"])?;
-    properties.set(items::KEY, value["search_key"].as_str()?).ok()?;
+    properties.set(SEARCH_KEY_TAG, value["search_key"].as_str()?).ok()?;
     let mut natures = Natures::default();
     for pair in value["natures"].as_array()? {
         natures.insert(&bytes(&pair[0])?, nature(&pair[1])?);
