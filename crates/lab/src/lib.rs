@@ -25,6 +25,14 @@
 //!   unless [`LabOptions::upload_bytes_per_five_minutes`] does; that of four requests at once is on.
 //! - Content of a message that is no draft can be changed only with `Mail-Advanced.ReadWrite`,
 //!   whatever the lab's clock says; Exchange Online does so from 2026-12-31.
+//!   That holds for what MAPI calls times, subject and header, and for an import over such a message.
+//! - Folders of mailboxes (`/admin/exchange/mailboxes`) show in v1.0 what the schema of v1.0 has:
+//!   `wellKnownName` and `parentMailboxUrl` are in the beta, as the archive's id is.
+//! - Attached events and contacts, and references, are files in MIME (`.ics`, `.vcf`, `.url`); MIME does not
+//!   bring them back, streams do. References are made in the beta only.
+//! - Notifications go to loopback alone, without resource data, in three attempts; everything of one
+//!   request is told at once.
+//! - Files of tasks have no upload sessions. Extended properties of a request may be 64 an item.
 //! - Pieces of an upload are multiples of 320 KiB but for the last one. Exchange Online documents
 //!   no such rule, but Microsoft's own libraries keep to it.
 //! - Of an event, what a client cannot set (`organizer`, `iCalUId`, `responseStatus` …) is refused,

@@ -9,8 +9,8 @@ use super::{Refused, people};
 use crate::clock;
 use crate::compose::{Attachment, Nature};
 use crate::graph::{
-    categories_as_graph_shows, contact_as_graph_shows, event_as_graph_shows, rule_as_graph_shows,
-    settings_as_graph_shows, tasks_as_graph_shows,
+    categories_as_graph_shows, contact_as_graph_shows, event_as_graph_shows,
+    rule_as_graph_shows, search_key, settings_as_graph_shows, tasks_as_graph_shows,
 };
 use crate::ids;
 use crate::lab::Shared;
@@ -136,6 +136,7 @@ fn message(state: &MailboxState, item: u64, message: &Message) -> Value {
         "importance": message.importance.as_str(),
         "categories": message.categories,
         "internet_message_id": core.message_id,
+        "search_key": search_key(state, item),
         "size": mime.len(),
         "mime_sha256": sha256(&mime),
         "body_text_sha256": sha256(core.body_text().trim_end().as_bytes()),

@@ -84,9 +84,9 @@ pub(super) fn answer(
                 }
             }
             let total = found.len();
-            let lines = found.into_iter().skip(page.start).take(page.top).collect();
+            let lines: Vec<Value> = found.into_iter().skip(page.start).take(page.top).collect();
             let context = format!("groups{}", selection.context());
-            Ok(page.answer(base, query, "groups", &context, total, lines))
+            Ok(page.answer(base, query, "groups", &context, total, &lines))
         }
         Groups::One(id) => {
             query.allow(&["$select"])?;
@@ -110,12 +110,12 @@ pub(super) fn answer(
             });
             let found: Vec<Value> = lines.collect();
             let total = found.len();
-            let lines = found.into_iter().skip(page.start).take(page.top).collect();
+            let lines: Vec<Value> = found.into_iter().skip(page.start).take(page.top).collect();
             let list = if of.transitive { "transitiveMembers" } else { "members" };
             let cast = if of.users { "/microsoft.graph.user" } else { "" };
             let context = if of.users { "users" } else { "directoryObjects" };
             let path = format!("groups/{id}/{list}{cast}");
-            Ok(page.answer(base, query, &path, context, total, lines))
+            Ok(page.answer(base, query, &path, context, total, &lines))
         }
     }
 }

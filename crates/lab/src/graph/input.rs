@@ -79,6 +79,15 @@ pub(super) fn touches_content(body: &Object) -> Result<bool, GraphError> {
     Ok(body.keys().any(|key| CONTENT.contains(&key.as_str())))
 }
 
+/// MAPI properties that say when a message was sent and received, and what it is about.
+const GUARDED: &[&str] =
+    &["SystemTime 0x39", "SystemTime 0xe06", "String 0x37", "String 0x1000", TRANSPORT_HEADERS];
+
+/// Whether a change touches what is as much a message's as its content, by the names of MAPI.
+pub(super) fn touches_times(body: &Object) -> Result<bool, GraphError> {
+    Ok(extended::given(body)?.iter().any(|(id, _)| GUARDED.contains(&id.as_str())))
+}
+
 /// Refuses properties that do not exist or cannot be set.
 pub(super) fn check_names(body: &Object, occasion: Occasion) -> Result<(), GraphError> {
     let creation = occasion == Occasion::Creation;

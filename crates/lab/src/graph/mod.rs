@@ -66,7 +66,7 @@ pub(crate) use cursor::Sealer;
 use directory::Office;
 pub(crate) use directory::Queries;
 use errors::GraphError;
-pub(crate) use exchange::{IMPORTS, Imports, serve_import};
+pub(crate) use exchange::{IMPORTS, Imports, search_key, serve_import};
 pub(crate) use outlook::{
     categories, categories_as_graph_shows, rule_as_graph_shows, settings_as_graph_shows,
     tasks_as_graph_shows,

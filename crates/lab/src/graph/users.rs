@@ -41,8 +41,8 @@ pub(super) fn list(
     }
     let context = format!("users{}", selection.context());
     let lines = found.iter().skip(page.start).take(page.top);
-    let lines = lines.map(|mailbox| Value::Object(shown(selection, mailbox))).collect();
-    Ok(page.answer(base, query, "users", &context, found.len(), lines))
+    let lines: Vec<Value> = lines.map(|mailbox| Value::Object(shown(selection, mailbox))).collect();
+    Ok(page.answer(base, query, "users", &context, found.len(), &lines))
 }
 
 /// `GET /users/{id | userPrincipalName}`
@@ -206,7 +206,7 @@ impl Listed {
         path: &str,
         context: &str,
         total: usize,
-        lines: Vec<Value>,
+        lines: &[Value],
     ) -> Answer {
         let mut answer = Map::new();
         answer.insert("@odata.context".into(), json!(base.context(context)));

@@ -83,10 +83,13 @@ pub(super) fn patch(
     desk.query.allow(&[])?;
     let fields = folders::object(body)?;
     let content = input::touches_content(&fields)?;
+    let guarded = content || input::touches_times(&fields)?;
     let mut state = desk.mailbox.write();
     let (item, message) = messages::find(&state, folder, id)?;
-    let core = if content {
+    if guarded {
         may_change_content(desk.grant, message)?;
+    }
+    let core = if content {
         let mut letter = letter(&message.core);
         input::apply_content(&fields, &mut letter, &desk.base)?;
         Some(Arc::new(Core::parse(Bytes::from(letter.mime()), None)))

@@ -90,13 +90,13 @@ fn task_fields(rng: &mut Rng, number: usize, now: i64) -> Fields {
     let mut set = |name: &str, value: Value| {
         fields.insert(name.to_owned(), value);
     };
-    if number % 2 == 0 {
-        let html = number % 4 == 0;
+    if number.is_multiple_of(2) {
+        let html = number.is_multiple_of(4);
         let content = if html { "<p>Größe &amp; Maße</p>" } else { "Größe & Maße\r\n" };
         let kind = if html { "html" } else { "text" };
         set("body", json!({ "contentType": kind, "content": content }));
     }
-    if number % 3 != 0 || number % 7 == 0 {
+    if !number.is_multiple_of(3) || number.is_multiple_of(7) {
         set("dueDateTime", day(1 + number as i64 % 30));
     }
     if number % 4 == 1 {
@@ -104,7 +104,7 @@ fn task_fields(rng: &mut Rng, number: usize, now: i64) -> Fields {
         set("reminderDateTime", day(1));
         set("isReminderOn", json!(true));
     }
-    if number % 7 == 0 {
+    if number.is_multiple_of(7) {
         set(
             "recurrence",
             json!({
@@ -142,9 +142,9 @@ pub(crate) fn note(
         "color": COLORS[number % COLORS.len()],
         "width": 200 + rng.below(100),
         "height": 166,
-        "categories": if number % 3 == 0 { vec!["Customers"] } else { Vec::new() },
+        "categories": if number.is_multiple_of(3) { vec!["Customers"] } else { Vec::new() },
     });
-    add_other(state, OtherKind::Note, fields, now)
+    add_other(state, OtherKind::Note, &fields, now)
 }
 
 /// Makes a group of contacts.
@@ -160,15 +160,15 @@ pub(crate) fn group(
         "displayName": format!("Group {}", number + 1),
         "members": members,
         "personalNotes": "Those who unload; größer",
-        "categories": if number % 2 == 0 { vec!["Customers"] } else { Vec::new() },
+        "categories": if number.is_multiple_of(2) { vec!["Customers"] } else { Vec::new() },
     });
-    add_other(state, OtherKind::Group, fields, now)
+    add_other(state, OtherKind::Group, &fields, now)
 }
 
 fn add_other(
     state: &mut MailboxState,
     kind: OtherKind,
-    fields: Value,
+    fields: &Value,
     now: i64,
 ) -> Result<u64, Refusal> {
     let fields = fields.as_object().cloned().unwrap_or_default();

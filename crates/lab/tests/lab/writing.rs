@@ -185,3 +185,86 @@ async fn a_message_that_moves_keeps_its_immutable_id_and_one_that_is_deleted_is_
     let recoverable = format!("{base}/mailFolders/recoverableitemsdeletions/messages");
     assert_eq!(graph.get(&recoverable).await["value"][0]["id"], json!(id));
 }
+
+#[tokio::test]
+async fn content_of_what_was_sent_is_changed_by_nobody_without_the_advanced_right() {
+    let world = World::new().await;
+    let usual = ["Mail.ReadWrite", "User.Read.All", "MailboxItem.ImportExport.All"];
+    let graph = world.graph(&usual).await;
+    let advanced = world.graph(&[&usual[..], &["Mail-Advanced.ReadWrite"]].concat()).await;
+    let user = format!("users/{}", world.mailbox(0));
+    let found = graph.get(&format!("{user}/messages?$filter=hasAttachments eq true&$top=1")).await;
+    let id = found["value"][0]["id"].as_str().unwrap();
+    let path = format!("{user}/messages/{id}");
+    let attached = graph.get(&format!("{path}/attachments")).await["value"][0]["id"].clone();
+    let one = format!("{path}/attachments/{}", attached.as_str().unwrap());
+    let mime = async || {
+        let value = graph.request("GET", &format!("{path}/$value")).send().await.unwrap();
+        value.bytes().await.unwrap()
+    };
+    let before = (graph.get(&path).await, mime().await);
+    let extended = |id: &str, value: &str| json!({ "singleValueExtendedProperties": [{ "id": id, "value": value }] });
+    let to = json!([{ "emailAddress": { "address": "a@b.example" } }]);
+    for change in [
+        json!({ "subject": "other" }),
+        json!({ "body": { "contentType": "text", "content": "other" } }),
+        json!({ "toRecipients": to }),
+        json!({ "ccRecipients": [] }),
+        json!({ "bccRecipients": to }),
+        json!({ "replyTo": to }),
+        json!({ "from": to[0] }),
+        json!({ "sender": to[0] }),
+        json!({ "internetMessageId": "<x@a.example>" }),
+        json!({ "isRead": true, "subject": "other" }),
+        extended("SystemTime 0x0039", "2020-01-02T03:04:05Z"),
+        extended("SystemTime 0x0E06", "2020-01-02T03:04:05Z"),
+        extended("String 0x0037", "other"),
+    ] {
+        let (status, _) = graph.send("PATCH", &path, change.clone()).await;
+        assert_eq!(status, StatusCode::FORBIDDEN, "{change}");
+    }
+    for name in ["sentDateTime", "receivedDateTime", "hasAttachments"] {
+        let (status, _) =
+            advanced.send("PATCH", &path, json!({ name: "2020-01-02T03:04:05Z" })).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{name} is nobody's to write");
+    }
+    let file = json!({
+        "@odata.type": "#microsoft.graph.fileAttachment", "name": "x", "contentBytes": "AAAA",
+    });
+    let large =
+        json!({ "AttachmentItem": { "attachmentType": "file", "name": "x", "size": 4_000_000 } });
+    for (method, to, body) in [
+        ("POST", format!("{path}/attachments"), file),
+        ("DELETE", one.clone(), serde_json::Value::Null),
+        ("POST", format!("{path}/attachments/createUploadSession"), large),
+    ] {
+        assert_eq!(graph.send(method, &to, body).await.0, StatusCode::FORBIDDEN, "{method} {to}");
+    }
+    let settings = graph.get(&format!("{user}/settings/exchange")).await;
+    let at = format!("admin/exchange/mailboxes/{}", settings["primaryMailboxId"].as_str().unwrap());
+    let (_, exported) =
+        graph.send("POST", &format!("{at}/exportItems"), json!({ "itemIds": [id] })).await;
+    let exported = &exported["value"][0];
+    let (_, session) =
+        graph.send("POST", &format!("{at}/createImportSession"), serde_json::Value::Null).await;
+    let mut item = json!({
+        "FolderId": before.0["parentFolderId"], "Mode": "update", "Data": exported["data"],
+        "ItemId": id, "ChangeKey": exported["changeKey"],
+    });
+    let import = async |item: &serde_json::Value| {
+        let request = world.http.post(session["importUrl"].as_str().unwrap()).json(item);
+        crate::world::read(request.send().await.unwrap()).await.0
+    };
+    assert_eq!(import(&item).await, StatusCode::FORBIDDEN);
+    assert_eq!((graph.get(&path).await, mime().await), before, "nothing of it has changed");
+    item["Mode"] = json!("create");
+    assert_eq!(import(&item).await, StatusCode::OK, "what is made anew may be as it was");
+
+    let (status, changed) =
+        graph.send("PATCH", &path, json!({ "isRead": false, "categories": ["x"] })).await;
+    assert_eq!((status, &changed["categories"]), (StatusCode::OK, &json!(["x"])));
+    let (status, _) = advanced.send("PATCH", &path, json!({ "subject": "other" })).await;
+    assert_eq!(status, StatusCode::OK);
+    let (status, _) = advanced.send("DELETE", &one, serde_json::Value::Null).await;
+    assert!(status.is_success());
+}

@@ -158,7 +158,7 @@ fn others(state: &MailboxState, folder: u64) -> impl Iterator<Item = u64> {
 }
 
 /// `PidTagSearchKey` of an item, base64: it stays when the item is copied, exported or imported.
-pub(super) fn search_key(state: &MailboxState, number: u64) -> String {
+pub(crate) fn search_key(state: &MailboxState, number: u64) -> String {
     let of_message = state.messages.get(&number).and_then(|one| one.properties.get(SEARCH_KEY_TAG));
     let of_other = state.others.items.get(&number).and_then(|one| one.fields.get(SEARCH_KEY));
     let kept = of_message.or(of_other.and_then(Value::as_str));

@@ -17,6 +17,7 @@ use super::errors::GraphError;
 use crate::ids;
 use crate::operation::Operation;
 use crate::state::{Mailbox, Tenant};
+pub(crate) use items::search_key;
 pub(crate) use transfer::{Imports, PATH as IMPORTS, serve as serve_import};
 
 /// What a URL below `/admin/exchange/mailboxes/{id}` names.

@@ -20,6 +20,7 @@ use crate::graph::answer::Answer;
 use crate::graph::errors::GraphError;
 use crate::graph::folders::{known, object};
 use crate::graph::query::Query;
+use crate::graph::write::may_change_content;
 use crate::graph::{Call, Desk, drain};
 use crate::lab::Shared;
 use crate::operation::Operation;
@@ -157,7 +158,7 @@ impl Call<'_> {
         self.strike(None, None).await?;
         let body = self.body(body).await?;
         let mut state = mailbox.write();
-        let (number, key) = take(&mut state, &body, self.shared.clock.unix())?;
+        let (number, key) = take(&mut state, &grant, &body, self.shared.clock.unix())?;
         let made = items::item(&state, number).ok_or_else(GraphError::item_not_found)?;
         let answer = json!({
             "@odata.context": format!(
@@ -173,7 +174,12 @@ impl Call<'_> {
 }
 
 /// Takes an item in; its number and change key.
-fn take(state: &mut MailboxState, body: &[u8], now: i64) -> Result<(u64, String), GraphError> {
+fn take(
+    state: &mut MailboxState,
+    grant: &Grant,
+    body: &[u8],
+    now: i64,
+) -> Result<(u64, String), GraphError> {
     let body = object(body)?;
     known(&body, &["FolderId", "Mode", "Data", "ItemId", "ChangeKey"])?;
     let text = |name: &str| {
@@ -202,6 +208,10 @@ fn take(state: &mut MailboxState, body: &[u8], now: i64) -> Result<(u64, String)
                     "ErrorIrresolvableConflict",
                     "The item has changed since it was read.",
                 ));
+            }
+            // An item may be made as it was; what is there is guarded as from every other change.
+            if let Some(message) = state.messages.get(&item.number) {
+                may_change_content(grant, message)?;
             }
             Some(item.number)
         }

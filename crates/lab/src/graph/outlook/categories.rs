@@ -56,7 +56,7 @@ pub(super) fn many(
 ) -> Result<Answer, GraphError> {
     desk.query.allow(&[])?;
     if operation == Operation::CategoriesList {
-        return Ok(list(desk, PATH, everything(&desk.mailbox.read())));
+        return Ok(list(desk, PATH, &everything(&desk.mailbox.read())));
     }
     let wanted = shape::read(&object(body)?, PROPERTIES, &["id"])?;
     let name = wanted.get("displayName").and_then(Value::as_str).filter(|name| !name.is_empty());

@@ -133,7 +133,7 @@ fn members(entity: &Entity) -> Map<String, Value> {
 }
 
 /// A list without pages.
-fn list(desk: &Desk<'_>, path: &str, lines: Vec<Value>) -> Answer {
+fn list(desk: &Desk<'_>, path: &str, lines: &[Value]) -> Answer {
     let of = format!("users('{}')/{path}", desk.mailbox.id);
     let answer = json!({ "@odata.context": desk.base.context(&of), "value": lines });
     Answer::json(answer.to_string().into_bytes())

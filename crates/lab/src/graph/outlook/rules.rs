@@ -95,8 +95,9 @@ pub(super) fn many(
     desk.query.allow(&[])?;
     if operation == Operation::RulesList {
         let state = desk.mailbox.read();
-        let lines = state.settings.rules.iter().map(|rule| Value::Object(members(rule)));
-        return Ok(list(desk, PATH, lines.collect()));
+        let rules = state.settings.rules.iter();
+        let lines: Vec<Value> = rules.map(|rule| Value::Object(members(rule))).collect();
+        return Ok(list(desk, PATH, &lines));
     }
     let wanted = shape::read(&object(body)?, PROPERTIES, READ_ONLY)?;
     let mut state = desk.mailbox.write();
