@@ -104,12 +104,15 @@ async fn what_depends_on_something_waits_for_it_and_fails_with_it() {
         json!([post("a", json!({}), &["nobody"])]),
         json!([post("a", json!({}), &[]), post("A", json!({}), &[])]),
         json!([{ "id": "a", "method": "GET" }]),
-        json!([{ "id": "a", "method": "GET", "url": "https://elsewhere.example/v1.0/users" }]),
         json!([{ "id": "a", "method": "POST", "url": "/$batch", "headers": json_kind, "body": {} }]),
         json!([{ "id": "a", "method": "POST", "url": drafts, "body": {} }]),
     ] {
         assert_eq!(batch(&graph, bad.clone()).await.0, StatusCode::BAD_REQUEST, "{bad}");
     }
+    let away =
+        json!([{ "id": "a", "method": "GET", "url": "https://elsewhere.example/v1.0/users" }]);
+    let (_, answers) = batch(&graph, away).await;
+    assert_eq!(answer(&answers, "a")["status"], json!(400), "it leads nowhere, least of all there");
 }
 
 #[tokio::test]

@@ -7,9 +7,9 @@ mod kinds;
 mod mailbox;
 mod run;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::world::{WRITE, World, shared_data};
+use crate::world::{Graph, WRITE, World, shared_data};
 use digest::Schema;
 use run::Run;
 
@@ -58,6 +58,12 @@ async fn sign_ins_have_the_fields_that_the_beta_documents() {
     for name in log[0].as_object().unwrap().keys() {
         assert!(known.get(name).is_some() || more.contains(&name.as_str()), "{name}");
     }
+}
+
+async fn elements(graph: &Graph, path: &str) -> Vec<Value> {
+    let answer = graph.get(path).await;
+    assert!(answer["@odata.context"].is_string(), "{path}");
+    answer["value"].as_array().unwrap().clone()
 }
 
 #[tokio::test]

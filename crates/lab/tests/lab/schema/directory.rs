@@ -95,4 +95,8 @@ pub(super) async fn logs(run: &mut Run<'_>) {
     let audits = run.get("directoryaudits.list", "auditLogs/directoryAudits").await;
     let path = format!("auditLogs/directoryAudits/{}", id(&audits["value"][0]));
     run.get("directoryaudit.show", &path).await;
+    run.world.admin("POST", "signins", json!({ "user": run.world.mailbox(0) })).await;
+    let list = run.get("signins.list", "auditLogs/signIns").await;
+    let path = format!("auditLogs/signIns/{}", id(&list["value"][0]));
+    run.get("signin.show", &path).await;
 }

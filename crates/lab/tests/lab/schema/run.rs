@@ -135,9 +135,10 @@ impl<'w> Run<'w> {
         let mut missing = Vec::new();
         for operation in all.as_array().unwrap() {
             let operation = operation.as_str().unwrap();
-            let elsewhere = matches!(kind(operation), Kind::Elsewhere(_));
-            if !elsewhere && self.seen.get(operation).is_none_or(|count| *count == 0) {
-                missing.push(operation.to_owned());
+            match (kind(operation), self.seen.get(operation)) {
+                (Kind::Elsewhere(why), _) => eprintln!("not here: {operation}, because {why}"),
+                (_, None | Some(0)) => missing.push(operation.to_owned()),
+                _ => {}
             }
         }
         assert_eq!(missing, [] as [String; 0], "a scene must ask for these and see something");
