@@ -29,6 +29,7 @@ mod personal;
 mod plain_delta;
 mod query;
 mod render;
+mod rights;
 mod route;
 mod select;
 mod shape;
@@ -51,19 +52,18 @@ use uuid::Uuid;
 
 use crate::activity::Activity;
 use crate::counters::Outcome;
-use crate::entra::{Actor, GRAPH_APPLICATION, Grant, Resource as For, Who};
+use crate::entra::{Grant, Resource as For};
 use crate::faults::{Effect, PageFault, Refused, Subject, When};
 use crate::ids;
 use crate::journal::Entry;
 use crate::lab::Shared;
 use crate::operation::Operation;
-use crate::state::{self, Mailbox, Tenant};
-use crate::throttle::{self, Limit, Permit, Share};
+use crate::state::{Mailbox, Tenant};
+use crate::throttle::{Limit, Permit, Share};
 use answer::{Answer, Content};
 pub(crate) use calendars::everything as event_as_graph_shows;
 pub(crate) use contacts::everything as contact_as_graph_shows;
 pub(crate) use cursor::Sealer;
-use directory::Office;
 pub(crate) use directory::Queries;
 use errors::GraphError;
 pub(crate) use exchange::{IMPORTS, Imports, search_key, serve_import};
@@ -249,44 +249,6 @@ impl Call<'_> {
         Ok(grant)
     }
 
-    /// Evaluates access anew, for a client that understands what it is told then
-    /// (<https://learn.microsoft.com/entra/identity/conditional-access/concept-continuous-access-evaluation-workload>).
-    fn evaluate(&self, grant: &Grant) -> Result<(), GraphError> {
-        let enabled = {
-            let registry = grant.tenant.registry();
-            let principal = registry.principal(grant.client_id);
-            principal.is_some_and(|one| {
-                one.enabled && one.revoked.is_none_or(|revoked| revoked < grant.issued)
-            })
-        };
-        let reason = if !enabled {
-            "TokenIssuedBeforeRevocationTimestamp"
-        } else if grant.tenant.access.blocks(grant.service_principal_id, self.peer.ip()) {
-            "LocationConditionEvaluationSatisfied"
-        } else {
-            return Ok(());
-        };
-        let text = format!(
-            "Continuous access evaluation resulted in challenge with result: InteractionRequired and \
-             code: {reason}"
-        );
-        let now = self.shared.clock.unix().to_string();
-        let claims = serde_json::json!({
-            "access_token": { "nbf": { "essential": true, "value": now } },
-        });
-        let claims = data_encoding::BASE64.encode(claims.to_string().as_bytes());
-        let challenge = format!(
-            "Bearer realm=\"\", authorization_uri=\"{}/common/oauth2/authorize\", \
-             client_id=\"{GRAPH_APPLICATION}\", error_description=\"{text}\", \
-             error=\"insufficient_claims\", claims=\"{claims}\"",
-            self.shared.authority
-        );
-        Err(GraphError {
-            challenge: Some(challenge),
-            ..GraphError::new(401, "InvalidAuthenticationToken", text)
-        })
-    }
-
     fn authorize(&self, grant: &Grant, route: &Route) -> Result<(), GraphError> {
         let need = route.need();
         let has = |role: &str| grant.roles.contains(role);
@@ -313,71 +275,6 @@ impl Call<'_> {
                 format!("Insufficient privileges to complete the operation. Needed: {wanted}."),
             )
         })
-    }
-
-    /// Whether Exchange's own roles let the application do this, in this mailbox. They add to what
-    /// was consented to in the directory.
-    fn exchange_allows(&self, grant: &Grant, route: &Route, any_of: &[&str]) -> bool {
-        let mailbox = match &route.target {
-            Target::Mail { user, .. } => grant.tenant.mailbox(user),
-            Target::Exchange { mailbox, .. } => exchange::mailbox(&grant.tenant, mailbox).ok(),
-            _ => None,
-        };
-        mailbox.is_some_and(|mailbox| {
-            let delay = i64::from(self.shared.entra.settings().exchange_roles_delay);
-            let known = state::Known { now: self.shared.clock.unix(), delay };
-            grant.tenant.exchange_allows(grant.client_id, &mailbox, any_of, known)
-        })
-    }
-
-    /// Takes from what the application may ask in all mailboxes together, and of the directory.
-    fn count(&mut self, grant: &Grant, target: &Target) -> Result<(), GraphError> {
-        let (now, users) = (self.shared.clock.unix(), grant.tenant.size());
-        let take = |limit, cost| {
-            let throttle = &self.shared.throttle;
-            throttle.take(limit, grant.client_id, grant.tenant.id, users, cost, now)
-        };
-        take(throttle::Shared::Application, 1).map_err(throttled)?;
-        let special = match target {
-            Target::Directory(what) => what.limit(),
-            Target::Users => Some((throttle::Shared::Directory, 2)),
-            Target::User(_) | Target::Organization => Some((throttle::Shared::Directory, 1)),
-            _ => None,
-        };
-        let Some((limit, cost)) = special else { return Ok(()) };
-        let share = take(limit, cost).map_err(throttled)?;
-        if limit == throttle::Shared::Directory {
-            self.units = Some((cost, share));
-        }
-        Ok(())
-    }
-
-    fn office<'o>(&self, base: &'o Base<'o>, query: &'o Query, grant: &'o Arc<Grant>) -> Office<'o>
-    where
-        Self: 'o,
-    {
-        let registry = grant.tenant.registry();
-        let principal = registry.principal(grant.client_id);
-        let name = principal.map(|one| one.object.display_name.clone()).unwrap_or_default();
-        drop(registry);
-        Office {
-            shared: self.shared,
-            base,
-            query,
-            grant,
-            tenant: &grant.tenant,
-            actor: Actor {
-                who: Who::Application {
-                    client_id: grant.client_id,
-                    service_principal_id: grant.service_principal_id,
-                    name,
-                },
-                address: self.peer.ip(),
-                user_agent: header(&self.parts.headers, "user-agent").unwrap_or_default().into(),
-                correlation: self.request_id,
-            },
-            now: self.shared.clock.unix(),
-        }
     }
 
     fn subject<'s>(&'s self, folder: Option<&'s str>, item: Option<&'s str>) -> Subject<'s> {

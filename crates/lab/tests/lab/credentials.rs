@@ -253,3 +253,34 @@ async fn a_certificate_is_revoked_or_dies_before_its_credential() {
     let (status, _) = world.try_admin("POST", &path, json!({ "revoke_key": Uuid::nil() })).await;
     assert_eq!(status, StatusCode::NOT_FOUND);
 }
+
+#[tokio::test]
+async fn every_refusal_has_the_error_and_status_that_go_with_its_code() {
+    let world = World::new().await;
+    let app = world.application(READ);
+    for (code, error, status) in [
+        (700_027, "invalid_client", 401),
+        (700_024, "invalid_client", 401),
+        (7_000_214, "invalid_client", 401),
+        (1_000_502, "invalid_client", 401),
+        (7_000_274, "invalid_client", 401),
+        (7_000_222, "invalid_client", 401),
+        (7_000_215, "invalid_client", 401),
+        (7_000_216, "invalid_client", 401),
+        (7_000_218, "invalid_request", 400),
+        (50_013, "invalid_grant", 400),
+        (50_027, "invalid_request", 400),
+        (700_016, "unauthorized_client", 400),
+        (700_011, "unauthorized_client", 400),
+        (70_001, "unauthorized_client", 400),
+        (70_011, "invalid_scope", 400),
+        (90_002, "invalid_request", 400),
+        (900_144, "invalid_request", 400),
+        (53_003, "access_denied", 400),
+    ] {
+        let rule = json!([{ "operation": "token", "code": code.to_string() }]);
+        world.admin("POST", "faults", rule).await;
+        let expected = (status, error.to_owned(), code);
+        assert_eq!(refusal(&world, &app, &app.form()).await, expected);
+    }
+}
