@@ -99,7 +99,7 @@ async fn json_that_is_nested_without_end_is_no_reason_to_crash() {
 
 /// A gigabyte, announced or not.
 fn endless(out: &mut dyn Write, media_type: &str, announced: bool) -> io::Result<()> {
-    const PIECE: [u8; 1 << 16] = [b' '; 1 << 16];
+    static PIECE: [u8; 1 << 16] = [b' '; 1 << 16];
     const PIECES: usize = 1 << 14;
     let length = PIECE.len() * PIECES;
     let how = if announced { format!("Content-Length: {length}") } else { "X-Length: none".into() };
