@@ -196,6 +196,71 @@ async fn messages_that_left_a_folder_for_one_that_a_list_leaves_out_are_not_lost
     assert_eq!(world.stored().await, before);
 }
 
+/// Moves the newest message of a mailbox as soon as a content of it has come in.
+struct Mover {
+    admin: Admin,
+    moved: std::sync::Mutex<Option<tokio::task::JoinHandle<Value>>>,
+    runtime: tokio::runtime::Handle,
+}
+
+impl Observer for Mover {
+    fn on_event(&self, event: &Event) {
+        if !matches!(event, Event::Fetched { mailbox, .. } if mailbox.as_str() == MOVING) {
+            return;
+        }
+        let mut moved = self.moved.lock().unwrap();
+        if moved.is_none() {
+            let admin = self.admin.clone();
+            let order = json!({"mailbox": MOVING, "newest": 1, "seed": 8, "move": 1});
+            *moved = Some(self.runtime.spawn(async move { admin.order("mutate", order).await }));
+        }
+    }
+}
+
+const MOVING: &str = "moving@lab.example";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_moves_while_its_former_folder_is_read_slowly_lies_where_it_went() {
+    let world = World::new().await;
+    world.generate(MOVING, 0, 0).await;
+    let folders = world.admin.show(&format!("mailbox/{MOVING}")).await["folders"].clone();
+    let made = json!({"mailbox": MOVING, "folder": "archive", "seed": 8, "create": 1});
+    let slow = world.admin.order("mutate", made.clone()).await["created"][0].clone();
+    let quick = world.admin.order("mutate", made).await["created"][0].clone();
+    // The archive hands on late what it told early, and goes on to tell what left it; all other
+    // folders are read in between.
+    let mut faults = vec![
+        json!({"item": slow["id"], "operation": "message.value", "delay_ms": 3000}),
+        json!({"operation": "messages.delta", "folder": slow["folder"], "page": "repeat", "times": 1}),
+    ];
+    for folder in folders.as_array().unwrap().iter().filter(|one| one["id"] != slow["folder"]) {
+        faults
+            .push(json!({"operation": "messages.delta", "folder": folder["id"], "delay_ms": 700}));
+    }
+    world.admin.order("faults", json!(faults)).await;
+    let mover = Arc::new(Mover {
+        admin: world.admin.clone(),
+        moved: std::sync::Mutex::default(),
+        runtime: tokio::runtime::Handle::current(),
+    });
+    world.watched_pass(mover.clone()).await;
+    let moved = mover.moved.lock().unwrap().take().unwrap().await.unwrap()["moved"][0].clone();
+    assert_eq!(moved["id"], quick["id"]);
+    world.admin.clear_faults().await;
+    assert!(world.pass().await.is_whole());
+    let view = world.service.view(&world.tenant, None).await.unwrap();
+    let address = MOVING.parse().unwrap();
+    let mut found = Vec::new();
+    for folder in view.folders(&address).unwrap() {
+        for item in view.items(&address, &folder).unwrap() {
+            if moved["id"] == json!(item.item.id.0) {
+                found.push(json!(item.item.folder.0));
+            }
+        }
+    }
+    assert_eq!(found, [moved["to"].clone()]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn events_of_a_calendar_that_a_list_leaves_out_are_not_taken_for_deleted() {
     let world = World::new().await;

@@ -159,7 +159,21 @@ impl<P: Provider> MailboxReader<'_, P> {
         Delivery::new(self.mailbox, &self.folders)
     }
 
-    pub(super) async fn deliver(&self, delivery: Delivery) -> Result<(), ServiceError> {
+    /// Hands on to the writer, for whom the last word on an item counts.
+    ///
+    /// A folder hands on late what it was told early: an item that moved meanwhile was named, and
+    /// perhaps handed on, by the folder where it is now. What is out of date is left out.
+    pub(super) async fn deliver(&self, mut delivery: Delivery) -> Result<(), ServiceError> {
+        {
+            let seen = lock(&self.seen);
+            delivery.staged.retain(|staged| {
+                let last = seen.get(&staged.item.id);
+                last.is_none_or(|last| {
+                    last.folder == staged.item.folder && last.content_key == staged.item.content_key
+                })
+            });
+        }
+        // No other folder gets a turn between that look and this queue.
         // The receiver goes away only when the writer failed, and the writer's error is the one
         // that is reported.
         self.reading.deliveries.send(delivery).await.map_err(|_| ServiceError::Stopped)
