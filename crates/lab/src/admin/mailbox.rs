@@ -9,8 +9,8 @@ use super::{Refused, people};
 use crate::clock;
 use crate::compose::{Attachment, Nature};
 use crate::graph::{
-    categories_as_graph_shows, contact_as_graph_shows, event_as_graph_shows,
-    rule_as_graph_shows, search_key, settings_as_graph_shows, tasks_as_graph_shows,
+    categories_as_graph_shows, contact_as_graph_shows, event_as_graph_shows, rule_as_graph_shows,
+    search_key, settings_as_graph_shows, tasks_as_graph_shows,
 };
 use crate::ids;
 use crate::lab::Shared;

@@ -179,6 +179,7 @@ pub(super) const KINDS: &[(&str, Kind)] = &[
     ("auditquery.create", NOT_IN_THE_DIGEST),
     ("auditquery.show", NOT_IN_THE_DIGEST),
     ("auditquery.records", NOT_IN_THE_DIGEST),
+    ("activityfeed", Kind::Elsewhere("the Management Activity API's, which is not Graph's")),
     ("batch", Kind::Members(&["responses"])),
     ("unknown", Kind::Elsewhere("what leads nowhere has no answer but an error")),
 ];
