@@ -460,12 +460,14 @@ fn stored_calendar(data: &[u8]) {
     let mut event = plain_event("");
     for count in 0..4 {
         event.attachments = vec![AttachmentInfo::default(); count];
-        if let Ok(found) = attachments_in_icalendar(data, &event) {
+        if let Ok(found) = attachments_in_icalendar(data, &event.attachments) {
             assert_eq!(found.len(), count);
-            // What was read is what would be written.
-            let written = icalendar(&event, &found);
-            let again = attachments_in_icalendar(&written, &event);
-            assert_eq!(again.expect("our own calendar"), found);
+            // What was read is what would be written, of an event and of a task.
+            let task = Task { attachments: event.attachments.clone(), ..Task::default() };
+            for written in [icalendar(&event, &found), todo(&ItemId("i".into()), &task, &found)] {
+                let again = attachments_in_icalendar(&written, &event.attachments);
+                assert_eq!(again.expect("our own calendar"), found);
+            }
         }
     }
 }

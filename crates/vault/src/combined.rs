@@ -1,4 +1,4 @@
-//! Many events in one calendar, many contacts in one file of vCards.
+//! Many events and tasks in one calendar, many contacts in one file of vCards.
 
 use std::{
     collections::BTreeMap,
@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// A calendar on its way. Readers want zones before the events that use them, and which are used is
-/// known at the end; so events wait in a file beside it.
+/// known at the end; so events and tasks wait in a file beside it.
 pub(crate) struct Calendar {
     path: PathBuf,
     file: BufWriter<File>,
@@ -60,7 +60,7 @@ impl Calendar {
                 }
             }
         }
-        self.events.write_all(&parts.events).map_err(|error| output(&self.waiting, error))?;
+        self.events.write_all(&parts.items).map_err(|error| output(&self.waiting, error))?;
         Ok(written)
     }
 

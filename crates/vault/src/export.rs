@@ -63,9 +63,9 @@ pub enum ExportForm {
     MboxFolders,
     /// All messages, one behind the other, to one file (mboxrd, line ends LF).
     Mbox,
-    /// Each event to a file of its own, as [`ExportForm::Eml`] does with messages.
+    /// Each event and task to a file of its own, as [`ExportForm::Eml`] does with messages.
     Ics,
-    /// All events to one file, one calendar that says of each zone once what it is. While it is
+    /// All events and tasks to one file, one calendar that says of each zone once what it is. While it is
     /// written, a file `OUT.part` lies beside it.
     IcsFile,
     /// Each contact to a file of its own, as [`ExportForm::Eml`] does with messages.
@@ -76,11 +76,11 @@ pub enum ExportForm {
 
 impl ExportForm {
     /// What it takes; items of other kinds are passed over.
-    fn kind(self) -> ItemKind {
+    fn kinds(self) -> &'static [ItemKind] {
         match self {
-            Self::Eml | Self::MboxFolders | Self::Mbox => ItemKind::Message,
-            Self::Ics | Self::IcsFile => ItemKind::Event,
-            Self::Vcf | Self::VcfFile => ItemKind::Contact,
+            Self::Eml | Self::MboxFolders | Self::Mbox => &[ItemKind::Message],
+            Self::Ics | Self::IcsFile => &[ItemKind::Event, ItemKind::Task],
+            Self::Vcf | Self::VcfFile => &[ItemKind::Contact],
         }
     }
 }
@@ -101,7 +101,7 @@ impl Vault {
         out: &Path,
         progress: &mut dyn FnMut(ExportProgress),
     ) -> Result<ExportReport, VaultError> {
-        let mut export = Export::new(self, snapshot, selection, form.kind(), progress)?;
+        let mut export = Export::new(self, snapshot, selection, form.kinds(), progress)?;
         match form {
             ExportForm::Eml | ExportForm::Ics | ExportForm::Vcf => {
                 return export.one_file_each(out);
@@ -133,7 +133,7 @@ struct Export<'v, 'p> {
     vault: &'v Vault,
     view: MailboxView<'v>,
     folders: Vec<StoredFolder>,
-    kind: ItemKind,
+    kinds: &'static [ItemKind],
     done: ExportProgress,
     report: ExportReport,
     progress: Progress<'p>,
@@ -144,7 +144,7 @@ impl<'v, 'p> Export<'v, 'p> {
         vault: &'v Vault,
         snapshot: &SnapshotId,
         selection: &Selection,
-        kind: ItemKind,
+        kinds: &'static [ItemKind],
         progress: Progress<'p>,
     ) -> Result<Self, VaultError> {
         let mut view = vault.view(snapshot, &selection.mailbox)?;
@@ -161,12 +161,12 @@ impl<'v, 'p> Export<'v, 'p> {
         }
         let of = folders.iter().map(|folder| folder.items).sum();
         let done = ExportProgress { items: 0, of, bytes: 0 };
-        Ok(Self { vault, view, folders, kind, done, report: ExportReport::default(), progress })
+        Ok(Self { vault, view, folders, kinds, done, report: ExportReport::default(), progress })
     }
 
     /// Whether a folder holds what the format does.
     fn belongs(&self, folder: &StoredFolder) -> bool {
-        folder.folder.kind.items() == self.kind
+        self.kinds.contains(&folder.folder.kind.items())
     }
 
     /// Counts a folder of something else: nothing in it is of the format's kind.
@@ -245,7 +245,7 @@ impl<'v, 'p> Export<'v, 'p> {
             let tree = self.view.tree(tree)?;
             items.sort_by(|a, b| (a.item.received, &a.short).cmp(&(b.item.received, &b.short)));
             for item in items {
-                if item.item.kind != self.kind {
+                if !self.kinds.contains(&item.item.kind) {
                     self.report.not_of_format += 1;
                     self.done.items += 1;
                     (self.progress)(self.done);

@@ -7,6 +7,9 @@
 //! ann@example.com/mail/Projects/2026/2026-11/items.jsonl
 //! ann@example.com/mail/Calendar/2026-12/2026-12-01T0900 Weekly 4h6w0d2e8rzt.ics
 //! ann@example.com/mail/Contacts/2025-03/Ben Moor 9qk2m5c1x7aa.vcf
+//! ann@example.com/mail/Tasks/2026-11/2026-11-20T1100 Order paint 0b8r3kq6z2vd.ics
+//! ann@example.com/mail/Inbox rules/2026-01/Newsletters away 5t1c9w7e3ghn.json
+//! ann@example.com/mail/Notes/2026-10/2026-10-02T0830 Door code 8xk4p0s6m1fr.fts
 //! ```
 //!
 //! Names are such that a restore to any common file system gives the same tree: no component is
@@ -35,8 +38,10 @@ const MAX_COMPONENT: usize = 255;
 /// Longest subject in a file name, in bytes: enough to recognise a message, and Windows' limit for
 /// whole paths is near.
 const MAX_SUBJECT: usize = 80;
+/// The provider's full-fidelity stream of an item: Exchange's FastTransfer stream ([MS-OXCFXICS]).
+const STREAM: &str = ".fts";
 /// Ends of items' file names.
-const EXTENSIONS: [&str; 3] = [".eml", ".ics", ".vcf"];
+const EXTENSIONS: [&str; 5] = [".eml", ".ics", ".vcf", ".json", STREAM];
 /// The first time that a name can hold.
 const EARLIEST: OffsetDateTime = datetime!(0001-01-01 00:00 UTC);
 /// The last one.
@@ -92,19 +97,16 @@ pub(crate) fn parse_leaf(name: &str) -> Option<(&str, usize)> {
 }
 
 /// The file name of an item that is new in its folder: `2026-11-23T0914 Subject ‹short›.eml`, `.ics`
-/// with the time of an event's start, or `Name ‹short›.vcf`.
+/// with the time of an event's start, or, where the time says nothing, `Name ‹short›.vcf`.
 pub(crate) fn item_name(item: &Item, short: &ShortId) -> String {
     let subject = subject_in_name(&item.subject);
     let space = if subject.is_empty() { "" } else { " " };
     let name = format!("{subject}{space}{short}");
     let extension = match item.kind {
-        ItemKind::Event => ".ics",
-        ItemKind::Contact => {
-            // Nothing stands before it that would keep it from being a device or hidden.
-            let name = name.trim_start_matches(['.', ' ']);
-            let mark = if is_reserved(name) { "_" } else { "" };
-            return format!("{mark}{name}.vcf");
-        }
+        ItemKind::Event | ItemKind::Task => ".ics",
+        ItemKind::Opaque => STREAM,
+        ItemKind::Contact => return undated(&name, ".vcf"),
+        ItemKind::Setting => return undated(&name, ".json"),
         _ => ".eml",
     };
     let received = nameable(item.received);
@@ -116,6 +118,14 @@ pub(crate) fn item_name(item: &Item, short: &ShortId) -> String {
         received.hour(),
         received.minute(),
     )
+}
+
+/// A file name without a time: nothing stands before it that would keep it from being a device or
+/// hidden.
+fn undated(name: &str, extension: &str) -> String {
+    let name = name.trim_start_matches(['.', ' ']);
+    let mark = if is_reserved(name) { "_" } else { "" };
+    format!("{mark}{name}{extension}")
 }
 
 /// A subject as it stands in a file name: what is unfit there is a space.

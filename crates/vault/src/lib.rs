@@ -10,7 +10,8 @@
 //! - In a snapshot, a mailbox is a directory named by its address; folders are directories; the
 //!   items of a month lie in a *leaf* directory, `2026-11`, and when a month has many, `2026-11
 //!   (2)` and so on. An [`ItemPath`] says where an item lies.
-//! - Content is a message's MIME, an event's [`icalendar`] or a contact's [`vcard`].
+//! - Content is a message's MIME, an event's [`icalendar`], a task's [`todo`], a contact's [`vcard`],
+//!   a setting's [`setting_json`], and of everything else the provider's stream as it came.
 //! - Beside the content a leaf has an *index*, `items.jsonl`: what the provider told of each item.
 //! - A [`ShortId`] is how a person names an item. It survives moves.
 //! - A round whose items could not all be read is [`Outcome::Partial`]; the others are safe.
@@ -42,7 +43,9 @@ pub use catalog::CatalogChange;
 pub use error::{InvalidShortId, Retry, VaultError};
 pub use export::{ExportForm, ExportProgress, ExportReport, Selection};
 pub use folder_path::FolderPath;
-pub use formats::{attachments_in_icalendar, icalendar, photo_in_vcard, vcard};
+pub use formats::{
+    attachments_in_icalendar, icalendar, photo_in_vcard, setting_json, todo, vcard,
+};
 pub use recovery_kit::{RecoveryKit, write_recovery_kit};
 pub use repository::Vault;
 pub use round::{

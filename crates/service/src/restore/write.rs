@@ -251,7 +251,9 @@ fn read(
     let mut content = Vec::new();
     view.content(mailbox, stored, &mut content)?;
     Ok(match &stored.item.detail {
-        Some(Detail::Event(event)) => (Bytes::new(), attachments_in_icalendar(&content, event)?),
+        Some(Detail::Event(event)) => {
+            (Bytes::new(), attachments_in_icalendar(&content, &event.attachments)?)
+        },
         Some(Detail::Contact(_)) => (Bytes::new(), photo_in_vcard(&content).into_iter().collect()),
         Some(Detail::Task(_) | Detail::Setting(_)) | None => (content.into(), Vec::new()),
     })

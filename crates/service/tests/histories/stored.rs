@@ -192,7 +192,7 @@ fn event(there: &Value, item: &Item, content: &[u8]) -> Vec<Pair> {
     let files = there["attachments"].as_array().into_iter().flatten();
     let files: Vec<_> =
         files.map(|file| json!([file["name"], file["content_type"], file["sha256"]])).collect();
-    let kept = attachments_in_icalendar(content, event).unwrap_or_default();
+    let kept = attachments_in_icalendar(content, &event.attachments).unwrap_or_default();
     let kept: Vec<_> = kept
         .iter()
         .map(|file| json!([file.info.name, file.info.content_type, sha256(&file.bytes)]))

@@ -1,35 +1,38 @@
-use mailkeep_model::{Attachment, AttachmentInfo, Event};
+use mailkeep_model::{Attachment, AttachmentInfo};
 
 use super::text::{Line, unfold};
 use crate::VaultError;
 
-/// The attachments inside an event's content, as [`super::icalendar`] wrote it, with what the
-/// event's description says of each.
+/// The attachments inside the content of an event or a task, as [`super::icalendar`] and
+/// [`super::todo`] wrote it, with what its description says of each.
 ///
 /// # Errors
 /// [`VaultError::Content`] when they are not those that the description names.
-pub fn attachments_in_icalendar(ics: &[u8], event: &Event) -> Result<Vec<Attachment>, VaultError> {
+pub fn attachments_in_icalendar(
+    ics: &[u8],
+    wanted: &[AttachmentInfo],
+) -> Result<Vec<Attachment>, VaultError> {
     let mut found = Vec::new();
-    let mut events = 0;
+    let mut components = 0;
     let mut whole = false;
+    let is_item = |line: &Line<'_>| matches!(line.value, b"VEVENT" | b"VTODO");
     unfold(ics, |line| {
         let Some(line) = Line::parse(line) else { return };
-        if line.is("BEGIN") && line.value == b"VEVENT" {
-            events += 1;
+        if line.is("BEGIN") && is_item(&line) {
+            components += 1;
         }
-        whole |= line.is("END") && line.value == b"VEVENT";
-        // The first is the event itself, the others are occurrences of it.
+        whole |= line.is("END") && is_item(&line);
+        // The first is the item itself, the others are occurrences of it.
         let binary = |line: &Line<'_>| {
             line.parameter("ENCODING").is_some_and(|value| value.eq_ignore_ascii_case("BASE64"))
         };
-        if events == 1 && line.is("ATTACH") && binary(&line) {
+        if components == 1 && line.is("ATTACH") && binary(&line) {
             found.push(line.base64());
         }
     });
     if !whole {
-        return Err(VaultError::Content { what: "the event breaks off".to_owned() });
+        return Err(VaultError::Content { what: "the calendar breaks off".to_owned() });
     }
-    let wanted = &event.attachments;
     if found.len() != wanted.len() {
         let what = format!("{} attachments instead of {}", found.len(), wanted.len());
         return Err(VaultError::Content { what });
@@ -76,12 +79,13 @@ pub fn photo_in_vcard(vcf: &[u8]) -> Option<Attachment> {
 pub(crate) struct CalendarParts {
     /// Zones by `TZID` line: their observances, each from `BEGIN` to `END`.
     pub(crate) zones: Vec<(Vec<u8>, Vec<Vec<u8>>)>,
-    /// All events, as they stand.
-    pub(crate) events: Vec<u8>,
+    /// All events and tasks, as they stand.
+    pub(crate) items: Vec<u8>,
 }
 
 impl CalendarParts {
-    /// From a calendar that [`super::icalendar`] wrote; `None` when it is something else.
+    /// From a calendar that [`super::icalendar`] or [`super::todo`] wrote; `None` when it is
+    /// something else.
     pub(crate) fn of(ics: &[u8]) -> Option<Self> {
         let mut parts = Self::default();
         let mut component = Component::Calendar;
@@ -93,9 +97,9 @@ impl CalendarParts {
                     parts.zones.push((Vec::new(), Vec::new()));
                     component = Component::Zone;
                 }
-                (Component::Calendar, b"BEGIN:VEVENT\r\n") => {
-                    parts.events.extend_from_slice(line);
-                    component = Component::Event;
+                (Component::Calendar, b"BEGIN:VEVENT\r\n" | b"BEGIN:VTODO\r\n") => {
+                    parts.items.extend_from_slice(line);
+                    component = Component::Item;
                 }
                 (Component::Calendar, b"END:VCALENDAR\r\n") => whole = true,
                 (Component::Calendar, _) => {}
@@ -113,20 +117,20 @@ impl CalendarParts {
                         }
                     }
                 }
-                (Component::Event, line) => {
-                    parts.events.extend_from_slice(line);
-                    if line == b"END:VEVENT\r\n" {
+                (Component::Item, line) => {
+                    parts.items.extend_from_slice(line);
+                    if matches!(line, b"END:VEVENT\r\n" | b"END:VTODO\r\n") {
                         component = Component::Calendar;
                     }
                 }
             }
         }
-        (whole && !parts.events.is_empty()).then_some(parts)
+        (whole && !parts.items.is_empty()).then_some(parts)
     }
 }
 
 enum Component {
     Calendar,
     Zone,
-    Event,
+    Item,
 }

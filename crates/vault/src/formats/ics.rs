@@ -17,6 +17,7 @@ pub(crate) const BEGIN_CALENDAR: &str =
     "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//Mailkeep//Mailkeep//EN\r\nCALSCALE:GREGORIAN\r\n";
 /// What it ends with.
 pub(crate) const END_CALENDAR: &str = "END:VCALENDAR\r\n";
+
 /// An event as iCalendar (RFC 5545, RFC 7986): the zones that it uses, the event or series with its
 /// attachments inside, and one more `VEVENT` for each occurrence that differs.
 ///
@@ -33,7 +34,7 @@ pub fn icalendar(event: &Event, attachments: &[Attachment]) -> Vec<u8> {
     let mut lines = Lines::default();
     let uid = event.uid.clone().unwrap_or_else(|| made_up_uid(event));
     lines.begin("VEVENT");
-    about(&mut lines, event, &uid);
+    about(&mut lines, &uid, event.created, event.modified);
     when(&mut lines, event.all_day, &series.start, &series.end);
     series.recurrence(&mut lines, event);
     details(&mut lines, event);
@@ -45,7 +46,7 @@ pub fn icalendar(event: &Event, attachments: &[Attachment]) -> Vec<u8> {
     for exception in &event.exceptions {
         let changed = &exception.event;
         lines.begin("VEVENT");
-        about(&mut lines, changed, &uid);
+        about(&mut lines, &uid, changed.created, changed.modified);
         series.recurrence_id(&mut lines, event, exception);
         when(&mut lines, changed.all_day, &Moment::new(&changed.start), &Moment::new(&changed.end));
         details(&mut lines, changed);
@@ -154,14 +155,20 @@ fn made_up_uid(event: &Event) -> String {
     format!("{}@mailkeep", short_hash(&["uid", &created, &start, &event.start.zone]))
 }
 
-fn about(lines: &mut Lines, event: &Event, uid: &str) {
+/// Which thing it is, and how old what is told of it.
+pub(super) fn about(
+    lines: &mut Lines,
+    uid: &str,
+    created: Option<OffsetDateTime>,
+    modified: Option<OffsetDateTime>,
+) {
     lines.text("UID", uid);
-    let at = event.modified.or(event.created).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let at = modified.or(created).unwrap_or(OffsetDateTime::UNIX_EPOCH);
     lines.property("DTSTAMP").raw(&instant(at));
-    if let Some(created) = event.created {
+    if let Some(created) = created {
         lines.property("CREATED").raw(&instant(created));
     }
-    if let Some(modified) = event.modified {
+    if let Some(modified) = modified {
         lines.property("LAST-MODIFIED").raw(&instant(modified));
     }
 }
@@ -189,15 +196,7 @@ fn when(lines: &mut Lines, all_day: bool, start: &Moment, end: &Moment) {
 
 fn details(lines: &mut Lines, event: &Event) {
     lines.text("SUMMARY", &event.subject);
-    match &event.body {
-        Body::Text(text) => lines.text("DESCRIPTION", text.trim_end()),
-        Body::Html(html) => {
-            lines.text("DESCRIPTION", &html::to_text(html));
-            if !html.trim().is_empty() {
-                lines.property("X-ALT-DESC").parameter("FMTTYPE", "text/html").text(html);
-            }
-        }
-    }
+    body(lines, &event.body);
     lines.text("LOCATION", &event.locations.join("; "));
     if let Some(organizer) = &event.organizer {
         person(lines, "ORGANIZER", organizer, &[]);
@@ -208,16 +207,33 @@ fn details(lines: &mut Lines, event: &Event) {
     if !event.categories.is_empty() {
         lines.property("CATEGORIES").texts(",", event.categories.iter().map(String::as_str));
     }
-    lines.property("PRIORITY").raw(match event.importance {
-        Importance::High => "1",
-        Importance::Normal => "5",
-        Importance::Low => "9",
-    });
+    priority(lines, event.importance);
     lines.property("CLASS").raw(class(event.sensitivity));
     shown_as(lines, event);
     if let Some(url) = event.online_meeting_url.as_deref().filter(|url| !url.is_empty()) {
         lines.property("CONFERENCE").parameter("VALUE", "URI").raw(url);
     }
+}
+
+/// A description, as text and, where it is HTML, as that, too.
+pub(super) fn body(lines: &mut Lines, body: &Body) {
+    match body {
+        Body::Text(text) => lines.text("DESCRIPTION", text.trim_end()),
+        Body::Html(html) => {
+            lines.text("DESCRIPTION", &html::to_text(html));
+            if !html.trim().is_empty() {
+                lines.property("X-ALT-DESC").parameter("FMTTYPE", "text/html").text(html);
+            }
+        }
+    }
+}
+
+pub(super) fn priority(lines: &mut Lines, importance: Importance) {
+    lines.property("PRIORITY").raw(match importance {
+        Importance::High => "1",
+        Importance::Normal => "5",
+        Importance::Low => "9",
+    });
 }
 
 /// As [MS-OXCICAL], section 2.1.3.1.1.20.4, has it.
@@ -297,7 +313,7 @@ fn alarm(lines: &mut Lines, event: &Event) {
     lines.end("VALARM");
 }
 
-fn attach(lines: &mut Lines, attachment: &Attachment) {
+pub(super) fn attach(lines: &mut Lines, attachment: &Attachment) {
     let info = &attachment.info;
     let (kind, subtype) = info.content_type.split_once('/').unwrap_or_default();
     let media_type = if kind.is_empty() || subtype.is_empty() { "" } else { &info.content_type };

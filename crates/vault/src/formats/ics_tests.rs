@@ -43,7 +43,7 @@ fn weekly(zone: &str) -> Recurrence {
 fn lines(event: &Event) -> Vec<String> {
     let parts = CalendarParts::of(&icalendar(event, &[])).unwrap();
     let mut lines = Vec::new();
-    unfold(&parts.events, |line| lines.push(String::from_utf8(line.to_vec()).unwrap()));
+    unfold(&parts.items, |line| lines.push(String::from_utf8(line.to_vec()).unwrap()));
     lines
 }
 
@@ -124,13 +124,13 @@ fn attachments_come_back_as_they_were_or_not_at_all() {
     let mut event = berlin();
     event.attachments = attachments.iter().map(|a| a.info.clone()).collect();
     let ics = icalendar(&event, &attachments);
-    assert_eq!(attachments_in_icalendar(&ics, &event).unwrap(), attachments);
+    assert_eq!(attachments_in_icalendar(&ics, &event.attachments).unwrap(), attachments);
     for cut in [0, 100, ics.len() / 2] {
-        let damaged = attachments_in_icalendar(&ics[..cut], &event);
+        let damaged = attachments_in_icalendar(&ics[..cut], &event.attachments);
         assert!(matches!(damaged, Err(VaultError::Content { .. })), "{cut}");
     }
     event.attachments.pop();
-    assert!(attachments_in_icalendar(&ics, &event).is_err());
+    assert!(attachments_in_icalendar(&ics, &event.attachments).is_err());
 }
 
 #[test]
