@@ -6,11 +6,11 @@ use std::{io::Cursor, str::FromStr, time::Duration};
 use mailkeep_identity::{ledger, protocol, uti};
 use mailkeep_inspect::{Context, MaskKey};
 use mailkeep_model::{
-    AttachmentInfo, Category, Change, Contact, Detail, Event, FolderId, Item, Mailbox, MailboxId,
-    Next, Secret, SettingKind, Verdict,
+    AttachmentInfo, Category, Change, Contact, Detail, Event, FolderId, Item, ItemId, Mailbox,
+    MailboxId, Next, Secret, SettingKind, Task, Verdict,
 };
 use mailkeep_vault::{
-    FolderPath, ShortId, attachments_in_icalendar, icalendar, photo_in_vcard, vcard,
+    FolderPath, ShortId, attachments_in_icalendar, icalendar, photo_in_vcard, todo, vcard,
 };
 use time::OffsetDateTime;
 

@@ -126,6 +126,25 @@ impl Vault {
         self.stream(&node, out)
     }
 
+    /// Writes the stream beside an item's content out, as [`Vault::read_item`] does the content.
+    ///
+    /// # Errors
+    /// As [`Vault::read_item`]; [`VaultError::NoSuchItem`] also when there is no stream, see
+    /// [`StoredItem::stream_bytes`].
+    pub fn read_stream(
+        &self,
+        snapshot: &SnapshotId,
+        mailbox: &Address,
+        path: &ItemPath,
+        out: &mut dyn Write,
+    ) -> Result<u64, VaultError> {
+        let node = self.view(snapshot, mailbox)?.stream(path)?;
+        let missing = || {
+            VaultError::no_such_item(snapshot, mailbox, layout::stream_name(&path.name))
+        };
+        self.stream(&node.ok_or_else(missing)?, out)
+    }
+
     pub(crate) fn view(
         &self,
         snapshot: &SnapshotId,
@@ -168,7 +187,10 @@ fn stored_folder(
     let mut items = 0;
     for (_, leaf) in view.leaves(&record.folder.id)? {
         let tree = view.tree(leaf)?;
-        items += tree.nodes.iter().filter(|node| node.name != layout::INDEX_FILE).count() as u64;
+        let is_item = |node: &&Node| {
+            node.name != layout::INDEX_FILE && layout::item_of_stream(&node.name).is_none()
+        };
+        items += tree.nodes.iter().filter(is_item).count() as u64;
     }
     let mut path = Vec::new();
     let mut next = Some(&record.folder.id);

@@ -4,7 +4,7 @@ use mailkeep_model::{Folder, FolderId, ItemId, MailboxId};
 use rustic_core::{TreeId, repofile::Tree};
 
 use crate::{
-    ItemPath, SnapshotId, StoredItem, StoredMailbox, Vault, VaultError,
+    ItemPath, SnapshotId, StoredItem, StoredMailbox, Vault, VaultError, layout,
     view::{self, MailboxView},
 };
 
@@ -182,11 +182,12 @@ fn changed_leaves(
     Ok(changed)
 }
 
-/// An item and what stands for its content.
+/// An item and what stands for its content, and for its stream.
 #[derive(PartialEq)]
 struct Line {
     item: StoredItem,
     content: Option<Vec<rustic_core::DataId>>,
+    stream: Option<Vec<rustic_core::DataId>>,
 }
 
 fn lines(
@@ -199,7 +200,7 @@ fn lines(
         return Ok(HashMap::new());
     };
     let tree = view.tree(id)?;
-    let mut content: HashMap<_, _> = tree
+    let mut content_of: HashMap<_, _> = tree
         .nodes
         .iter()
         .map(|node| (node.name().to_string_lossy().into_owned(), node.content.clone()))
@@ -207,8 +208,9 @@ fn lines(
     let items = view.index(folder, leaf, id)?.into_iter();
     Ok(items
         .map(|item| {
-            let content = content.remove(&item.path.name).flatten();
-            (item.path.name.clone(), Line { item, content })
+            let content = content_of.remove(&item.path.name).flatten();
+            let stream = content_of.remove(&layout::stream_name(&item.path.name)).flatten();
+            (item.path.name.clone(), Line { item, content, stream })
         })
         .collect())
 }

@@ -4,6 +4,7 @@
 //! ann@example.com/mailbox.json
 //! ann@example.com/folders.json
 //! ann@example.com/mail/Projects/2026/2026-11/2026-11-23T0914 Plan for spring 7f3a9c2kd0qm.eml
+//! ann@example.com/mail/Projects/2026/2026-11/2026-11-23T0914 Plan for spring 7f3a9c2kd0qm.eml.fts
 //! ann@example.com/mail/Projects/2026/2026-11/items.jsonl
 //! ann@example.com/mail/Calendar/2026-12/2026-12-01T0900 Weekly 4h6w0d2e8rzt.ics
 //! ann@example.com/mail/Contacts/2025-03/Ben Moor 9qk2m5c1x7aa.vcf
@@ -151,6 +152,16 @@ pub(crate) fn short_id_of(name: &str) -> Option<&str> {
     let stem = EXTENSIONS.iter().find_map(|extension| name.strip_suffix(extension))?;
     let short = stem.rsplit_once(' ').map_or(stem, |(_, short)| short);
     (short.len() == ShortId::LENGTH).then_some(short)
+}
+
+/// The file name of an item's stream, beside its content of this name.
+pub(crate) fn stream_name(item: &str) -> String {
+    format!("{item}{STREAM}")
+}
+
+/// The file name of the item whose stream has this name; `None` for what is no such stream.
+pub(crate) fn item_of_stream(name: &str) -> Option<&str> {
+    name.strip_suffix(STREAM).filter(|item| short_id_of(item).is_some())
 }
 
 /// Where each folder of a mailbox lies below `mail`: the directory of its parent and its own name

@@ -64,6 +64,25 @@ fn an_event_and_a_contact_are_files_that_other_programs_open() {
 }
 
 #[test]
+fn a_stream_is_told_from_an_item_of_its_own() {
+    let short = ShortId::new(&MailboxId("m".into()), &ItemId("i".into()));
+    let name = |kind, subject: &str| item_name(&Item { kind, ..item(subject) }, &short);
+    for kind in [ItemKind::Message, ItemKind::Event, ItemKind::Contact, ItemKind::Task] {
+        let item = name(kind, "a.eml");
+        let stream = stream_name(&item);
+        assert_eq!(stream, format!("{item}.fts"));
+        assert_eq!((short_id_of(&stream), item_of_stream(&stream)), (None, Some(item.as_str())));
+    }
+    for subject in ["", "x", "a.eml", "7f3a9c2kd0qm.eml"] {
+        let note = name(ItemKind::Opaque, subject);
+        assert_eq!((short_id_of(&note), item_of_stream(&note)), (Some(short.as_str()), None));
+    }
+    let rule = name(ItemKind::Setting, "Con");
+    assert_eq!(rule, format!("Con {short}.json"));
+    assert_eq!((short_id_of(&rule), short_id_of(INDEX_FILE)), (Some(short.as_str()), None));
+}
+
+#[test]
 fn a_folder_cannot_be_taken_for_a_leaf_directory() {
     for name in ["2026-11", "2026-11 (2)", "0000-99 (10)"] {
         assert!(parse_leaf(name).is_some(), "{name}");

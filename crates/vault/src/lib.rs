@@ -12,6 +12,8 @@
 //!   (2)` and so on. An [`ItemPath`] says where an item lies.
 //! - Content is a message's MIME, an event's [`icalendar`], a task's [`todo`], a contact's [`vcard`],
 //!   a setting's [`setting_json`], and of everything else the provider's stream as it came.
+//! - The provider's *stream* of an item may lie beside its content: all that the provider keeps of it,
+//!   opaque to us.
 //! - Beside the content a leaf has an *index*, `items.jsonl`: what the provider told of each item.
 //! - A [`ShortId`] is how a person names an item. It survives moves.
 //! - A round whose items could not all be read is [`Outcome::Partial`]; the others are safe.
@@ -49,7 +51,8 @@ pub use formats::{
 pub use recovery_kit::{RecoveryKit, write_recovery_kit};
 pub use repository::Vault;
 pub use round::{
-    Content, FailedItem, ItemChange, MailboxRound, OpenContent, Placed, Round, RoundReport,
+    Content, FailedItem, ItemChange, MailboxRound, NewStream, OpenContent, Placed, Round,
+    RoundReport,
 };
 pub use stored::{
     Completeness, ItemPath, Outcome, ShortId, Snapshot, SnapshotId, StoredFolder, StoredItem,

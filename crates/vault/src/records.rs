@@ -64,6 +64,8 @@ struct IndexLine<I> {
     file: String,
     short: ShortId,
     bytes: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stream_bytes: Option<u64>,
     item: I,
 }
 
@@ -75,6 +77,7 @@ pub(crate) fn leaf_index(leaf: &Leaf) -> Vec<u8> {
             file: name.clone(),
             short: item.short.clone(),
             bytes: item.bytes,
+            stream_bytes: item.stream.as_ref().map(|stream| stream.bytes),
             item: &*item.item,
         };
         serde_json::to_writer(&mut index, &line).expect("an item has string keys alone");
@@ -98,6 +101,7 @@ pub(crate) fn parse_index(
             short: line.short,
             item: line.item,
             bytes: line.bytes,
+            stream_bytes: line.stream_bytes,
         });
     }
     Ok(items)

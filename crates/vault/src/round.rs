@@ -56,15 +56,31 @@ pub enum Content {
         bytes: u64,
         /// Opens the content.
         open: Arc<dyn OpenContent>,
+        /// What is kept beside it.
+        stream: Option<NewStream>,
     },
-    /// From where the newest snapshot has the item: only its description changed, or its folder.
+    /// From where the newest snapshot has the item, with its stream when it has one: only its
+    /// description changed, or its folder.
     Kept,
+}
+
+/// The provider's full-fidelity stream of an item: everything that it keeps of the item, opaque to
+/// us. It lies beside the readable content and goes where that goes.
+#[derive(Clone)]
+pub struct NewStream {
+    /// Exact length; an item whose stream is shorter or longer is left out.
+    pub bytes: u64,
+    /// Opens the stream.
+    pub open: Arc<dyn OpenContent>,
 }
 
 impl fmt::Debug for Content {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::New { bytes, .. } => f.debug_struct("New").field("bytes", bytes).finish(),
+            Self::New { bytes, stream, .. } => {
+                let stream = stream.as_ref().map(|stream| stream.bytes);
+                f.debug_struct("New").field("bytes", bytes).field("stream", &stream).finish()
+            }
             Self::Kept => f.write_str("Kept"),
         }
     }

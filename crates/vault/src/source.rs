@@ -29,7 +29,7 @@ use time::OffsetDateTime;
 
 use crate::{
     FailedItem, layout,
-    plan::{Directory, Entry, LeafItem, Source},
+    plan::{Directory, Entry, LeafItem, Source, leaf_files},
     records::leaf_index,
     repository::Repo,
     storage::Watch,
@@ -122,7 +122,8 @@ pub(crate) struct Entries {
 
 enum Frame {
     Directory(PathBuf, btree_map::IntoIter<String, Entry>),
-    /// Items, and the index until its turn comes: a contact's name may sort behind it.
+    /// Items and their streams, and the index until its turn comes: a contact's name may sort behind
+    /// it.
     Leaf(PathBuf, Peekable<btree_map::IntoIter<String, LeafItem>>, Option<Vec<u8>>),
 }
 
@@ -183,7 +184,11 @@ impl Entries {
                             self.enter(
                                 &name,
                                 below.clone(),
-                                Frame::Leaf(below, leaf.into_iter().peekable(), index),
+                                Frame::Leaf(
+                                    below,
+                                    leaf_files(leaf).into_iter().peekable(),
+                                    index,
+                                ),
                             )
                         }
                     });

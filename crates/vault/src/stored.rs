@@ -170,6 +170,8 @@ pub struct StoredItem {
     pub item: Item,
     /// Length of the content.
     pub bytes: u64,
+    /// Length of the provider's stream that lies beside it; `None` when there is none.
+    pub stream_bytes: Option<u64>,
 }
 
 #[cfg(test)]

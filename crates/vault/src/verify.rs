@@ -74,7 +74,7 @@ pub enum Problem {
         /// The directory.
         path: String,
     },
-    /// An item's file is there, but its leaf's index does not know it.
+    /// An item's file, or its stream's, is there, but its leaf's index does not know it.
     NotInIndex {
         /// The snapshot, the oldest that has it.
         snapshot: SnapshotId,
@@ -209,6 +209,12 @@ struct Checked {
     leaves: HashMap<TreeId, u64>,
 }
 
+/// The files that an item has by the index, with their lengths: its content, and its stream.
+fn indexed_files(item: StoredItem) -> impl Iterator<Item = (String, u64)> {
+    let stream = item.stream_bytes.map(|bytes| (layout::stream_name(&item.path.name), bytes));
+    std::iter::once((item.path.name, item.bytes)).chain(stream)
+}
+
 /// The walk through one snapshot.
 struct Walk<'a> {
     vault: &'a Vault,
@@ -302,18 +308,17 @@ impl Walk<'_> {
             return 0;
         };
         self.order(path, &tree);
-        let mut index: HashMap<String, StoredItem> =
-            index.into_iter().map(|item| (item.path.name.clone(), item)).collect();
+        let mut index: HashMap<String, u64> = index.into_iter().flat_map(indexed_files).collect();
         let mut items = 0;
         for node in tree.nodes.iter().filter(|node| node.name != layout::INDEX_FILE) {
             let path = format!("{path}/{}", node.name);
             let snapshot = self.snapshot.clone();
-            let Some(item) = index.remove(&*node.name().to_string_lossy()) else {
+            let Some(indexed) = index.remove(&*node.name().to_string_lossy()) else {
                 self.problems.push(Problem::NotInIndex { snapshot, path });
                 continue;
             };
-            items += 1;
-            let (indexed, listed, stored) = (item.bytes, node.meta.size, self.stored(node));
+            items += u64::from(layout::item_of_stream(&node.name).is_none());
+            let (listed, stored) = (node.meta.size, self.stored(node));
             if indexed != listed || stored != Some(listed) {
                 self.problems.push(Problem::Length { snapshot, path, indexed, listed, stored });
             }

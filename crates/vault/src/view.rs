@@ -105,6 +105,12 @@ impl<'v> MailboxView<'v> {
         Ok(leaf.and_then(|tree| node(&tree, &path.name).cloned()))
     }
 
+    /// The node of an item's stream.
+    pub(crate) fn stream(&mut self, path: &ItemPath) -> Result<Option<Node>, VaultError> {
+        let leaf = self.leaf(&path.folder, &path.leaf)?;
+        Ok(leaf.and_then(|tree| node(&tree, &layout::stream_name(&path.name)).cloned()))
+    }
+
     /// Leaf directories of a month, in order.
     pub(crate) fn month(
         &mut self,

@@ -60,7 +60,11 @@ fn round(numbers: std::ops::Range<u64>, more: Vec<ItemChange>) -> Round {
         kind: mailkeep_model::FolderKind::Mail,
         well_known: None,
     };
-    let new = |n| Content::New { bytes: 40_000, open: Arc::new(Random(n)) };
+    let new = |n| Content::New {
+        bytes: 40_000,
+        open: Arc::new(Random(n)),
+        stream: None,
+    };
     let put = |n| ItemChange::Put { item: item(n, "a"), previous: None, content: new(n) };
     Round {
         mailboxes: vec![MailboxRound {
@@ -98,6 +102,7 @@ fn expand(vault: &Vault, tree: &Tree) -> Directory {
                     short: item.short,
                     bytes: item.bytes,
                     source: Source::Stored(node.content.clone().unwrap()),
+                    stream: None,
                 };
                 (item.path.name, entry)
             })

@@ -56,7 +56,11 @@ fn a_bad_item_is_left_out_and_reported_and_the_others_are_safe() {
     let (_dir, mut vault) = new_vault();
     let before = vault.write_round(first_round(ANN, &folders(), 100), NOW).unwrap();
     let mut changes: Vec<_> = (200..400).map(|n| put_new(item(n, "inbox"), &eml(n))).collect();
-    let broken = |broken| Content::New { bytes: 100, open: Arc::new(broken) };
+    let broken = |broken| Content::New {
+        bytes: 100,
+        open: Arc::new(broken),
+        stream: None,
+    };
     let bad = [
         (1000, None, Broken::DoesNotOpen),
         (1001, None, Broken::BreaksOff),
@@ -144,7 +148,7 @@ fn a_large_message_streams_in_and_out() {
     let put = ItemChange::Put {
         item: item(1, "inbox"),
         previous: None,
-        content: Content::New { bytes, open: Arc::new(Large(bytes)) },
+        content: Content::New { bytes, open: Arc::new(Large(bytes)), stream: None },
     };
     let report = vault.write_round(round(vec![of(ANN, &folders(), vec![put])]), NOW).unwrap();
     assert_eq!(report.placed[0].bytes, bytes);
@@ -160,7 +164,7 @@ fn a_large_message_streams_in_and_out() {
 fn many_items_at_once_are_stored_like_the_same_items_one_by_one() {
     let large = |n: usize| {
         let bytes = 60_000 + 4_000 * (n as u64 % 7) + if n == 1100 { 3 << 20 } else { 0 };
-        let content = Content::New { bytes, open: Arc::new(Large(bytes)) };
+        let content = Content::New { bytes, open: Arc::new(Large(bytes)), stream: None };
         ItemChange::Put { item: item(n, "inbox"), previous: None, content }
     };
     let put = |n: usize| {

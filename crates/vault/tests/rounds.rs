@@ -224,7 +224,7 @@ fn a_mailbox_that_did_not_change_costs_nothing() {
     let change = ItemChange::Put {
         item: item(1000, "archive"),
         previous: None,
-        content: Content::New { bytes: bytes.len() as u64, open: Arc::new(text) },
+        content: Content::New { bytes: bytes.len() as u64, open: Arc::new(text), stream: None },
     };
     let after = vault.write_round(round(vec![of(BEN, &folders(), vec![change])]), NOW).unwrap();
     // Root, mailbox, mail, Archive, leaf; the item and its index.

@@ -179,7 +179,11 @@ impl RoundWriter {
             let stored = catalog.get(&id);
             let content = match (content, stored) {
                 (Some(content), _) => {
-                    Content::New { bytes: content.bytes(), open: Arc::new(Opened(content)) }
+                    Content::New {
+                        bytes: content.bytes(),
+                        open: Arc::new(Opened(content)),
+                        stream: None,
+                    }
                 }
                 (None, Some(_)) => Content::Kept,
                 (None, None) => {

@@ -1,6 +1,6 @@
 //! The part of a plan that has to be cut into pieces.
 
-use super::{Directory, Entry, Leaf, Plan};
+use super::{Directory, Entry, Leaf, Plan, leaf_files};
 use crate::{layout, records, repository::ONE_PIECE};
 
 impl Plan {
@@ -19,7 +19,9 @@ fn files(directory: &Directory) -> usize {
     let count = |entry: &Entry| match entry {
         Entry::Graft(_) => 0,
         Entry::Directory(directory) => files(directory),
-        Entry::Leaf(leaf) => leaf.len() + 1,
+        Entry::Leaf(leaf) => {
+            leaf.len() + leaf.values().filter(|item| item.stream.is_some()).count() + 1
+        }
         Entry::File(_) | Entry::Item(_) => 1,
     };
     directory.values().map(count).sum()
@@ -51,10 +53,10 @@ fn large(directory: &Directory) -> Directory {
 }
 
 fn large_in_leaf(leaf: &Leaf) -> Directory {
-    let mut extract: Directory = leaf
-        .iter()
-        .filter(|(_, item)| item.bytes >= ONE_PIECE)
-        .map(|(name, item)| (name.clone(), Entry::Item(item.clone())))
+    let mut extract: Directory = leaf_files(leaf.clone())
+        .into_iter()
+        .filter(|(_, file)| file.bytes >= ONE_PIECE)
+        .map(|(name, file)| (name, Entry::Item(file)))
         .collect();
     let index = records::leaf_index(leaf);
     if index.len() as u64 >= ONE_PIECE {

@@ -6,7 +6,7 @@ use mailkeep_model::FolderId;
 use rustic_core::TreeId;
 
 use super::{
-    Directory, Entry, Excluded, Leaf, LeafItem, MailboxInput, Plan, Source,
+    Directory, Entry, Excluded, Leaf, LeafItem, LeafStream, MailboxInput, Plan, Source,
     folders::Shapes,
     placement::{self, Edits, LeafEdit},
 };
@@ -164,8 +164,18 @@ impl<'a, 'v> Builder<'a, 'v> {
             .collect();
         let mut items = Leaf::new();
         for stored in old.index(folder, leaf, id)? {
-            let Some(content) = content.remove(&stored.path.name) else {
+            let Some(pieces) = content.remove(&stored.path.name) else {
                 return Err(self.vault.damaged(format!("item {} has no content", stored.short)));
+            };
+            let stream = match stored.stream_bytes {
+                None => None,
+                Some(bytes) => match content.remove(&layout::stream_name(&stored.path.name)) {
+                    Some(pieces) => Some(LeafStream { bytes, source: Source::Stored(pieces) }),
+                    None => {
+                        let what = format!("item {} has no stream", stored.short);
+                        return Err(self.vault.damaged(what));
+                    }
+                },
             };
             // It failed when it was read for this round, so the vault's copy is damaged.
             if self.excluded.contains(&(self.input.mailbox.id.clone(), stored.item.id.clone()))
@@ -178,7 +188,8 @@ impl<'a, 'v> Builder<'a, 'v> {
                 mailbox: self.input.id.clone(),
                 short: stored.short,
                 bytes: stored.bytes,
-                source: Source::Stored(content),
+                source: Source::Stored(pieces),
+                stream,
             };
             items.insert(stored.path.name, item);
         }

@@ -52,6 +52,34 @@ pub(crate) struct LeafItem {
     pub(crate) short: ShortId,
     pub(crate) bytes: u64,
     pub(crate) source: Source,
+    /// What is kept beside the content.
+    pub(crate) stream: Option<LeafStream>,
+}
+
+/// The stream of an item in a rebuilt leaf.
+#[derive(Clone, Debug)]
+pub(crate) struct LeafStream {
+    pub(crate) bytes: u64,
+    pub(crate) source: Source,
+}
+
+impl LeafItem {
+    /// Its stream, as a file of its own.
+    pub(crate) fn stream_file(&self) -> Option<Self> {
+        let LeafStream { bytes, source } = self.stream.clone()?;
+        Some(Self { bytes, source, stream: None, ..self.clone() })
+    }
+}
+
+/// All files of a leaf but its index: contents, and the streams beside them.
+pub(crate) fn leaf_files(leaf: Leaf) -> Leaf {
+    let streams: Leaf = leaf
+        .iter()
+        .filter_map(|(name, item)| Some((layout::stream_name(name), item.stream_file()?)))
+        .collect();
+    let mut files = leaf;
+    files.extend(streams);
+    files
 }
 
 /// Where an item's content comes from.

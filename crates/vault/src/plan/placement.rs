@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use mailkeep_model::FolderId;
 use rustic_core::repofile::Node;
 
-use super::{Excluded, LeafItem, MailboxInput, Plan, Put, Source};
+use super::{Excluded, LeafItem, LeafStream, MailboxInput, Plan, Put, Source};
 use crate::{
     Content, FailedItem, ItemPath, Placed, ShortId, VaultError,
     layout::{self, Directories, LEAF_CAPACITY},
@@ -23,7 +23,12 @@ pub(crate) struct LeafEdit {
 pub(crate) type Edits = HashMap<FolderId, BTreeMap<String, LeafEdit>>;
 
 /// Where the newest snapshot has an item.
-type Found = (ItemPath, Node);
+#[derive(Clone)]
+struct Found {
+    path: ItemPath,
+    node: Node,
+    stream: Option<Node>,
+}
 
 struct Placement<'a, 'v> {
     old: Option<&'a mut MailboxView<'v>>,
@@ -72,15 +77,15 @@ pub(crate) fn place(
         }
         let former = placement.former(put)?;
         let stays = match &former {
-            Some((path, _)) if path.folder == put.item.folder => former.clone(),
+            Some(found) if found.path.folder == put.item.folder => former.clone(),
             _ => placement.found_in_month(put)?,
         };
-        let Some((bytes, source)) = content(put, former.as_ref().or(stays.as_ref())) else {
+        let Some((bytes, source, stream)) = content(put, former.as_ref().or(stays.as_ref())) else {
             let reason = "the content was to be kept, but the vault does not have it".to_owned();
             plan.failed.push(failed(input, put, reason));
             continue;
         };
-        if let Some((path, _)) = &former
+        if let Some(Found { path, .. }) = &former
             && path.folder != put.item.folder
         {
             placement.remove(path);
@@ -91,9 +96,10 @@ pub(crate) fn place(
             short: put.short.clone(),
             bytes,
             source,
+            stream,
         };
         match stays {
-            Some((path, _)) => placement.put(path, item, input, plan),
+            Some(found) => placement.put(found.path, item, input, plan),
             None => arrivals.push(item),
         }
     }
@@ -130,7 +136,9 @@ impl Placement<'_, '_> {
         let (Some(old), Some(path)) = (&mut self.old, &put.previous) else {
             return Ok(None);
         };
-        Ok(old.item(path)?.map(|node| (path.clone(), node)))
+        let Some(node) = old.item(path)? else { return Ok(None) };
+        let stream = old.stream(path)?;
+        Ok(Some(Found { path: path.clone(), node, stream }))
     }
 
     /// Where the newest snapshot has an item in the folder that it belongs in: when a round is
@@ -150,10 +158,19 @@ impl Placement<'_, '_> {
                     known.last = layout::parse_leaf(&leaf).map_or(1, |(_, number)| number);
                     for node in &tree.nodes {
                         let name = node.name().to_string_lossy().into_owned();
+                        // It comes right behind its item.
+                        if let Some(item) = layout::item_of_stream(&name) {
+                            let short = layout::short_id_of(item).and_then(|id| id.parse().ok());
+                            if let Some(found) = short.and_then(|id| known.found.get_mut(&id)) {
+                                found.stream = Some(node.clone());
+                            }
+                            continue;
+                        }
                         let path = ItemPath { folder: folder.clone(), leaf: leaf.clone(), name };
                         let Some(short) = path.short() else { continue };
                         known.names.insert(path.name.clone());
-                        known.found.insert(short, (path, node.clone()));
+                        let found = Found { path, node: node.clone(), stream: None };
+                        known.found.insert(short, found);
                     }
                 }
             }
@@ -190,12 +207,22 @@ impl Placement<'_, '_> {
     }
 }
 
-fn content(put: &Put, stored: Option<&Found>) -> Option<(u64, Source)> {
+fn content(put: &Put, stored: Option<&Found>) -> Option<(u64, Source, Option<LeafStream>)> {
     match &put.content {
-        Content::New { bytes, open } => Some((*bytes, Source::New(open.clone()))),
+        Content::New { bytes, open, stream } => {
+            let stream = stream.as_ref().map(|stream| LeafStream {
+                bytes: stream.bytes,
+                source: Source::New(stream.open.clone()),
+            });
+            Some((*bytes, Source::New(open.clone()), stream))
+        }
         Content::Kept => {
-            let (_, node) = stored?;
-            Some((node.meta.size, Source::Stored(node.content.clone()?)))
+            let Found { node, stream, .. } = stored?;
+            let pieces = |node: &Node| Some(Source::Stored(node.content.clone()?));
+            let stream = stream.as_ref().and_then(|stream| {
+                Some(LeafStream { bytes: stream.meta.size, source: pieces(stream)? })
+            });
+            Some((node.meta.size, pieces(node)?, stream))
         }
     }
 }

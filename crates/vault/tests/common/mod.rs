@@ -92,7 +92,7 @@ impl OpenContent for Text {
 
 pub(crate) fn new_content(bytes: &[u8]) -> Content {
     let text = Text { bytes: bytes.to_vec(), opened: Arc::default() };
-    Content::New { bytes: bytes.len() as u64, open: Arc::new(text) }
+    Content::New { bytes: bytes.len() as u64, open: Arc::new(text), stream: None }
 }
 
 pub(crate) fn put_new(item: Item, bytes: &[u8]) -> ItemChange {
