@@ -88,11 +88,12 @@ fn a_right_that_is_missing_is_named() {
 
         // 2. Check and backup name it. Without a right to calendars the mail is safe all the same.
         world.mailkeep.run(&["tenant", "check", "acme"]).exits(12).says(&[right]);
-        let partly = ["Calendars.Read", "Contacts.Read"].contains(right);
+        let partly = ["Calendars.Read", "Contacts.Read", "MailboxSettings.Read"].contains(right);
         let run = backup(&world).exits(if partly { 3 } else { 12 }).says(&[right, "grant"]);
         if partly {
             // And that it is not all of the mailbox.
-            let what = right.trim_end_matches(".Read").to_lowercase();
+            let what = right.trim_end_matches(".Read").trim_start_matches("Mailbox");
+            let what = what.to_lowercase();
             run.says(&[&format!("{what} not backed up"), "mail is not affected"]);
         }
 

@@ -14,11 +14,16 @@ use super::{Background, Lab, Mailkeep, Repository, Run, State, Watched, temporar
 
 /// What a reader has to be granted for a backup.
 pub(crate) const READER_ROLES: &[&str] =
-    &["Mail.Read", "Calendars.Read", "Contacts.Read", "User.Read.All"];
+    &["Mail.Read", "Calendars.Read", "Contacts.Read", "MailboxSettings.Read", "User.Read.All"];
 
 /// What a restorer has to be granted.
-pub(crate) const RESTORER_ROLES: &[&str] =
-    &["Mail.ReadWrite", "Calendars.ReadWrite", "Contacts.ReadWrite", "User.Read.All"];
+pub(crate) const RESTORER_ROLES: &[&str] = &[
+    "Mail.ReadWrite",
+    "Calendars.ReadWrite",
+    "Contacts.ReadWrite",
+    "MailboxSettings.ReadWrite",
+    "User.Read.All",
+];
 
 /// A lab, a signer and a data directory of their own, gone at the end of the story.
 pub(crate) struct World {

@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use mailkeep_exchange::Extras;
 use mailkeep_service::{HintTiming, NotifyOptions, PassLimits, TlsFiles};
 use serde::Deserialize;
 use url::Url;
@@ -30,11 +31,22 @@ pub(crate) struct BackupConfig {
     /// Days in which each folder is once read from its beginning and compared with the vault: what a
     /// provider never told of comes out then. From 1 to 365.
     compare_days: u16,
+    /// Whether task lists (To Do) are backed up. Their right cannot be limited to some mailboxes.
+    tasks: bool,
+    /// Whether the provider's full-fidelity stream is kept beside messages, events and contacts, and
+    /// what is given out as a stream only: sticky notes, contact groups.
+    streams: bool,
+    /// Whether archive mailboxes are backed up, as streams.
+    archive: bool,
+    /// Whether what was purged is backed up, for as long as the provider keeps it.
+    recoverable_items: bool,
 }
 
 impl Default for BackupConfig {
     fn default() -> Self {
-        Self { round_items: PassLimits::default().round_items, compare_days: 7 }
+        let Extras { tasks, streams, archive, recoverable_items } = Extras::default();
+        let round_items = PassLimits::default().round_items;
+        Self { round_items, compare_days: 7, tasks, streams, archive, recoverable_items }
     }
 }
 
@@ -45,6 +57,11 @@ impl BackupConfig {
             compare_every: DAY * u32::from(self.compare_days.clamp(1, 365)),
             ..PassLimits::default()
         }
+    }
+
+    pub(crate) fn extras(&self) -> Extras {
+        let Self { tasks, streams, archive, recoverable_items, .. } = *self;
+        Extras { tasks, streams, archive, recoverable_items }
     }
 }
 
@@ -171,6 +188,9 @@ mod tests {
         assert_eq!(config.backup.limits().compare_every, PassLimits::default().compare_every);
         let config: Config = toml::from_str("[backup]\ncompare_days = 0\n").unwrap();
         assert_eq!(config.backup.limits().compare_every, DAY);
+        assert_eq!(config.backup.extras(), Extras::default());
+        let config: Config = toml::from_str("[backup]\ntasks = true\n").unwrap();
+        assert_eq!(config.backup.extras(), Extras { tasks: true, ..Extras::default() });
     }
 
     #[test]

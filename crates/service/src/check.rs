@@ -1,32 +1,26 @@
 use mailkeep_control::Tenant;
-use mailkeep_exchange::{ExchangeError, GraphProvider, Provider};
-use mailkeep_model::{Directory, FolderKind, Function, MailboxSelection, TenantName};
+use mailkeep_exchange::{ExchangeError, Extras, GraphProvider, Provider};
+use mailkeep_model::{
+    Change, Directory, FolderKind, Function, ItemId, Mailbox, MailboxSelection, TenantName,
+};
 use time::{Duration, OffsetDateTime};
 
-use crate::{ErrorKind, Service, ServiceError};
+use crate::{ErrorKind, Service, ServiceError, reader_rights, restorer_rights};
 
-/// Rights that the reader needs for what this version does.
-const NEEDED: [&str; 4] = ["Mail.Read", "Calendars.Read", "Contacts.Read", "User.Read.All"];
 /// Right to know who is in a group; only where the selection of mailboxes names one.
 const READ_MEMBERS: &str = "GroupMember.Read.All";
-/// Rights that the restorer needs.
-const RESTORER_NEEDS: [&str; 5] = [
-    "Mail.ReadWrite",
-    "Mail-Advanced.ReadWrite",
-    "Calendars.ReadWrite",
-    "Contacts.ReadWrite",
-    "User.Read.All",
+/// Everything switched on.
+const ALL: Extras = Extras { tasks: true, streams: true, archive: true, recoverable_items: true };
+/// What is tried of each kind beside mail, and the right that it takes.
+const TRIED: [(&str, FolderKind); 5] = [
+    ("Calendars.Read", FolderKind::Calendar),
+    ("Contacts.Read", FolderKind::Contacts),
+    ("MailboxSettings.Read", FolderKind::Settings),
+    ("Tasks.Read.All", FolderKind::Tasks),
+    ("MailboxFolder.Read.All", FolderKind::Opaque),
 ];
-/// Rights that belong to the reader's function, but that this version does not use yet.
-const HARMLESS: [&str; 7] = [
-    "Mail.ReadBasic.All",
-    "MailboxSettings.Read",
-    "MailboxItem.Read.All",
-    "MailboxFolder.Read.All",
-    "MailboxConfigItem.Read",
-    "Tasks.Read.All",
-    "Organization.Read.All",
-];
+/// Rights that show no more than those that the reader needs, or belong to its function.
+const HARMLESS: [&str; 2] = ["Mail.ReadBasic.All", "Organization.Read.All"];
 /// A certificate that ends within this time is worth a word.
 const EXPIRES_SOON: Duration = Duration::days(10);
 
@@ -76,7 +70,7 @@ impl Service {
             }
         };
         checks.good("signer", "answers");
-        checks.restorer(&tenant);
+        checks.restorer(&tenant, self.extras);
         for credential in signer.credentials(Some(name)).await? {
             let what = format!("{} key", credential.key_use.function);
             if credential.key_use.function == Function::Restorer {
@@ -123,8 +117,8 @@ impl Service {
             Ok(granted) => {
                 let selection = self.control.selection(name).await?;
                 let mut directory = self.control.directory(name).await?;
-                checks.granted(granted.as_deref(), &selection);
-                checks.rights(name, &provider, &selection, &mut directory).await;
+                checks.granted(granted.as_deref(), self.extras, &selection);
+                checks.rights(name, &provider, self.extras, &selection, &mut directory).await;
             }
             Err(error) => checks.bad("token", &error.into()),
         }
@@ -146,8 +140,8 @@ impl Checks {
 
     /// What there is to say of the application that restores. Its key exists only while a restore
     /// runs, so nothing can be asked in its name.
-    fn restorer(&mut self, tenant: &Tenant) {
-        let (name, rights) = (&tenant.name, RESTORER_NEEDS.join(", "));
+    fn restorer(&mut self, tenant: &Tenant, extras: Extras) {
+        let (name, rights) = (&tenant.name, restorer_rights(extras).join(", "));
         let named = tenant.functions.iter().find(|known| known.function == Function::Restorer);
         let outcome = match named {
             Some(named) => Outcome::Untried(format!(
@@ -167,16 +161,30 @@ impl Checks {
     }
 
     /// There is a token: what is granted beyond the function?
-    fn granted(&mut self, granted: Option<&[String]>, selection: &MailboxSelection) {
+    fn granted(
+        &mut self,
+        granted: Option<&[String]>,
+        extras: Extras,
+        selection: &MailboxSelection,
+    ) {
         self.good("token", format!("Entra ID accepts the {} key", Function::Reader));
         // Graph's tokens are opaque by contract; where the rights can be read, they are compared.
         let Some(granted) = granted else { return };
-        let excess: Vec<_> = granted
-            .iter()
-            .map(String::as_str)
-            .filter(|right| !NEEDED.contains(right) && !HARMLESS.contains(right))
+        let needed = reader_rights(extras);
+        let everything = reader_rights(ALL);
+        let not_needed = granted.iter().map(String::as_str);
+        let not_needed = not_needed.filter(|right| !needed.contains(right));
+        let (unused, excess): (Vec<_>, Vec<_>) = not_needed
+            .filter(|right| !HARMLESS.contains(right))
             .filter(|right| *right != READ_MEMBERS || selection.groups.is_empty())
-            .collect();
+            .partition(|right| everything.contains(right));
+        if !unused.is_empty() {
+            let text = format!(
+                "granted, but what they are for is switched off (config.toml, [backup]): switch it on, or take them away: {}",
+                unused.join(", ")
+            );
+            self.warning("unused rights", text);
+        }
         if excess.is_empty() {
             self.good("no excess rights", "nothing granted beyond the function");
         } else {
@@ -193,6 +201,7 @@ impl Checks {
         &mut self,
         tenant: &TenantName,
         provider: &GraphProvider,
+        extras: Extras,
         selection: &MailboxSelection,
         directory: &mut Directory,
     ) {
@@ -234,18 +243,74 @@ impl Checks {
             }
             Err(error) => self.bad("Mail.Read", &error.into()),
         }
-        for (right, kind) in
-            [("Calendars.Read", FolderKind::Calendar), ("Contacts.Read", FolderKind::Contacts)]
-        {
-            match provider.other_folders(mailbox, kind).await {
-                Ok(_) => self.good(right, format!("{} can be read", mailbox.address)),
+        for (right, kind) in TRIED {
+            // Of each kind that is read.
+            if !provider.kinds().contains(&kind) {
+                continue;
+            }
+            let listed = match provider.other_folders(mailbox, kind).await {
+                // For some it is our own list, and shows in what lies in it.
+                Ok(folders) => match folders.first() {
+                    Some(folder) if kind == FolderKind::Settings => {
+                        provider.item_changes(mailbox, folder, None).await.map(drop)
+                    }
+                    _ => Ok(()),
+                },
+                Err(error) => Err(error),
+            };
+            match listed {
+                Ok(()) => self.good(right, format!("{} can be read", mailbox.address)),
                 Err(error @ ExchangeError::NotFound { .. }) => {
                     self.warning(right, error.to_string());
                 }
                 Err(error) => self.bad(right, &error.into()),
             }
         }
+        if extras.streams {
+            self.stream(provider, mailbox).await;
+        }
     }
+
+    /// Tries to read one stream, of the first message that there is.
+    async fn stream(&mut self, provider: &GraphProvider, mailbox: &Mailbox) {
+        let right = "MailboxItem.Export.All";
+        match first_message(provider, mailbox).await {
+            Ok(None) => {
+                let text = format!("{} has no message to try it with", mailbox.address);
+                self.0.push(Check { what: right.into(), outcome: Outcome::Untried(text) });
+            }
+            Ok(Some(message)) => match provider.stream(mailbox, &message).await {
+                Ok(_) => self.good(right, format!("streams of {} can be read", mailbox.address)),
+                Err(error @ ExchangeError::NotFound { .. }) => {
+                    self.warning(right, error.to_string());
+                }
+                Err(error) => self.bad(right, &error.into()),
+            },
+            // Told already, where the mail is read.
+            Err(_) => {}
+        }
+    }
+}
+
+/// The first message of the first folders that has one.
+async fn first_message<P: Provider>(
+    provider: &P,
+    mailbox: &Mailbox,
+) -> Result<Option<ItemId>, ExchangeError> {
+    let folders = provider.folder_changes(mailbox, None).await?.changes;
+    let counts = provider.item_counts(mailbox).await?;
+    for change in folders {
+        let Change::Upsert(folder) = change else { continue };
+        if counts.get(&folder.id).copied().unwrap_or_default() == 0 {
+            continue;
+        }
+        for change in provider.item_changes(mailbox, &folder, None).await?.changes {
+            if let Change::Upsert(item) = change {
+                return Ok(Some(item.id));
+            }
+        }
+    }
+    Ok(None)
 }
 
 #[cfg(test)]
@@ -268,7 +333,7 @@ mod tests {
             created: OffsetDateTime::UNIX_EPOCH,
         };
         let mut checks = Checks::default();
-        checks.restorer(&tenant);
+        checks.restorer(&tenant, Extras::default());
         checks.0.remove(0).outcome
     }
 
@@ -282,9 +347,15 @@ mod tests {
         };
         let Outcome::Untried(text) = checked(vec![named]) else { panic!("it cannot be tried") };
         assert!(text.contains("app-id") && text.contains("not tried"), "{text}");
-        assert!(RESTORER_NEEDS.iter().all(|right| text.contains(right)), "{text}");
+        assert!(
+            restorer_rights(Extras::default()).iter().all(|right| text.contains(*right)),
+            "{text}"
+        );
         let Outcome::Missing(text) = checked(vec![]) else { panic!("it is not there") };
-        assert!(RESTORER_NEEDS.iter().all(|right| text.contains(right)), "{text}");
+        assert!(
+            restorer_rights(Extras::default()).iter().all(|right| text.contains(*right)),
+            "{text}"
+        );
         assert!(text.contains("tenant add acme --client-id restorer="), "{text}");
     }
 }

@@ -32,6 +32,7 @@ mod pipeline;
 mod recover;
 mod reinspect;
 mod restore;
+mod rights;
 mod service;
 mod spool;
 mod tenants;
@@ -48,5 +49,6 @@ pub use restore::{
     OnConflict, RestoreLimits, RestoreOutcome, RestoreReport, RestoreRequest, RestoreStop,
     RestoreTarget, RestoreWhat, RestoredItem,
 };
+pub use rights::{reader_rights, restorer_rights};
 pub use service::Service;
 pub use tenants::{Connection, Registration};

@@ -12,7 +12,7 @@ use tokio::sync::{Semaphore, mpsc};
 use crate::{
     Discovered, Event, Observer, Service, ServiceError,
     discovery::Scope,
-    pipeline::{Fetcher, Read, Reading, RoundWriter, read},
+    pipeline::{Beside, Fetcher, Read, Reading, RoundWriter, read},
     spool::Spool,
 };
 
@@ -63,14 +63,19 @@ pub struct PassReport {
     pub tenant: TenantName,
     /// Mailboxes that were read to their end.
     pub mailboxes: usize,
-    /// Messages that the vault did not have.
+    /// Items that the vault did not have.
     pub new: u64,
-    /// Messages whose flags, categories, folder or content changed.
+    /// Items whose flags, categories, folder or content changed.
     pub changed: u64,
-    /// Messages that are gone.
+    /// Items that are gone.
     pub removed: u64,
     /// Bytes of content that came from the provider.
     pub content_bytes: u64,
+    /// Streams of the provider that are kept beside contents of this pass.
+    pub streams: u64,
+    /// Contents of this pass beside which none is kept, although it should be; they are safe
+    /// themselves.
+    pub without_stream: u64,
     /// Bytes that were added to the repository.
     pub bytes_added: u64,
     /// Directories that were written anew.
@@ -174,7 +179,10 @@ impl Service {
             let spool = Spool::new(&self.data.spool(), self.limits.spool_bytes)
                 .map_err(ServiceError::Spool)?;
             let mask_key = self.mask_key(tenant, &job).await?;
-            let fetcher = Fetcher::new(provider.clone(), spool.clone(), domains.clone(), mask_key);
+            let beside = if self.extras.streams { Beside::Stream } else { Beside::Nothing };
+            let (own, spool_too) = (domains.clone(), spool.clone());
+            let fetcher = Fetcher::new(provider.clone(), spool_too, own, mask_key, beside);
+            let streams = fetcher.streams();
             let (deliveries, inbox) = mpsc::channel(DELIVERIES);
             let writer = RoundWriter {
                 control: self.control.clone(),
@@ -203,18 +211,20 @@ impl Service {
             match (read, written) {
                 // When the writer fails the readers stop for want of a listener: its error tells.
                 (_, Err(error)) | (Err(error), Ok(_)) => Err(error),
-                (Ok(read), Ok(written)) => Ok((read, written, discovered)),
+                (Ok(read), Ok(written)) => Ok((read, written, discovered, streams)),
             }
         };
         let outcome = run.await;
         let usage = provider.usage();
-        let report = outcome.map(|(read, written, discovered)| PassReport {
+        let report = outcome.map(|(read, written, discovered, streams)| PassReport {
             tenant: tenant.clone(),
             mailboxes: read.done,
             new: written.new,
             changed: written.changed,
             removed: written.removed,
             content_bytes: usage.content_bytes,
+            streams: streams.as_ref().map_or(0, |streams| streams.kept()),
+            without_stream: streams.as_ref().map_or(0, |streams| streams.missing()),
             bytes_added: written.bytes_added,
             tree_blobs_added: written.tree_blobs_added,
             data_blobs_added: written.data_blobs_added,

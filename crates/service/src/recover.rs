@@ -123,6 +123,16 @@ impl View {
         Ok(self.vault.read_item(&self.snapshot.id, mailbox, &item.path, out)?)
     }
 
+    /// Writes the stream beside an item's content.
+    pub(crate) fn stream(
+        &self,
+        mailbox: &Address,
+        item: &StoredItem,
+        out: &mut dyn Write,
+    ) -> Result<u64, ServiceError> {
+        Ok(self.vault.read_stream(&self.snapshot.id, mailbox, &item.path, out)?)
+    }
+
     /// Writes the items of one kind of a mailbox, or of a folder and those below it, as files.
     ///
     /// # Errors

@@ -20,6 +20,7 @@ pub struct Service {
     receipts: OnceCell<ReceiptLog>,
     pub(crate) limits: PassLimits,
     pub(crate) restore_limits: RestoreLimits,
+    pub(crate) extras: Extras,
 }
 
 impl Service {
@@ -39,6 +40,7 @@ impl Service {
             receipts: OnceCell::new(),
             limits: PassLimits::default(),
             restore_limits: RestoreLimits::default(),
+            extras: Extras::default(),
         })
     }
 
@@ -52,6 +54,17 @@ impl Service {
     #[must_use]
     pub fn with_restore_limits(self, restore_limits: RestoreLimits) -> Self {
         Self { restore_limits, ..self }
+    }
+
+    /// The same with more read and restored than mail, calendars, contacts and settings.
+    #[must_use]
+    pub fn with_extras(self, extras: Extras) -> Self {
+        Self { extras, ..self }
+    }
+
+    /// What is read and restored beside mail, calendars, contacts and settings.
+    pub fn extras(&self) -> Extras {
+        self.extras
     }
 
     /// The state.
@@ -93,7 +106,7 @@ impl Service {
         tenant: &Tenant,
         job: &JobId,
     ) -> Result<GraphProvider, ServiceError> {
-        self.provider_for(tenant, Function::Reader, job).await
+        self.provider_for(tenant, Function::Reader, self.extras, job).await
     }
 
     /// A tenant's mailboxes, opened with the key of a function.
@@ -101,6 +114,7 @@ impl Service {
         &self,
         tenant: &Tenant,
         function: Function,
+        extras: Extras,
         job: &JobId,
     ) -> Result<GraphProvider, ServiceError> {
         if !tenant.functions.iter().any(|known| known.function == function) {
@@ -116,7 +130,7 @@ impl Service {
             function,
             graph,
             ca_pem: tenant.ca_pem.clone(),
-            extras: Extras::default(),
+            extras,
         };
         let open = async || {
             ReceiptLog::open(self.data.receipts()).map_err(mailkeep_exchange::ExchangeError::from)

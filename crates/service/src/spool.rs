@@ -102,6 +102,12 @@ impl Spool {
             }
             freed.await;
         }
+        self.begin_beside()
+    }
+
+    /// Begins what belongs to a content that is there already: waiting for room while holding some
+    /// could wait for ever.
+    pub(crate) fn begin_beside(&self) -> SpoolWriter {
         SpoolWriter {
             shared: Arc::clone(&self.shared),
             pending: Vec::new(),

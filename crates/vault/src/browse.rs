@@ -139,9 +139,8 @@ impl Vault {
         out: &mut dyn Write,
     ) -> Result<u64, VaultError> {
         let node = self.view(snapshot, mailbox)?.stream(path)?;
-        let missing = || {
-            VaultError::no_such_item(snapshot, mailbox, layout::stream_name(&path.name))
-        };
+        let missing =
+            || VaultError::no_such_item(snapshot, mailbox, layout::stream_name(&path.name));
         self.stream(&node.ok_or_else(missing)?, out)
     }
 

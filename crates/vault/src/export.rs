@@ -39,6 +39,8 @@ pub struct ExportProgress {
 pub struct ExportReport {
     /// Items written.
     pub items: u64,
+    /// Of these, tasks.
+    pub tasks: u64,
     /// Bytes of content written, before any quoting.
     pub bytes: u64,
     /// Files written.
@@ -258,6 +260,7 @@ impl<'v, 'p> Export<'v, 'p> {
                 match written {
                     Ok(bytes) => {
                         self.report.items += 1;
+                        self.report.tasks += u64::from(item.item.kind == ItemKind::Task);
                         self.report.bytes += bytes;
                         self.done.bytes += bytes;
                     }

@@ -184,11 +184,7 @@ impl Entries {
                             self.enter(
                                 &name,
                                 below.clone(),
-                                Frame::Leaf(
-                                    below,
-                                    leaf_files(leaf).into_iter().peekable(),
-                                    index,
-                                ),
+                                Frame::Leaf(below, leaf_files(leaf).into_iter().peekable(), index),
                             )
                         }
                     });

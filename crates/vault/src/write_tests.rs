@@ -60,11 +60,7 @@ fn round(numbers: std::ops::Range<u64>, more: Vec<ItemChange>) -> Round {
         kind: mailkeep_model::FolderKind::Mail,
         well_known: None,
     };
-    let new = |n| Content::New {
-        bytes: 40_000,
-        open: Arc::new(Random(n)),
-        stream: None,
-    };
+    let new = |n| Content::New { bytes: 40_000, open: Arc::new(Random(n)), stream: None };
     let put = |n| ItemChange::Put { item: item(n, "a"), previous: None, content: new(n) };
     Round {
         mailboxes: vec![MailboxRound {

@@ -56,11 +56,7 @@ fn a_bad_item_is_left_out_and_reported_and_the_others_are_safe() {
     let (_dir, mut vault) = new_vault();
     let before = vault.write_round(first_round(ANN, &folders(), 100), NOW).unwrap();
     let mut changes: Vec<_> = (200..400).map(|n| put_new(item(n, "inbox"), &eml(n))).collect();
-    let broken = |broken| Content::New {
-        bytes: 100,
-        open: Arc::new(broken),
-        stream: None,
-    };
+    let broken = |broken| Content::New { bytes: 100, open: Arc::new(broken), stream: None };
     let bad = [
         (1000, None, Broken::DoesNotOpen),
         (1001, None, Broken::BreaksOff),

@@ -1,4 +1,4 @@
-//! Events and contacts, read by libraries that other people wrote.
+//! Events, tasks and contacts, read by libraries that other people wrote.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 #[path = "formats/contacts.rs"]
@@ -7,11 +7,13 @@ mod contacts;
 mod events;
 #[path = "formats/patterns.rs"]
 mod patterns;
+#[path = "formats/tasks.rs"]
+mod tasks;
 
 use std::{fs, path::PathBuf, process::Command};
 
 use mailkeep_model::{Attachment, AttachmentInfo};
-use mailkeep_vault::{attachments_in_icalendar, icalendar, photo_in_vcard, vcard};
+use mailkeep_vault::{attachments_in_icalendar, icalendar, photo_in_vcard, todo, vcard};
 
 const COUNT: usize = 200;
 
@@ -26,7 +28,7 @@ fn python() -> Option<PathBuf> {
 }
 
 #[test]
-fn other_programs_read_events_and_contacts_as_they_were() {
+fn other_programs_read_events_tasks_and_contacts_as_they_were() {
     let Some(python) = python() else {
         eprintln!(
             "skipped, because icalendar and vobject for Python are not installed (cargo xtask test)"
@@ -39,11 +41,23 @@ fn other_programs_read_events_and_contacts_as_they_were() {
         let case = events::case(number);
         let ics = icalendar(&case.event, &case.attachments);
         assert_eq!(ics, icalendar(&case.event, &case.attachments));
-        assert_eq!(attachments_in_icalendar(&ics, &case.event.attachments).unwrap(), case.attachments);
+        assert_eq!(
+            attachments_in_icalendar(&ics, &case.event.attachments).unwrap(),
+            case.attachments
+        );
         fs::write(dir.path().join(format!("{number}.ics")), ics).unwrap();
         lines.push_str(&format!("{}\n", case.expected()));
     }
     fs::write(dir.path().join("events.jsonl"), lines).unwrap();
+    let mut lines = String::new();
+    for number in 0..COUNT {
+        let tasks::Case { id, task, attachments } = &tasks::case(number);
+        let ics = todo(id, task, attachments);
+        assert_eq!(attachments_in_icalendar(&ics, &task.attachments).unwrap(), *attachments);
+        fs::write(dir.path().join(format!("task {number}.ics")), ics).unwrap();
+        lines.push_str(&format!("{}\n", tasks::case(number).expected()));
+    }
+    fs::write(dir.path().join("tasks.jsonl"), lines).unwrap();
     let mut lines = String::new();
     for number in 0..COUNT {
         let contact = contacts::contact(number);
@@ -68,7 +82,9 @@ fn other_programs_read_events_and_contacts_as_they_were() {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}\n{errors}");
     let last: serde_json::Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
-    assert_eq!((&last["events"], &last["contacts"]), (&COUNT.into(), &COUNT.into()));
+    for kind in ["events", "tasks", "contacts"] {
+        assert_eq!(last[kind], COUNT, "{last}");
+    }
     assert!(last["occurrences"].as_u64().unwrap() > 10_000, "{last}");
     assert!(last["zones"].as_u64().unwrap() > 100, "{last}");
     println!("{last}");

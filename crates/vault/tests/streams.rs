@@ -73,7 +73,8 @@ fn a_stream_reads_back_and_is_not_taken_for_an_item() {
     vault.diff(None, &snapshot, count).unwrap();
     assert_eq!(told, 11);
     // Who exports mail wants files that mail programs open.
-    let (out, all) = (dir.path().join("out"), Selection { mailbox: ANN.parse().unwrap(), folder: None });
+    let (out, all) =
+        (dir.path().join("out"), Selection { mailbox: ANN.parse().unwrap(), folder: None });
     let report = vault.export(&snapshot, &all, ExportForm::Eml, &out, &mut |_| ()).unwrap();
     assert_eq!((report.items, report.files, report.not_of_format), (11, 11, 0));
 }
@@ -109,13 +110,10 @@ fn a_stream_goes_where_its_item_goes_and_not_further() {
     }
     is_sound(&vault, 10);
     // A round that is written again, as after a crash, finds the streams where they are.
-    let again = vec![put_kept(Item { read: true, ..item(0, "inbox") }, &paths[0]), {
-        let Content::New { bytes, open, .. } = new_content(b"d") else { unreachable!() };
-        let text = Text { bytes: b"new".to_vec(), opened: Arc::default() };
-        let stream = Some(NewStream { bytes: 3, open: Arc::new(text) });
-        let item = Item { content_key: "another".into(), ..item(4, "inbox") };
-        ItemChange::Put { item, previous: None, content: Content::New { bytes, open, stream } }
-    }];
+    let again = vec![
+        put_kept(Item { read: true, ..item(0, "inbox") }, &paths[0]),
+        with_stream(Item { content_key: "another".into(), ..item(4, "inbox") }, b"d", b"new"),
+    ];
     let third = vault.write_round(round(vec![of(ANN, &folders(), again)]), NOW).unwrap();
     assert_eq!(third.snapshot.tree, report.snapshot.tree);
 }

@@ -60,6 +60,8 @@ pub(super) fn json_of(report: &PassReport) -> Value {
         "changed": report.changed,
         "removed": report.removed,
         "content_bytes": report.content_bytes,
+        "streams": report.streams,
+        "without_stream": report.without_stream,
         "bytes_added": report.bytes_added,
         "tree_blobs_added": report.tree_blobs_added,
         "data_blobs_added": report.data_blobs_added,
@@ -123,18 +125,28 @@ fn directory_words(directory: &Discovered) -> String {
     text
 }
 
-/// What of a mailbox an error kept from being read, for programs and for people. Mail, calendars
-/// and contacts do not wait for each other.
+/// What of a mailbox a missing right keeps from being read, for programs and for people.
+const PARTS: [(&str, &str, &str); 8] = [
+    ("Calendars.Read", "calendars", "calendars not backed up (mail is not affected)"),
+    ("Contacts.Read", "contacts", "contacts not backed up (mail is not affected)"),
+    ("MailboxSettings.Read", "settings", "settings not backed up (mail is not affected)"),
+    ("Tasks.Read.All", "tasks", "tasks not backed up (mail is not affected)"),
+    ("MailboxFolder.Read.All", "streams", NO_STREAMS),
+    ("MailboxItem.Read.All", "streams", NO_STREAMS),
+    ("MailboxItem.Export.All", "streams", NO_STREAMS),
+    ("MailboxItem.ImportExport.All", "streams", NO_STREAMS),
+];
+const NO_STREAMS: &str = "streams not backed up (all else is not affected)";
+
+/// What of a mailbox an error kept from being read, for programs and for people. Mail, calendars,
+/// contacts and the rest do not wait for each other.
 fn unread(error: &ServiceError) -> (&'static str, &'static str) {
-    match error {
-        ServiceError::Exchange(ExchangeError::Forbidden { right: "Calendars.Read", .. }) => {
-            ("calendars", "calendars not backed up (mail is not affected)")
-        }
-        ServiceError::Exchange(ExchangeError::Forbidden { right: "Contacts.Read", .. }) => {
-            ("contacts", "contacts not backed up (mail is not affected)")
-        }
-        _ => ("mailbox", "not backed up to its end"),
+    if let ServiceError::Exchange(ExchangeError::Forbidden { right, .. }) = error
+        && let Some((_, part, words)) = PARTS.iter().find(|(of, ..)| of == right)
+    {
+        return (part, words);
     }
+    ("mailbox", "not backed up to its end")
 }
 
 pub(super) fn summary(report: &PassReport) -> String {
@@ -153,6 +165,12 @@ pub(super) fn summary(report: &PassReport) -> String {
     text.push_str(&directory_words(&report.directory));
     if report.snapshots.is_empty() {
         text.push_str("\nnothing changed, no snapshot was needed");
+    }
+    if report.without_stream > 0 {
+        text.push_str(&format!(
+            "\n{} items are kept without the provider's stream beside them, {} with it",
+            report.without_stream, report.streams
+        ));
     }
     for snapshot in &report.snapshots {
         text.push_str(&format!("\nsnapshot {}", &snapshot[..snapshot.len().min(8)]));
@@ -203,6 +221,7 @@ mod tests {
         };
         assert_eq!(unread(&forbidden("Calendars.Read")).0, "calendars");
         assert!(unread(&forbidden("Contacts.Read")).1.starts_with("contacts not backed up"));
+        assert_eq!(unread(&forbidden("MailboxItem.Export.All")).0, "streams");
         assert_eq!(unread(&forbidden("Mail.Read")).0, "mailbox");
         assert_eq!(unread(&ServiceError::Stopped).0, "mailbox");
     }
@@ -219,6 +238,8 @@ mod tests {
             changed: 0,
             removed: 0,
             content_bytes: 0,
+            streams: 0,
+            without_stream: 0,
             bytes_added: 0,
             tree_blobs_added: 0,
             data_blobs_added: 0,

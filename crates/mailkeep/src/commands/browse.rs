@@ -5,7 +5,7 @@ use std::{
 
 use data_encoding::BASE64;
 use mailkeep_control::{Departure, KnownMailbox, SnapshotOutcome};
-use mailkeep_model::{Address, FollowUp, Item, ItemKind, MailboxId};
+use mailkeep_model::{Address, FolderKind, FollowUp, Item, ItemKind, MailboxId};
 use mailkeep_service::View;
 use mailkeep_vault::{FolderPath, ShortId, StoredFolder};
 use serde_json::{Value, json};
@@ -143,11 +143,23 @@ fn list_folders(
         }
         rows.push(vec![
             format!("{mailbox}:{}", plain(&folder.path.to_string())),
-            format!("{} {}s", folder.items, folder.folder.kind.items().as_str()),
+            format!("{} {}", folder.items, holds(folder.folder.kind)),
         ]);
     }
     print_rows(output, &rows);
     Ok(Exit::Done)
+}
+
+/// What lies in a folder, in the plural.
+fn holds(kind: FolderKind) -> &'static str {
+    match kind {
+        FolderKind::Mail => "messages",
+        FolderKind::Calendar => "events",
+        FolderKind::Contacts => "contacts",
+        FolderKind::Tasks => "tasks",
+        FolderKind::Settings => "settings",
+        _ => "items",
+    }
 }
 
 fn list_items(view: &View, mailbox: &Address, path: &FolderPath, output: &Output) -> Outcome {
@@ -156,7 +168,7 @@ fn list_items(view: &View, mailbox: &Address, path: &FolderPath, output: &Output
     for stored in view.items(mailbox, &folder)? {
         let item = &stored.item;
         if output.is_json() {
-            let line = json!({
+            let mut line = json!({
                 "kind": item.kind,
                 "mailbox": mailbox,
                 "folder": path.to_string(),
@@ -164,6 +176,9 @@ fn list_items(view: &View, mailbox: &Address, path: &FolderPath, output: &Output
                 "bytes": stored.bytes,
                 "properties": item,
             });
+            if let Some(bytes) = stored.stream_bytes {
+                line["stream_bytes"] = json!(bytes);
+            }
             output.result(&line, String::new);
             continue;
         }

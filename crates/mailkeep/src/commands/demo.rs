@@ -10,7 +10,8 @@ use std::{
 use mailkeep_lab::Description;
 use mailkeep_model::{Function, ItemKind, ProviderKind, TenantName};
 use mailkeep_service::{
-    Connection, DataDirectory, PassReport, Registration, Service, ServiceError,
+    Connection, DataDirectory, PassReport, Registration, Service, ServiceError, reader_rights,
+    restorer_rights,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -33,14 +34,6 @@ const ARRIVALS: Duration = Duration::from_secs(5);
 /// Findings that are shown one by one.
 const SHOWN: u64 = 8;
 const TENANT: &str = "demo";
-/// Rights of the application that restores.
-const RESTORER: [&str; 5] = [
-    "Mail.ReadWrite",
-    "Mail-Advanced.ReadWrite",
-    "Calendars.ReadWrite",
-    "Contacts.ReadWrite",
-    "User.Read.All",
-];
 
 pub(super) async fn run(global: &Global, arguments: Demo, output: &Output) -> Outcome {
     prepare(&global.data)?;
@@ -142,13 +135,14 @@ impl Stage {
             "tenant": directory,
             "name": "Mailkeep reader",
             "certificate": certificate.certificate_pem,
-            "roles": ["Mail.Read", "Calendars.Read", "Contacts.Read", "User.Read.All"],
+            "roles": reader_rights(service.extras()),
         });
         let registered: Registered = admin.post("register", &request).await?;
         let function = Function::Reader;
         let client_id = registered.client_id;
         service.register(&name, Registration { function, client_id }).await?;
-        let request = json!({"tenant": directory, "name": "Mailkeep restorer", "roles": RESTORER});
+        let roles = restorer_rights(service.extras());
+        let request = json!({"tenant": directory, "name": "Mailkeep restorer", "roles": roles});
         let registered: Registered = admin.post("register", &request).await?;
         let function = Function::Restorer;
         let restorer = registered.client_id.clone();
@@ -242,6 +236,9 @@ impl Stage {
             "messages": count(ItemKind::Message),
             "events": count(ItemKind::Event),
             "contacts": count(ItemKind::Contact),
+            "tasks": count(ItemKind::Task),
+            "settings": count(ItemKind::Setting),
+            "opaque": count(ItemKind::Opaque),
             "bytes": report.content_bytes,
             "repository": repository.display().to_string(),
             "recovery_kit": kit.display().to_string(),
@@ -257,8 +254,14 @@ impl Stage {
     }
 
     fn summary_text(&self, report: &PassReport, summary: &Value, kit: &Path) -> String {
+        let others: String =
+            [("tasks", "tasks"), ("settings", "settings"), ("opaque", "other items")]
+                .iter()
+                .filter(|(name, _)| summary[*name].as_u64() > Some(0))
+                .map(|(name, words)| format!(", {} {words}", summary[*name]))
+                .collect();
         format!(
-            "{}\n{} messages, {} events and {} contacts in {} folders lie in {}\nstock restic opens it with {}\n\
+            "{}\n{} messages, {} events, {} contacts{others} in {} folders lie in {}\nstock restic opens it with {}\n\
              to look around, start the signer again and try, in another terminal:\n  \
              mailkeep signer --identity-file {data}/signer-key.txt --data {data}\n  {}",
             backup::summary(report),

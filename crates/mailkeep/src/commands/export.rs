@@ -46,18 +46,22 @@ pub(super) async fn run(global: &Global, arguments: &Export, output: &Output) ->
     bar.finish_and_clear();
     let failed: Vec<_> =
         report.failed.iter().map(|one| json!({"item": one.item.0, "error": one.reason})).collect();
-    let value = json!({
-        noun: report.items,
+    let mut value = json!({
+        noun: report.items - report.tasks,
         "not_of_format": report.not_of_format,
         "bytes": report.bytes,
         "files": report.files,
         "out": arguments.out.display().to_string(),
         "failed": failed,
     });
+    if arguments.format == ExportFormat::Ics {
+        value["tasks"] = json!(report.tasks);
+    }
     output.result(&value, || {
         let mut text = format!(
-            "{} {noun}, {}, in {} files: {}",
-            report.items,
+            "{} {noun}{}, {}, in {} files: {}",
+            report.items - report.tasks,
+            if report.tasks > 0 { format!(" and {} tasks", report.tasks) } else { String::new() },
             bytes(report.bytes),
             report.files,
             arguments.out.display()
@@ -67,7 +71,7 @@ pub(super) async fn run(global: &Global, arguments: &Export, output: &Output) ->
         }
         if report.not_of_format > 0 {
             text.push_str(&format!(
-                "\n{} items of other kinds were passed over: mail is written as eml or mbox, events as ics, contacts as vcf",
+                "\n{} items of other kinds were passed over: mail is written as eml or mbox, events and tasks as ics, contacts as vcf; 'mailkeep cat' prints any item",
                 report.not_of_format
             ));
         }

@@ -94,8 +94,9 @@ async fn open_service(global: &Global) -> Result<Service, Failure> {
 
 async fn make_service(global: &Global) -> Result<Service, Failure> {
     let caller: CallerLabel = "cli".parse().expect("a valid label");
-    let limits = config(global)?.backup.limits();
-    Ok(Service::open(DataDirectory::new(&global.data), caller).await?.with_limits(limits))
+    let config = config(global)?.backup;
+    let service = Service::open(DataDirectory::new(&global.data), caller).await?;
+    Ok(service.with_limits(config.limits()).with_extras(config.extras()))
 }
 
 fn config(global: &Global) -> Result<Config, Failure> {

@@ -1,7 +1,9 @@
 use mailkeep_control::Tenant;
 use mailkeep_identity::CertificateInfo;
 use mailkeep_model::{Function, TenantName};
-use mailkeep_service::{Connection, Outcome as Checked, Registration, Service};
+use mailkeep_service::{
+    Connection, Outcome as Checked, Registration, Service, reader_rights, restorer_rights,
+};
 use serde_json::{Value, json};
 
 use super::{Outcome, browse::rfc3339, mailboxes, make_service, open_service};
@@ -10,12 +12,6 @@ use crate::{
     exit::{Exit, Failure},
     output::{Output, plain, table},
 };
-
-/// What the reader's application has to be granted for what this version does.
-const READER_RIGHTS: &str = "Mail.Read, Calendars.Read, Contacts.Read, User.Read.All";
-/// What the application that restores has to be granted.
-/// `Mail-Advanced.ReadWrite` is for received mail of more than 4 MB: its attachments are added after the message.
-const RESTORER_RIGHTS: &str = "Mail.ReadWrite, Mail-Advanced.ReadWrite, Calendars.ReadWrite, Contacts.ReadWrite, User.Read.All";
 
 pub(super) async fn run(global: &Global, command: cli::Tenant, output: &Output) -> Outcome {
     match command {
@@ -78,7 +74,7 @@ async fn add(service: &Service, arguments: TenantAdd, output: &Output) -> Outcom
     let certificate = service.certificate(&name, Function::Reader).await?;
     output.result(&json_of(&tenant, Some(&certificate)), || {
         if !has_reader(&tenant) {
-            to_register(&tenant, &certificate)
+            to_register(service, &tenant, &certificate)
         } else {
             format!("tenant {name} is set up; 'mailkeep tenant check {name}' tries every right")
         }
@@ -142,7 +138,7 @@ async fn show(service: &Service, name: &TenantName, output: &Output) -> Outcome 
         }
         match &certificate {
             Ok(Some(certificate)) if !has_reader(&tenant) => {
-                text.push_str(&format!("\n\n{}", to_register(&tenant, certificate)));
+                text.push_str(&format!("\n\n{}", to_register(service, &tenant, certificate)));
             }
             Ok(Some(certificate)) => text.push_str(&format!(
                 "\n{:<10} certificate {} until {} (--json prints it)",
@@ -154,7 +150,7 @@ async fn show(service: &Service, name: &TenantName, output: &Output) -> Outcome 
             Err(error) => text.push_str(&format!("\n\nkeys: {error}")),
         }
         if has_reader(&tenant) && !has(&tenant, Function::Restorer) {
-            text.push_str(&format!("\n\n{}", restorer_to_register(name)));
+            text.push_str(&format!("\n\n{}", restorer_to_register(service, name)));
         }
         text.push_str(&format!("\n{}", mailboxes::words(&selection)));
         let rows: Vec<_> = known.iter().map(mailboxes::row).collect();
@@ -226,7 +222,7 @@ fn json_of(tenant: &Tenant, certificate: Option<&CertificateInfo>) -> Value {
 }
 
 /// What the tenant's administrator has to do in Entra ID.
-fn to_register(tenant: &Tenant, certificate: &CertificateInfo) -> String {
+fn to_register(service: &Service, tenant: &Tenant, certificate: &CertificateInfo) -> String {
     let name = &tenant.name;
     format!(
         "To be registered in the directory {directory} (Entra ID, App registrations), once:\n\
@@ -234,12 +230,13 @@ fn to_register(tenant: &Tenant, certificate: &CertificateInfo) -> String {
          2. Certificates & secrets: upload this certificate, and nothing else:\n\n\
          {pem}\n\
             SHA-256 thumbprint {thumbprint}, valid until {until}\n\
-         3. API permissions, Microsoft Graph, application permissions: {READER_RIGHTS}; then grant\n\
-            admin consent. To confine it to some mailboxes use RBAC for Applications instead of Mail.Read.\n\
+         3. API permissions, Microsoft Graph, application permissions: {rights};\n\
+            then grant admin consent. To confine it to some mailboxes use RBAC for Applications instead of Mail.Read.\n\
          4. mailkeep tenant add {name} --client-id reader=APPLICATION-ID\n\
          5. mailkeep tenant check {name}\n\n\
          {restorer}",
-        restorer = restorer_to_register(name),
+        restorer = restorer_to_register(service, name),
+        rights = listed(&reader_rights(service.extras())),
         directory = tenant.directory_id,
         pem = certificate.certificate_pem.trim_end(),
         thumbprint = certificate.thumbprint_sha256,
@@ -248,11 +245,18 @@ fn to_register(tenant: &Tenant, certificate: &CertificateInfo) -> String {
 }
 
 /// What has to be done before anything can be restored.
-fn restorer_to_register(name: &TenantName) -> String {
+fn restorer_to_register(service: &Service, name: &TenantName) -> String {
     format!(
         "To restore as well, a second registration 'Mailkeep restorer' without any certificate, with\n\
-         {RESTORER_RIGHTS};\n\
+         {rights};\n\
          then mailkeep tenant add {name} --client-id restorer=APPLICATION-ID. Its key is made when a\n\
-         restore begins and destroyed when it ends."
+         restore begins and destroyed when it ends.",
+        rights = listed(&restorer_rights(service.extras())),
     )
+}
+
+/// Rights, some on each line.
+fn listed(rights: &[&str]) -> String {
+    let lines: Vec<_> = rights.chunks(4).map(|some| some.join(", ")).collect();
+    lines.join(",\n   ")
 }

@@ -1,15 +1,22 @@
 //! One read, three uses: brings an item's content in, through the spool, and has a message inspected
 //! on the way.
 
-use std::sync::Arc;
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use mailkeep_exchange::{Content, Details, ExchangeError, Provider};
 use mailkeep_inspect::{Context, MaskKey, Report, inspect_prefix};
-use mailkeep_model::{Detail, Item, ItemKind, Mailbox};
-use mailkeep_vault::{icalendar, vcard};
+use mailkeep_model::{Detail, Item, ItemKind, Mailbox, MailboxId};
+use mailkeep_vault::{icalendar, setting_json, todo, vcard};
 use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 
+use super::{mailbox::is_local, staged::Contents};
 use crate::{
     ServiceError,
     spool::{Spool, SpoolWriter, Spooled},
@@ -34,6 +41,25 @@ pub(crate) struct Fetcher<P> {
     provider: P,
     spool: Spool,
     inspection: Arc<Inspection>,
+    streams: Option<Arc<Streams>>,
+}
+
+/// Whether streams are kept beside contents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Beside {
+    /// Nothing is.
+    Nothing,
+    /// The provider's stream, where it gives one out.
+    Stream,
+}
+
+/// How far the streams beside contents are.
+#[derive(Debug, Default)]
+pub(crate) struct Streams {
+    /// Mailboxes of which the provider gives out none: nothing more is asked.
+    refused: Mutex<HashSet<MailboxId>>,
+    kept: AtomicU64,
+    missing: AtomicU64,
 }
 
 struct Inspection {
@@ -44,11 +70,20 @@ struct Inspection {
 
 /// A content that arrived whole.
 pub(crate) struct Fetched {
-    pub(crate) content: Arc<Spooled>,
-    /// All of an event or a contact, in the state that the content was made from.
+    pub(crate) contents: Contents,
+    /// All of what is no message, in the state that the content was made from.
     pub(crate) item: Option<Item>,
     /// What the inspection of a message came to.
     pub(crate) report: Option<Report>,
+    /// Why the provider gives out no streams of this mailbox; told once.
+    pub(crate) no_streams: Option<ExchangeError>,
+}
+
+impl Fetched {
+    fn new(content: Arc<Spooled>, item: Option<Item>, report: Option<Report>) -> Self {
+        let contents = Contents { content, stream: None };
+        Self { contents, item, report, no_streams: None }
+    }
 }
 
 impl<P: Provider> Fetcher<P> {
@@ -57,10 +92,17 @@ impl<P: Provider> Fetcher<P> {
         spool: Spool,
         own_domains: Vec<String>,
         mask_key: MaskKey,
+        beside: Beside,
     ) -> Self {
         let large = Semaphore::new(LARGE_AT_ONCE);
         let inspection = Arc::new(Inspection { own_domains, mask_key, large });
-        Self { provider, spool, inspection }
+        let streams = (beside == Beside::Stream).then(Arc::default);
+        Self { provider, spool, inspection, streams }
+    }
+
+    /// How far the streams are, when there are any.
+    pub(crate) fn streams(&self) -> Option<Arc<Streams>> {
+        self.streams.clone()
     }
 
     pub(crate) async fn fetch(
@@ -68,9 +110,65 @@ impl<P: Provider> Fetcher<P> {
         mailbox: &Mailbox,
         item: &Item,
     ) -> Result<Fetched, ServiceError> {
-        if item.kind != ItemKind::Message {
-            return self.described(mailbox, item).await;
+        let mut fetched = match item.kind {
+            ItemKind::Message => self.read_message(mailbox, item).await?,
+            ItemKind::Opaque => return self.opaque(mailbox, item).await,
+            _ => self.described(mailbox, item).await?,
+        };
+        if let (Some(streams), ItemKind::Message | ItemKind::Event | ItemKind::Contact) =
+            (&self.streams, item.kind)
+        {
+            self.beside(streams, mailbox, item, &mut fetched).await?;
         }
+        Ok(fetched)
+    }
+
+    /// Fetches the stream that belongs to what was fetched. Without it, the item is safe all the
+    /// same.
+    async fn beside(
+        &self,
+        streams: &Streams,
+        mailbox: &Mailbox,
+        item: &Item,
+        fetched: &mut Fetched,
+    ) -> Result<(), ServiceError> {
+        if streams.lock().contains(&mailbox.id) {
+            streams.missing.fetch_add(1, Ordering::Relaxed);
+            return Ok(());
+        }
+        match self.provider.stream(mailbox, &item.id).await {
+            Ok(bytes) => {
+                let mut spooled = self.spool.begin_beside();
+                spooled.write(&bytes).map_err(ServiceError::Spool)?;
+                let spooled = spooled.finish().map_err(ServiceError::Spool)?;
+                fetched.contents.stream = Some(Arc::new(spooled));
+                streams.kept.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(error) if is_local(&error) => {
+                streams.missing.fetch_add(1, Ordering::Relaxed);
+                tracing::info!(mailbox = %mailbox.address, item = item.id.0, %error, "no stream");
+                let is_right = matches!(error, ExchangeError::Forbidden { .. });
+                if is_right && streams.lock().insert(mailbox.id.clone()) {
+                    fetched.no_streams = Some(error);
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    /// What the provider gives out as a stream only.
+    async fn opaque(&self, mailbox: &Mailbox, item: &Item) -> Result<Fetched, ServiceError> {
+        let mut spooled = self.spool.begin().await;
+        let Details { item, .. } = self.provider.details(mailbox, item).await?;
+        let bytes = self.provider.stream(mailbox, &item.id).await?;
+        spooled.write(&bytes).map_err(ServiceError::Spool)?;
+        drop(bytes);
+        let content = Arc::new(spooled.finish().map_err(ServiceError::Spool)?);
+        Ok(Fetched::new(content, Some(item), None))
+    }
+
+    async fn read_message(&self, mailbox: &Mailbox, item: &Item) -> Result<Fetched, ServiceError> {
         let mut tries = 1;
         loop {
             // Room first: a request that waits for room would hold a place at the provider.
@@ -86,7 +184,8 @@ impl<P: Provider> Fetcher<P> {
         }
     }
 
-    /// An event or a contact: what the provider tells, written as iCalendar or vCard.
+    /// What the provider tells of an event, a contact, a task or a setting, written as iCalendar,
+    /// vCard or JSON.
     async fn described(&self, mailbox: &Mailbox, item: &Item) -> Result<Fetched, ServiceError> {
         let mut spooled = self.spool.begin().await;
         // In memory whole, and what is made of it once more: `room` bounds how many at a time.
@@ -95,7 +194,9 @@ impl<P: Provider> Fetcher<P> {
             let bytes = match &item.detail {
                 Some(Detail::Event(event)) => icalendar(event, &attachments),
                 Some(Detail::Contact(contact)) => vcard(contact, attachments.first()),
-                Some(Detail::Task(_) | Detail::Setting(_)) | None => Vec::new(),
+                Some(Detail::Task(task)) => todo(&item.id, task, &attachments),
+                Some(Detail::Setting(setting)) => setting_json(setting),
+                None => Vec::new(),
             };
             (item, bytes)
         })
@@ -104,7 +205,7 @@ impl<P: Provider> Fetcher<P> {
         spooled.write(&bytes).map_err(ServiceError::Spool)?;
         drop((bytes, room));
         let content = Arc::new(spooled.finish().map_err(ServiceError::Spool)?);
-        Ok(Fetched { content, item: Some(item), report: None })
+        Ok(Fetched::new(content, Some(item), None))
     }
 
     async fn message(
@@ -134,7 +235,23 @@ impl<P: Provider> Fetcher<P> {
             tokio::task::spawn_blocking(inspect).await.map_err(|_| ServiceError::Stopped)?
         };
         drop(turn);
-        Ok(Fetched { content, item: None, report: Some(report) })
+        Ok(Fetched::new(content, None, Some(report)))
+    }
+}
+
+impl Streams {
+    /// How many came.
+    pub(crate) fn kept(&self) -> u64 {
+        self.kept.load(Ordering::Relaxed)
+    }
+
+    /// How many should have come and did not.
+    pub(crate) fn missing(&self) -> u64 {
+        self.missing.load(Ordering::Relaxed)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashSet<MailboxId>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -52,7 +52,7 @@ impl<P: Provider> MailboxReader<'_, P> {
                 }
                 // One calendar that cannot be read does not stop the mail.
                 Err(error) if folder.kind != FolderKind::Mail && is_local(&error) => {
-                    lock(&self.unread).push(error);
+                    self.cannot_read(error);
                     return Ok(());
                 }
                 Err(error) => return Err(error.into()),

@@ -6,8 +6,7 @@ use std::{
 use mailkeep_exchange::{ExchangeError, Provider};
 use mailkeep_model::{Change, Cursor, Folder, FolderId, FolderKind, ItemKind, Mailbox, Next};
 
-/// What is listed beside mail folders, whole each time.
-const LISTED: [FolderKind; 2] = [FolderKind::Calendar, FolderKind::Contacts];
+use super::mailbox::is_local;
 
 /// The folder tree of a mailbox, read to its end.
 ///
@@ -16,18 +15,22 @@ const LISTED: [FolderKind; 2] = [FolderKind::Calendar, FolderKind::Contacts];
 pub(crate) struct FolderTree {
     folders: BTreeMap<FolderId, Folder>,
     gone: HashSet<FolderId>,
-    /// Kinds whose folders could not be listed, and why. They stay as they were, unread.
+    /// Kinds whose folders were listed. Those of others stay as they were, unread.
+    listed: Vec<FolderKind>,
+    /// Kinds whose folders could not be listed, and why.
     unlisted: Vec<(FolderKind, ExchangeError)>,
     cursor: Cursor,
 }
 
 impl FolderTree {
-    /// Reads all changes since `cursor` and applies them to `before`.
+    /// Reads all changes since `cursor` and applies them to `before`. Beside mail folders those of
+    /// `kinds` are listed, whole each time.
     pub(crate) async fn read<P: Provider>(
         provider: &P,
         mailbox: &Mailbox,
         before: Vec<Folder>,
         cursor: Option<Cursor>,
+        kinds: &[FolderKind],
     ) -> Result<Self, ExchangeError> {
         let (mail, others): (Vec<_>, Vec<_>) =
             before.into_iter().partition(|folder| folder.kind == FolderKind::Mail);
@@ -38,25 +41,20 @@ impl FolderTree {
             }
             done => done?,
         };
-        for kind in LISTED {
-            let known = others.iter().filter(|folder| folder.kind == kind).cloned();
+        tree.folders.extend(others.iter().map(|folder| (folder.id.clone(), folder.clone())));
+        for kind in kinds.iter().copied() {
             match provider.other_folders(mailbox, kind).await {
                 Ok(listed) => {
-                    tree.gone.extend(known.clone().map(|folder| folder.id));
-                    tree.folders.extend(known.map(|folder| (folder.id.clone(), folder)));
+                    tree.listed.push(kind);
+                    let known = others.iter().filter(|folder| folder.kind == kind);
+                    tree.gone.extend(known.map(|folder| folder.id.clone()));
                     for folder in listed {
                         tree.gone.remove(&folder.id);
                         tree.folders.insert(folder.id.clone(), folder);
                     }
                 }
                 // Without a right to calendars the mail is read all the same.
-                Err(error)
-                    if error.concerns_one_item()
-                        || matches!(error, ExchangeError::Forbidden { .. }) =>
-                {
-                    tree.folders.extend(known.map(|folder| (folder.id.clone(), folder)));
-                    tree.unlisted.push((kind, error));
-                }
+                Err(error) if is_local(&error) => tree.unlisted.push((kind, error)),
                 Err(error) => return Err(error),
             }
         }
@@ -96,7 +94,8 @@ impl FolderTree {
             match page.next {
                 Next::More(next) => cursor = Some(next),
                 Next::Done(cursor) => {
-                    return Ok(Self { folders, gone, unlisted: Vec::new(), cursor });
+                    let (listed, unlisted) = (Vec::new(), Vec::new());
+                    return Ok(Self { folders, gone, listed, unlisted, cursor });
                 }
                 Next::Complete => {
                     let action = format!("{}: reading the folder tree", mailbox.address);
@@ -136,7 +135,7 @@ impl FolderTree {
                 Next::Done(_) | Next::Complete => None,
             };
         }
-        for kind in LISTED.into_iter().filter(|kind| holds(*kind)) {
+        for kind in self.listed.iter().copied().filter(|kind| holds(*kind)) {
             let listed = provider.other_folders(mailbox, kind).await?;
             told.extend(listed.into_iter().map(|folder| (folder.id.clone(), folder)));
         }
@@ -157,7 +156,7 @@ impl FolderTree {
     pub(crate) fn present(&self) -> impl Iterator<Item = &Folder> {
         self.folders.values().filter(|folder| {
             !self.gone.contains(&folder.id)
-                && !self.unlisted.iter().any(|(kind, _)| *kind == folder.kind)
+                && (folder.kind == FolderKind::Mail || self.listed.contains(&folder.kind))
         })
     }
 

@@ -43,7 +43,7 @@ pub(crate) struct Reading<P> {
 pub(crate) enum Read {
     /// It was read to its end.
     Whole,
-    /// Its mail was read to its end; calendars or contacts were not, for these reasons.
+    /// Its mail was read to its end; something else of it was not, for these reasons.
     Part(Vec<ExchangeError>),
     /// The directory lists it, but there is no mailbox: a guest, or one on another server.
     NoMailbox,
@@ -61,7 +61,7 @@ pub(super) struct MailboxReader<'a, P> {
     pub(super) seen: Mutex<HashMap<ItemId, Seen>>,
     /// Reported gone from a folder; a move looks the same.
     pub(super) missing: Mutex<Vec<Missing>>,
-    /// Why calendars or contact folders could not be read.
+    /// Why something beside the mail could not be read.
     pub(super) unread: Mutex<Vec<ExchangeError>>,
     /// Cursors that must not move before the missing items of their folder are settled.
     pub(super) held: Mutex<Vec<(FolderId, Cursor)>>,
@@ -97,7 +97,8 @@ pub(crate) async fn read<P: Provider>(
     let cursor = comparing.tree_cursor(&mut state);
     let tree_compared = cursor.is_none().then_some(now);
     let known = std::mem::take(&mut state.folders);
-    let tree = FolderTree::read(&reading.provider, mailbox, known, cursor).await;
+    let kinds = reading.provider.kinds();
+    let tree = FolderTree::read(&reading.provider, mailbox, known, cursor, &kinds).await;
     let tree = match tree {
         Err(ExchangeError::NotFound { .. }) if is_new => return Ok(Read::NoMailbox),
         tree => tree?,
@@ -132,6 +133,18 @@ impl<P: Provider> MailboxReader<'_, P> {
     /// Whether a folder was there when it was last listed, or is there now.
     pub(super) fn is_known(&self, folder: &FolderId) -> bool {
         self.folders.iter().any(|known| known.id == *folder)
+    }
+
+    /// Notes why something beside the mail cannot be read; of what one missing right costs, once.
+    pub(super) fn cannot_read(&self, error: ExchangeError) {
+        let right = |error: &ExchangeError| match error {
+            ExchangeError::Forbidden { right, .. } => Some(*right),
+            _ => None,
+        };
+        let mut unread = lock(&self.unread);
+        if right(&error).is_none() || unread.iter().all(|one| right(one) != right(&error)) {
+            unread.push(error);
+        }
     }
 
     pub(super) fn failed(&self, item: Item, error: &ExchangeError) -> Missed {
@@ -181,7 +194,7 @@ impl<P: Provider> MailboxReader<'_, P> {
 }
 
 /// Whether the rest of the mailbox may be read all the same.
-pub(super) fn is_local(error: &ExchangeError) -> bool {
+pub(crate) fn is_local(error: &ExchangeError) -> bool {
     error.concerns_one_item() || matches!(error, ExchangeError::Forbidden { .. })
 }
 

@@ -11,9 +11,9 @@ mod stage;
 mod staged;
 mod traffic;
 
-pub(crate) use fetch::{Fetcher, INSPECTED_BYTES};
+pub(crate) use fetch::{Beside, Fetcher, INSPECTED_BYTES};
 pub(crate) use folders::FolderTree;
-pub(crate) use mailbox::{Read, Reading, read};
+pub(crate) use mailbox::{Read, Reading, is_local, read};
 pub(crate) use round::RoundWriter;
 pub(crate) use staged::{Missed, meta_key};
 pub(crate) use traffic::{Traffic, direction};

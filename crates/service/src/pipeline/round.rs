@@ -15,13 +15,13 @@ use mailkeep_model::{
     Folder, FolderId, ItemId, ItemKind, Mailbox, MailboxId, TenantName, WellKnownFolder,
 };
 use mailkeep_vault::{
-    Content, ItemChange, ItemPath, MailboxRound, OpenContent, Round, RoundReport, Vault,
+    Content, ItemChange, ItemPath, MailboxRound, NewStream, OpenContent, Round, RoundReport, Vault,
 };
 use time::OffsetDateTime;
 use tokio::sync::mpsc;
 
 use super::{
-    staged::{Because, Delivery, End, Missed, Staged, meta_key},
+    staged::{Because, Contents, Delivery, End, Missed, Staged, meta_key},
     traffic::{Traffic, direction},
 };
 use crate::{
@@ -178,13 +178,14 @@ impl RoundWriter {
         for (id, Staged { item, content }) in staged {
             let stored = catalog.get(&id);
             let content = match (content, stored) {
-                (Some(content), _) => {
-                    Content::New {
-                        bytes: content.bytes(),
-                        open: Arc::new(Opened(content)),
-                        stream: None,
-                    }
-                }
+                (Some(Contents { content, stream }), _) => Content::New {
+                    bytes: content.bytes(),
+                    open: Arc::new(Opened(content)),
+                    stream: stream.map(|stream| NewStream {
+                        bytes: stream.bytes(),
+                        open: Arc::new(Opened(stream)),
+                    }),
+                },
                 (None, Some(_)) => Content::Kept,
                 (None, None) => {
                     // An earlier round of this pass could not store the content.

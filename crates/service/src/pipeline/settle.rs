@@ -6,7 +6,7 @@ use std::{
 };
 
 use mailkeep_exchange::{ExchangeError, Provider};
-use mailkeep_model::{FolderId, Item, ItemId, ItemKind};
+use mailkeep_model::{FolderId, FolderKind, Item, ItemId, ItemKind};
 
 use super::{
     folders::FolderTree,
@@ -27,7 +27,13 @@ impl<P: Provider> MailboxReader<'_, P> {
         let mut delivery = self.delivery();
         let mut settled = Vec::new();
         let mut found = Vec::new();
-        let located = self.locate(before, |missed| (missed.kind, missed.item.clone())).await?;
+        // Of what was switched off since, nothing is known: it waits until it is switched on again.
+        let kinds = self.reading.provider.kinds();
+        let mut kinds: Vec<_> = kinds.into_iter().map(FolderKind::items).collect();
+        kinds.push(ItemKind::Message);
+        let before = before.into_iter().filter(|missed| kinds.contains(&missed.kind));
+        let located =
+            self.locate(before.collect(), |missed| (missed.kind, missed.item.clone())).await?;
         for (missed, now) in located {
             match now {
                 Ok(Some(item)) if self.present.contains(&item.folder) => {

@@ -16,6 +16,10 @@ use crate::{Event, ServiceError};
 /// in the spool that only the writer can free.
 const PART_ITEMS: usize = 100;
 
+/// Contents of one page that are asked for at the same time when streams are: as many as a provider
+/// may put into one answer (Graph: `exportItems`).
+const STREAMS_AT_ONCE: usize = 20;
+
 /// What to do with an item of which the catalog knows the very same state.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Known {
@@ -70,19 +74,24 @@ impl<P: Provider> MailboxReader<'_, P> {
             }
         }
 
+        let streams = self.reading.fetcher.streams().is_some();
+        let at_once = if streams { STREAMS_AT_ONCE } else { CONTENTS_AT_ONCE };
         let mut fetched = stream::iter(to_fetch)
             .map(|item| async {
                 let outcome = self.reading.fetcher.fetch(self.mailbox, &item).await;
                 (item, outcome)
             })
-            .buffer_unordered(CONTENTS_AT_ONCE);
+            .buffer_unordered(at_once);
         let mut inspected = Vec::new();
         let mut bytes_held = 0;
         while let Some((item, outcome)) = fetched.next().await {
             match outcome {
                 Ok(fetched) => {
-                    let (mailbox, bytes) = (self.mailbox.address.clone(), fetched.content.bytes());
+                    let (mailbox, bytes) = (self.mailbox.address.clone(), fetched.contents.bytes());
                     self.reading.observer.on_event(&Event::Fetched { mailbox, bytes });
+                    if let Some(error) = fetched.no_streams {
+                        self.cannot_read(error);
+                    }
                     let item = fetched.item.unwrap_or(item);
                     if let Some(report) = fetched.report {
                         inspected.push(InspectedItem {
@@ -93,7 +102,7 @@ impl<P: Provider> MailboxReader<'_, P> {
                         });
                     }
                     self.saw(&item);
-                    delivery.staged.push(Staged { item, content: Some(fetched.content) });
+                    delivery.staged.push(Staged { item, content: Some(fetched.contents) });
                     bytes_held += bytes;
                     if bytes_held >= self.reading.limits.part_bytes
                         || delivery.staged.len() >= PART_ITEMS

@@ -10,7 +10,20 @@ use crate::spool::Spooled;
 pub(crate) struct Staged {
     pub(crate) item: Item,
     /// `None`: the vault has these bytes.
-    pub(crate) content: Option<Arc<Spooled>>,
+    pub(crate) content: Option<Contents>,
+}
+
+/// An item's content, and the provider's stream beside it.
+pub(crate) struct Contents {
+    pub(crate) content: Arc<Spooled>,
+    pub(crate) stream: Option<Arc<Spooled>>,
+}
+
+impl Contents {
+    /// Room that both take in the spool.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.content.bytes() + self.stream.as_ref().map_or(0, |stream| stream.bytes())
+    }
 }
 
 /// An item that could not be read in this pass.

@@ -12,7 +12,9 @@ pub(crate) fn direction(
     mailbox: &Address,
     domains: &[String],
 ) -> Option<Direction> {
-    if item.draft || item.kind != ItemKind::Message {
+    // What was purged was counted when it came.
+    let purged = role == Some(WellKnownFolder::RecoverableItems);
+    if item.draft || item.kind != ItemKind::Message || purged {
         return None;
     }
     let is_inside = |address: &str| {
@@ -90,6 +92,8 @@ mod tests {
         assert_eq!(direction(&both, sent, &ann, &domains), Some(Direction::Outbound));
         let outside = message("x@else.example", &["ann@own.example"]);
         assert_eq!(direction(&outside, inbox, &ann, &domains), Some(Direction::Inbound));
+        let purged = Some(WellKnownFolder::RecoverableItems);
+        assert_eq!(direction(&outside, purged, &ann, &domains), None);
         let mut draft = both;
         draft.draft = true;
         assert_eq!(direction(&draft, Some(WellKnownFolder::Drafts), &ann, &domains), None);

@@ -8,6 +8,7 @@ use mailkeep_identity::{JobId, SignerClient};
 use mailkeep_model::{Function, TenantName};
 use serde_json::json;
 
+use super::RESTORED;
 use crate::{Event, Observer, Service, ServiceError, service::audit};
 
 /// Entra's answer while a certificate is not (yet) registered.
@@ -40,7 +41,7 @@ impl Service {
         let certificate = signer.create_key(job, name, function).await?;
         let endpoint = format!("{}/{}/oauth2/v2.0/token", tenant.authority, tenant.directory_id);
         signer.bind(job, name, function, &client_id, &endpoint).await?;
-        let provider = self.provider_for(&tenant, function, job).await?;
+        let provider = self.provider_for(&tenant, function, RESTORED, job).await?;
         let mut waited = Duration::ZERO;
         let mut wait = FIRST_WAIT;
         loop {

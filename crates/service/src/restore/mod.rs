@@ -22,9 +22,15 @@ mod write;
 pub use course::RestoreLimits;
 pub use report::{RestoreOutcome, RestoreReport, RestoreStop, RestoredItem};
 
+use mailkeep_exchange::Extras;
 use mailkeep_model::{Address, TenantName};
 use mailkeep_vault::{FolderPath, ShortId};
 use time::OffsetDateTime;
+
+/// Whatever a snapshot holds can be brought back, also when it is not backed up any more. What lies
+/// among the recoverable items is gone to people: it is not looked at.
+const RESTORED: Extras =
+    Extras { tasks: true, streams: true, archive: true, recoverable_items: false };
 
 /// What to bring back, and where to.
 #[derive(Clone, Debug)]

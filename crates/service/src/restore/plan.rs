@@ -3,7 +3,9 @@
 use std::collections::{HashMap, HashSet};
 
 use mailkeep_exchange::{Existing, Mark, Provider, Wanted, likeness};
-use mailkeep_model::{Folder, Item, ItemId, ItemKind, MailboxId};
+use mailkeep_model::{
+    Change, Detail, Folder, FolderId, FolderKind, Item, ItemId, ItemKind, MailboxId,
+};
 use mailkeep_vault::StoredItem;
 use sha2::{Digest, Sha256};
 
@@ -15,7 +17,14 @@ use super::{
     target::{Place, Target},
 };
 
-const KINDS: [ItemKind; 3] = [ItemKind::Message, ItemKind::Event, ItemKind::Contact];
+const KINDS: [ItemKind; 6] = [
+    ItemKind::Message,
+    ItemKind::Event,
+    ItemKind::Contact,
+    ItemKind::Task,
+    ItemKind::Setting,
+    ItemKind::Opaque,
+];
 
 /// One item and what is to be done with it.
 pub(super) struct Work {
@@ -56,7 +65,12 @@ pub(super) async fn plan<P: Provider>(
             continue;
         }
         match course.look(|_| provider.existing(&target.mailbox, kind, &wanted)).await {
-            Some(Ok(existing)) => there.all.extend(existing),
+            Some(Ok(existing)) => {
+                there.all.extend(existing);
+                if kind == ItemKind::Setting {
+                    there.look_at_settings(provider, target, course).await;
+                }
+            }
             Some(Err(error)) => drop(there.failed.insert(kind, course.failed(error.into()))),
             None => {}
         }
@@ -64,7 +78,12 @@ pub(super) async fn plan<P: Provider>(
     let sought = source.folders.iter().flat_map(|folder| &folder.items);
     let sought: HashSet<ItemId> = sought.map(|stored| stored.item.id.clone()).collect();
     let known = there.index(&sought);
-    let by = By { marks: &marks, known: &known, on_conflict: request.on_conflict };
+    let by = By {
+        marks: &marks,
+        known: &known,
+        settings: &there.settings,
+        on_conflict: request.on_conflict,
+    };
 
     let mut plan = Plan { work: Vec::new(), problems: Vec::new() };
     for index in 0..source.folders.len() {
@@ -98,6 +117,8 @@ pub(super) async fn plan<P: Provider>(
             plan.work.push(Work { stored, folder: place.folder, path: place.path, mark, action });
         }
     }
+    // Rules and the like when all that they are about is there.
+    plan.work.sort_by_key(|work| work.stored.item.kind == ItemKind::Setting);
     plan
 }
 
@@ -105,6 +126,7 @@ pub(super) async fn plan<P: Provider>(
 struct By<'a> {
     marks: &'a Marks,
     known: &'a Index<'a>,
+    settings: &'a HashSet<(FolderId, String)>,
     on_conflict: OnConflict,
 }
 
@@ -122,6 +144,13 @@ impl By<'_> {
         let made = [mark.item.as_str(), former.as_str()].map(|key| self.known.by_mark.get(key));
         let made: Vec<&Existing> = made.into_iter().flatten().flatten().copied().collect();
         let original = self.known.by_id.get(&item.id).copied();
+        let is_said =
+            |said| self.settings.contains(&(item.folder.clone(), said)) && original.is_none();
+        if meaning(item).is_some_and(is_said) {
+            return (mark, Action::Nothing);
+        }
+        // A mailbox has one of each setting, which is called the same in all of them.
+        let in_place = in_place || item.kind == ItemKind::Setting;
         let found = Found {
             // What lies in a folder that nobody sees (Recoverable Items) is gone.
             original: original.filter(|one| in_place && target.shows(&one.folder)),
@@ -139,6 +168,9 @@ impl By<'_> {
 #[derive(Default)]
 struct There {
     all: Vec<Existing>,
+    /// What the settings say that are there, each with its folder. They carry no marks, and one that
+    /// is made anew has another name at the provider.
+    settings: HashSet<(FolderId, String)>,
     /// Kinds of which that is not known, and why.
     failed: HashMap<ItemKind, String>,
 }
@@ -149,6 +181,30 @@ struct Index<'a> {
 }
 
 impl There {
+    async fn look_at_settings<P: Provider>(
+        &mut self,
+        provider: &P,
+        target: &Target<'_, P>,
+        course: &Course,
+    ) {
+        for folder in target.of_kind(FolderKind::Settings) {
+            let list = |_| provider.item_changes(&target.mailbox, folder, None);
+            match course.look(list).await {
+                Some(Ok(page)) => {
+                    let items = page.changes.iter().filter_map(|change| match change {
+                        Change::Upsert(item) => Some((folder.id.clone(), meaning(item)?)),
+                        Change::Removed(_) => None,
+                    });
+                    self.settings.extend(items);
+                }
+                Some(Err(error)) => {
+                    self.failed.insert(ItemKind::Setting, course.failed(error.into()));
+                }
+                None => {}
+            }
+        }
+    }
+
     /// A copy that lay beside its original in the snapshot, and is itself brought back, stands for
     /// itself and not for the original.
     fn index(&self, sought: &HashSet<ItemId>) -> Index<'_> {
@@ -161,6 +217,16 @@ impl There {
         }
         Index { by_id, by_mark }
     }
+}
+
+/// What a setting says, whatever it is called; `None` for what is none.
+fn meaning(item: &Item) -> Option<String> {
+    let Some(Detail::Setting(setting)) = &item.detail else { return None };
+    let mut said = setting.value.clone();
+    if let Some(said) = said.as_object_mut() {
+        said.retain(|name, _| name != "id" && !name.starts_with('@'));
+    }
+    Some(said.to_string())
 }
 
 /// How items are marked that come out of one mailbox and go to one place.

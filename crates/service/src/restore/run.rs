@@ -3,18 +3,18 @@
 use std::{sync::Arc, time::Instant};
 
 use mailkeep_exchange::Provider;
-use mailkeep_model::Mailbox;
+use mailkeep_model::{Function, Mailbox};
 use mailkeep_vault::FolderPath;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    RestoreLimits, RestoreOutcome, RestoreReport, RestoreRequest, RestoreStop, RestoreWhat,
-    RestoredItem,
+    RESTORED, RestoreLimits, RestoreOutcome, RestoreReport, RestoreRequest, RestoreStop,
+    RestoreWhat, RestoredItem,
     course::Course,
     ending::{Ending, Tally},
     plan::plan,
-    select::{Source, select},
+    select::{Source, Way, select},
     target::{Mode, Target},
     write::Writer,
 };
@@ -30,7 +30,8 @@ impl Service {
         request: &RestoreRequest,
     ) -> Result<RestoreReport, ServiceError> {
         let tenant = self.tenant(request.to_tenant.as_ref().unwrap_or(&request.tenant)).await?;
-        let provider = self.provider(&tenant, &self.new_job()).await?;
+        let (job, function) = (self.new_job(), Function::Reader);
+        let provider = self.provider_for(&tenant, function, RESTORED, &job).await?;
         // Somebody waits for it.
         let limits = RestoreLimits { outage: std::time::Duration::ZERO };
         let course = Course::new(limits, &CancellationToken::new());
@@ -110,8 +111,10 @@ impl Service {
     async fn prepare(&self, request: &RestoreRequest) -> Result<Prepared, ServiceError> {
         let view = Arc::new(self.view(&request.tenant, request.at).await?);
         let what = request.what.clone();
+        let below = request.to.as_ref().is_some_and(|to| !to.path.0.is_empty());
+        let way = if below { Way::Below } else { Way::Back };
         let reading = Arc::clone(&view);
-        let sources = blocking(move || select(&reading, &what)).await?;
+        let sources = blocking(move || select(&reading, &what, way)).await?;
         Ok(Prepared { view, sources })
     }
 }
@@ -155,7 +158,8 @@ impl Run<'_> {
         let into = into.collect::<Result<Vec<_>, _>>()?;
         let below = request.to.as_ref().map_or_else(FolderPath::default, |to| to.path.clone());
         for (mut source, mailbox) in sources.into_iter().zip(into) {
-            let open = Target::open(provider.clone(), course, mailbox, below.clone(), mode);
+            let kinds = source.kinds();
+            let open = Target::open(provider.clone(), course, mailbox, below.clone(), mode, &kinds);
             let opened = tokio::select! {
                 biased;
                 () = course.halted() => None,

@@ -2,11 +2,20 @@
 
 use std::collections::HashMap;
 
-use mailkeep_model::{Address, FolderId, MailboxId, WellKnownFolder};
+use mailkeep_model::{Address, FolderId, FolderKind, MailboxId, WellKnownFolder};
 use mailkeep_vault::{FolderPath, StoredFolder, StoredItem};
 
 use super::RestoreWhat;
 use crate::{ServiceError, View};
+
+/// Which way everything goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Into the same folders as in the mailbox that it comes from.
+    Back,
+    /// Below one folder.
+    Below,
+}
 
 /// What comes out of one mailbox.
 pub(super) struct Source {
@@ -19,6 +28,39 @@ pub(super) struct Source {
 }
 
 impl Source {
+    /// What the folders hold that were asked for, and those above them.
+    pub(super) fn kinds(&self) -> Vec<FolderKind> {
+        let mut kinds = Vec::new();
+        for wanted in &self.folders {
+            let mut next = Some(&wanted.folder);
+            // A circle of parents would have no end.
+            for _ in 0..=self.all.len() {
+                let Some(stored) = next else { break };
+                if !kinds.contains(&stored.folder.kind) {
+                    kinds.push(stored.folder.kind);
+                }
+                next = stored.folder.parent.as_ref().and_then(|parent| self.all.get(parent));
+            }
+        }
+        kinds.retain(|kind| *kind != FolderKind::Mail);
+        kinds
+    }
+
+    /// Leaves out what a whole mailbox holds and nobody means who wants it back: settings lie in no
+    /// folder, so they cannot go below one; and what was purged does not go back to where nobody
+    /// sees it. Both can be asked for by name.
+    fn leave_out(&mut self, way: Way) {
+        let mut folders = std::mem::take(&mut self.folders);
+        folders.retain(|wanted| {
+            let folder = &wanted.folder.folder;
+            match way {
+                Way::Below => folder.kind != FolderKind::Settings,
+                Way::Back => !self.is_below(&folder.id, WellKnownFolder::RecoverableItems),
+            }
+        });
+        self.folders = folders;
+    }
+
     /// Whether a folder lay below the one with this role.
     pub(super) fn is_below(&self, folder: &FolderId, role: WellKnownFolder) -> bool {
         let mut next = self.all.get(folder);
@@ -43,9 +85,19 @@ pub(super) struct SourceFolder {
 }
 
 /// Reads what was asked for. Waits for the disk.
-pub(super) fn select(view: &View, what: &RestoreWhat) -> Result<Vec<Source>, ServiceError> {
+pub(super) fn select(
+    view: &View,
+    what: &RestoreWhat,
+    way: Way,
+) -> Result<Vec<Source>, ServiceError> {
     match what {
-        RestoreWhat::Folder { mailbox, path } => Ok(vec![folder(view, mailbox, path)?]),
+        RestoreWhat::Folder { mailbox, path } => {
+            let mut source = folder(view, mailbox, path)?;
+            if path.0.is_empty() {
+                source.leave_out(way);
+            }
+            Ok(vec![source])
+        }
         RestoreWhat::Items(items) => {
             let mut sources: Vec<Source> = Vec::new();
             for short in items {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use mailkeep_exchange::{ExchangeError, Provider};
+use mailkeep_exchange::Provider;
 use mailkeep_model::{Folder, FolderId, FolderKind, Mailbox, MailboxId, WellKnownFolder};
 use mailkeep_vault::FolderPath;
 
@@ -10,10 +10,20 @@ use super::{
     course::Course,
     select::{Source, SourceFolder},
 };
-use crate::{ServiceError, pipeline::FolderTree};
+use crate::{
+    ServiceError,
+    pipeline::{FolderTree, is_local},
+};
 
 /// Between the names of folders that become one name, where there are no folders in folders.
 const JOINED: &str = " – ";
+
+/// Why a setting cannot be restored to where it was asked for.
+const SETTINGS_BELOW: &str =
+    "settings lie in no folder; to restore them into a mailbox leave the folder in --to out";
+/// The same of what was purged.
+const PURGED: &str =
+    "what was purged comes back below a folder that people see; name one with --to MAILBOX:FOLDER";
 
 /// Whether folders may be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +64,7 @@ pub(super) struct Place {
 }
 
 impl<'a, P: Provider> Target<'a, P> {
-    /// What of its folders cannot be listed costs what would go there, and nothing else.
+    /// Lists its mail folders, and of others those of `kinds`. What of them cannot be listed costs what would go there, and nothing else.
     ///
     /// # Errors
     /// What concerns everything.
@@ -64,20 +74,22 @@ impl<'a, P: Provider> Target<'a, P> {
         mailbox: Mailbox,
         below: FolderPath,
         mode: Mode,
+        kinds: &[FolderKind],
     ) -> Result<Self, ServiceError> {
-        let read = course.outlast(|_| FolderTree::read(&provider, &mailbox, Vec::new(), None));
+        let read =
+            course.outlast(|_| FolderTree::read(&provider, &mailbox, Vec::new(), None, kinds));
         let (mut folders, mut unlisted) = (Vec::new(), Vec::new());
         match read.await {
             Ok(tree) => {
                 folders.extend(tree.present().cloned());
                 unlisted.extend(tree.unlisted().iter().map(|(kind, e)| (*kind, e.to_string())));
             }
-            Err(error) if is_of_one_kind(&error) => {
+            Err(error) if is_local(&error) => {
                 unlisted.push((FolderKind::Mail, error.to_string()));
-                for kind in [FolderKind::Calendar, FolderKind::Contacts] {
+                for kind in kinds.iter().copied() {
                     match course.outlast(|_| provider.other_folders(&mailbox, kind)).await {
                         Ok(listed) => folders.extend(listed),
-                        Err(error) if is_of_one_kind(&error) => {
+                        Err(error) if is_local(&error) => {
                             unlisted.push((kind, error.to_string()));
                         }
                         Err(error) => return Err(error.into()),
@@ -99,6 +111,11 @@ impl<'a, P: Provider> Target<'a, P> {
     /// The deleted items.
     pub(super) fn trash(&self) -> Option<&FolderId> {
         self.role(WellKnownFolder::DeletedItems).map(|folder| &folder.id)
+    }
+
+    /// Its folders that hold items of a kind.
+    pub(super) fn of_kind(&self, kind: FolderKind) -> impl Iterator<Item = &Folder> {
+        self.folders.values().filter(move |folder| folder.kind == kind)
     }
 
     /// Whether a folder is one that people see.
@@ -129,6 +146,17 @@ impl<'a, P: Provider> Target<'a, P> {
         let unlisted = self.unlisted.iter().find(|(kind, _)| *kind == folder.kind);
         let place = match unlisted {
             Some((_, why)) => Err(why.clone()),
+            None if !self.below.0.is_empty() && folder.kind == FolderKind::Settings => {
+                Err(SETTINGS_BELOW.into())
+            }
+            None if self.below.0.is_empty()
+                && source.is_below(&folder.id, WellKnownFolder::RecoverableItems) =>
+            {
+                Err(PURGED.into())
+            }
+            None if !self.below.0.is_empty() && folder.kind == FolderKind::Opaque => {
+                self.place_opaque(source, wanted).await
+            }
             None if self.below.0.is_empty() => self.same_place(source, &folder.id).await,
             None => self.place_below(wanted).await,
         };
@@ -178,8 +206,7 @@ impl<'a, P: Provider> Target<'a, P> {
     async fn place_below(&mut self, wanted: &SourceFolder) -> Placed {
         let kind = wanted.folder.folder.kind;
         let names: Vec<_> = self.below.0.iter().chain(&wanted.below.0).cloned().collect();
-        if kind == FolderKind::Calendar {
-            // Graph's calendars lie beside each other.
+        if is_flat(kind) {
             return self.child(None, kind, &names.join(JOINED)).await;
         }
         let mut place = None;
@@ -187,6 +214,23 @@ impl<'a, P: Provider> Target<'a, P> {
             place = Some(self.child(place.as_ref(), kind, &name).await?);
         }
         place.ok_or_else(nowhere)
+    }
+
+    /// Nobody can make a folder for sticky notes: they go into the one that there is. Contact groups
+    /// go along with the contacts beside which they lay.
+    async fn place_opaque(&mut self, source: &Source, wanted: &SourceFolder) -> Placed {
+        let folder = &wanted.folder.folder;
+        let above = folder.parent.as_ref().and_then(|parent| source.all.get(parent));
+        if above.is_none_or(|above| above.folder.kind != FolderKind::Contacts) {
+            return self.same_place(source, &folder.id).await;
+        }
+        let last = wanted.below.0.len().saturating_sub(1);
+        let names: Vec<_> = self.below.0.iter().chain(&wanted.below.0[..last]).cloned().collect();
+        let mut place = None;
+        for name in names {
+            place = Some(self.child(place.as_ref(), FolderKind::Contacts, &name).await?);
+        }
+        self.child(place.as_ref(), folder.kind, &folder.name).await
     }
 
     /// The folder of that name in a folder, made when it is not there.
@@ -202,7 +246,7 @@ impl<'a, P: Provider> Target<'a, P> {
             Some(_) => return Ok(Place { folder: None, path }),
         };
         let found = self.folders.values().find(|folder| {
-            let beside = kind == FolderKind::Calendar || folder.parent == parent_id;
+            let beside = is_flat(kind) || folder.parent == parent_id;
             folder.kind == kind && beside && folder.name.eq_ignore_ascii_case(name)
         });
         if let Some(found) = found {
@@ -211,6 +255,7 @@ impl<'a, P: Provider> Target<'a, P> {
         let what = match kind {
             FolderKind::Calendar => " (calendar)",
             FolderKind::Contacts => " (contacts)",
+            FolderKind::Tasks => " (tasks)",
             _ => "",
         };
         let told = format!("{}:{path}{what}", self.mailbox.address);
@@ -249,9 +294,9 @@ impl<'a, P: Provider> Target<'a, P> {
     }
 }
 
-/// Whether a failure to list folders concerns those of one kind.
-fn is_of_one_kind(error: &ExchangeError) -> bool {
-    error.concerns_one_item() || matches!(error, ExchangeError::Forbidden { .. })
+/// Graph's calendars, and its task lists, lie beside each other.
+fn is_flat(kind: FolderKind) -> bool {
+    matches!(kind, FolderKind::Calendar | FolderKind::Tasks)
 }
 
 fn nowhere() -> String {

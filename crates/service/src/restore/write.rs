@@ -1,13 +1,15 @@
 //! Carries out what was decided, for the items of one mailbox.
 
 use std::sync::{
-    Arc, Mutex, PoisonError,
+    Arc, Mutex, OnceLock, PoisonError,
     atomic::{AtomicU64, Ordering},
 };
 
 use bytes::Bytes;
 use futures::{StreamExt, stream};
-use mailkeep_exchange::{Created, Existing, Looked, Mark, NewItem, Origin, Provider};
+use mailkeep_exchange::{
+    Created, ExchangeError, Existing, Looked, Mark, NewItem, Origin, Provider,
+};
 use mailkeep_model::{Address, Attachment, Detail, Folder, ItemId, ItemKind, Mailbox};
 use mailkeep_vault::{ShortId, StoredItem, attachments_in_icalendar, photo_in_vcard};
 use tokio::sync::Semaphore;
@@ -15,7 +17,7 @@ use tokio::sync::Semaphore;
 use super::{
     RestoreOutcome, RestoredItem, course::Course, decide::Action, plan::Work, target::Mode,
 };
-use crate::{Event, Observer, ServiceError, View, service::blocking};
+use crate::{Event, Observer, ServiceError, View, pipeline::is_local, service::blocking};
 
 /// Items that are worked on at the same time; the mailbox's gate decides how many requests go out.
 const ITEMS_AT_ONCE: usize = 8;
@@ -38,6 +40,8 @@ pub(super) struct Writer<'a, P> {
     room: Semaphore,
     bytes: AtomicU64,
     doubts: Mutex<Vec<Doubt>>,
+    /// Why the provider takes no streams here.
+    no_streams: OnceLock<String>,
 }
 
 /// What may have been made twice.
@@ -78,7 +82,8 @@ impl<'a, P: Provider> Writer<'a, P> {
     ) -> Self {
         let room = Semaphore::new(HELD_MIB as usize);
         let (bytes, doubts) = (AtomicU64::new(0), Mutex::default());
-        Self { provider, course, observer, view, from, into, mode, room, bytes, doubts }
+        let no_streams = OnceLock::new();
+        Self { provider, course, observer, view, from, into, mode, room, bytes, doubts, no_streams }
     }
 
     /// Does what there is to do, and tells of each item when it is done.
@@ -196,32 +201,20 @@ impl<'a, P: Provider> Writer<'a, P> {
         replaces: &[ItemId],
     ) -> Result<Option<Created>, ServiceError> {
         let Some(folder) = &work.folder else { return Err(ServiceError::Stopped) };
-        let held = self.room.acquire_many(held_mib(work.stored.bytes)).await;
+        let stored_bytes = work.stored.bytes + work.stored.stream_bytes.unwrap_or_default();
+        let held = self.room.acquire_many(held_mib(stored_bytes)).await;
         let _held = held.expect("the semaphore is never closed");
         if self.course.is_halted() {
             return Ok(None);
         }
         let (view, from) = (Arc::clone(&self.view), self.from.clone());
         let stored = work.stored.clone();
-        let (content, attachments) = blocking(move || read(&view, &from, &stored)).await?;
-        self.bytes.fetch_add(work.stored.bytes, Ordering::Relaxed);
+        let read = blocking(move || read(&view, &from, &stored)).await?;
+        self.bytes.fetch_add(stored_bytes, Ordering::Relaxed);
         let snapshot = self.view.snapshot().id.to_string();
         let origin = Origin { mark: work.mark.clone(), snapshot };
-        let new = |asked| NewItem {
-            item: &work.stored.item,
-            content: &content,
-            stream: None,
-            attachments: &attachments,
-            origin: &origin,
-            // The plan looked for all of them at once. A try that an outage ended may have come far.
-            looked: if asked == 0 { Looked::NothingThere } else { Looked::NotYet },
-            replaces,
-        };
-        let create = async |asked| {
-            let created = self.provider.create(&self.into, folder, &new(asked)).await?;
-            Ok(Created { doubtful: created.doubtful || asked > 0, ..created })
-        };
-        let created = self.course.outlast(create).await?;
+        let made = Making { work, folder, read: &read, origin: &origin, replaces };
+        let created = self.make(&made).await?;
         if created.doubtful {
             lock(&self.doubts).push(Doubt {
                 item: work.stored.short.clone(),
@@ -236,27 +229,111 @@ impl<'a, P: Provider> Writer<'a, P> {
     }
 }
 
+/// One item that is made.
+struct Making<'a> {
+    work: &'a Work,
+    folder: &'a Folder,
+    read: &'a ReadItem,
+    origin: &'a Origin,
+    replaces: &'a [ItemId],
+}
+
+/// What the vault has of an item beside its description.
+struct ReadItem {
+    content: Bytes,
+    stream: Option<Bytes>,
+    attachments: Vec<Attachment>,
+}
+
+impl<P: Provider> Writer<'_, P> {
+    /// Makes an item of its stream where the vault has one and the provider takes it, else of
+    /// everything else that is known of it.
+    async fn make(&self, making: &Making<'_>) -> Result<Created, ServiceError> {
+        let kind = making.work.stored.item.kind;
+        let Some(stream) = &making.read.stream else {
+            return Ok(self.ask(making, None, 0).await?);
+        };
+        let refused = match self.no_streams.get() {
+            Some(why) if kind != ItemKind::Opaque => why.clone(),
+            _ => match self.ask(making, Some(stream), 0).await {
+                Ok(created) => return Ok(created),
+                Err(error) if kind == ItemKind::Opaque || !is_local(&error) => {
+                    return Err(error.into());
+                }
+                Err(error) => {
+                    let why = error.to_string();
+                    if matches!(error, ExchangeError::Forbidden { .. }) {
+                        self.no_streams.get_or_init(|| why.clone());
+                    }
+                    why
+                }
+            },
+        };
+        let mut created = self.ask(making, None, 1).await?;
+        created.lost.push(format!("made without its full-fidelity stream: {refused}"));
+        Ok(created)
+    }
+
+    async fn ask(
+        &self,
+        making: &Making<'_>,
+        stream: Option<&Bytes>,
+        before: u32,
+    ) -> Result<Created, ExchangeError> {
+        let Making { work, folder, read, origin, replaces } = making;
+        let new = |asked| NewItem {
+            item: &work.stored.item,
+            content: &read.content,
+            stream,
+            attachments: &read.attachments,
+            origin,
+            // The plan looked for all of them at once. A try that an outage ended may have come far.
+            looked: if asked == 0 { Looked::NothingThere } else { Looked::NotYet },
+            replaces,
+        };
+        let create = async |asked| {
+            let created = self.provider.create(&self.into, folder, &new(asked + before)).await?;
+            Ok(Created { doubtful: created.doubtful || asked > 0, ..created })
+        };
+        self.course.outlast(create).await
+    }
+}
+
 fn held_mib(stored: u64) -> u32 {
     let mib = u32::try_from((stored * HELD_PER_STORED) >> 20).unwrap_or(HELD_MIB);
     mib.clamp(1, HELD_MIB)
 }
 
-/// An item's content out of the vault, and what is attached to it. Of an event and a contact only
-/// the latter is kept.
-fn read(
-    view: &View,
-    mailbox: &Address,
-    stored: &StoredItem,
-) -> Result<(Bytes, Vec<Attachment>), ServiceError> {
+/// An item's content out of the vault, its stream, and what is attached to it. Of the content of an
+/// event, a contact or a task only the latter is kept.
+fn read(view: &View, mailbox: &Address, stored: &StoredItem) -> Result<ReadItem, ServiceError> {
     let mut content = Vec::new();
     view.content(mailbox, stored, &mut content)?;
-    Ok(match &stored.item.detail {
+    let stream = match stored.stream_bytes {
+        None => None,
+        Some(_) => {
+            let mut stream = Vec::new();
+            view.stream(mailbox, stored, &mut stream)?;
+            Some(stream.into())
+        }
+    };
+    let attached = |attachments| ReadItem { content: Bytes::new(), stream: None, attachments };
+    let read = match &stored.item.detail {
         Some(Detail::Event(event)) => {
-            (Bytes::new(), attachments_in_icalendar(&content, &event.attachments)?)
-        },
-        Some(Detail::Contact(_)) => (Bytes::new(), photo_in_vcard(&content).into_iter().collect()),
-        Some(Detail::Task(_) | Detail::Setting(_)) | None => (content.into(), Vec::new()),
-    })
+            attached(attachments_in_icalendar(&content, &event.attachments)?)
+        }
+        Some(Detail::Task(task)) => {
+            attached(attachments_in_icalendar(&content, &task.attachments)?)
+        }
+        Some(Detail::Contact(_)) => attached(photo_in_vcard(&content).into_iter().collect()),
+        Some(Detail::Setting(_)) => attached(Vec::new()),
+        None if stored.item.kind == ItemKind::Opaque => {
+            let stream = Some(content.into());
+            return Ok(ReadItem { stream, ..attached(Vec::new()) });
+        }
+        None => ReadItem { content: content.into(), ..attached(Vec::new()) },
+    };
+    Ok(ReadItem { stream, ..read })
 }
 
 fn expected(action: &Action) -> RestoreOutcome {

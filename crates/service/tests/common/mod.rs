@@ -5,11 +5,12 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
+use mailkeep_exchange::Extras;
 use mailkeep_lab::{Lab, LabOptions, Registration};
 use mailkeep_model::{Function, ProviderKind, TenantName};
 use mailkeep_service::{
     Connection, DataDirectory, Observer, PassLimits, PassReport, Registration as Ours, Service,
-    ServiceError, Unobserved,
+    ServiceError, Unobserved, reader_rights, restorer_rights,
 };
 use mailkeep_signer::{RateLimit, Sealing, Signer, SignerOptions};
 use reqwest::Method;
@@ -25,6 +26,13 @@ pub(crate) const TINY: PassLimits = PassLimits {
     compare_every: Duration::from_secs(7 * 86_400),
     compare_doubted: Duration::ZERO,
 };
+
+/// Everything switched on.
+pub(crate) const ALL: Extras =
+    Extras { tasks: true, streams: true, archive: true, recoverable_items: true };
+
+/// Settings of a mailbox in which nobody set anything: its own, and six categories.
+pub(crate) const SETTINGS: u64 = 7;
 
 pub(crate) struct World {
     pub(crate) lab: Lab,
@@ -126,9 +134,7 @@ impl World {
                 let registration = Registration {
                     name: "reader".into(),
                     certificate: certificate.certificate_pem,
-                    roles: ["Mail.Read", "Calendars.Read", "Contacts.Read", "User.Read.All"]
-                        .map(Into::into)
-                        .into(),
+                    roles: reader_rights(ALL).into_iter().map(Into::into).collect(),
                 };
                 let registered = self.lab.register(&directory_id, registration).unwrap();
                 std::fs::write(&client_id, registered.client_id.to_string()).unwrap();
@@ -142,13 +148,7 @@ impl World {
     /// Registers the application that restores are done with. It has no certificate: each restore
     /// brings its own.
     pub(crate) async fn set_up_restorer(&self) {
-        let roles = [
-            "Mail.ReadWrite",
-            "Calendars.ReadWrite",
-            "Contacts.ReadWrite",
-            "User.Read.All",
-            "Mail-Advanced.ReadWrite",
-        ];
+        let roles = restorer_rights(ALL);
         let order = json!({"tenant": self.directory_id(), "name": "restorer", "roles": roles});
         let registered = self.admin.order("register", order).await;
         let client_id = registered["client_id"].as_str().unwrap().to_owned();
@@ -165,6 +165,12 @@ impl World {
     pub(crate) async fn reopen(&mut self, limits: PassLimits) {
         let root = self.service.data().root().to_owned();
         self.service = open(&root, limits).await;
+    }
+
+    /// Goes on with other things switched on, as after a restart.
+    pub(crate) async fn switch(&mut self, extras: Extras) {
+        let root = self.service.data().root().to_owned();
+        self.service = open(&root, TINY).await.with_extras(extras);
     }
 
     pub(crate) async fn pass(&self) -> PassReport {

@@ -49,8 +49,14 @@ fn key() -> &'static Key {
 
 impl User {
     pub(crate) async fn new(world: &World) -> Self {
-        let roles =
-            ["Mail.ReadWrite", "Calendars.ReadWrite", "Contacts.ReadWrite", "User.Read.All"];
+        let roles = [
+            "Mail.ReadWrite",
+            "Calendars.ReadWrite",
+            "Contacts.ReadWrite",
+            "MailboxSettings.ReadWrite",
+            "Tasks.ReadWrite.All",
+            "User.Read.All",
+        ];
         let registration = Registration {
             name: "people".into(),
             certificate: key().certificate.clone(),

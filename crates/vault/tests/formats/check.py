@@ -190,6 +190,50 @@ def check_events():
     return len(cases), occurrences_compared, zones
 
 
+TASK_STATUS = {"inProgress": "IN-PROCESS", "completed": "COMPLETED"}
+
+
+def check_tasks():
+    cases = [json.loads(line) for line in (directory / "tasks.jsonl").read_text(encoding="utf-8").split("\n") if line]
+    identifiers = set()
+    for number, case in enumerate(cases):
+        where = f"task {number}"
+        task = case["task"]
+        calendar = icalendar.Calendar.from_ical((directory / f"task {number}.ics").read_bytes())
+        errors = [str(e) for part in calendar.walk() for e in getattr(part, "errors", [])]
+        same(where, "parse errors", [], errors)
+        found, = calendar.walk("VTODO")
+        identifiers.add(text(found["UID"]))
+        same(where, "SUMMARY", normal(task["title"]), text(found.get("SUMMARY")) or "")
+        same(where, "DESCRIPTION", normal(task["body"]["content"]), text(found.get("DESCRIPTION")) or "")
+        same(where, "STATUS", TASK_STATUS.get(task["status"], "NEEDS-ACTION"), text(found["STATUS"]))
+        same(where, "PRIORITY", {"high": 1, "normal": 5, "low": 9}[task["importance"]], int(found["PRIORITY"]))
+        categories = found.get("CATEGORIES")
+        same(where, "CATEGORIES", task.get("categories", []), [str(c) for c in categories.cats] if categories else [])
+        date = lambda name: found.get(name) and str(found[name].dt)
+        same(where, "DUE", case["due"], date("DUE"))
+        begins = case["start"]
+        same(where, "recurs", task.get("recurrence") is not None, "RRULE" in found)
+        if task.get("recurrence") is None or begins:
+            same(where, "DTSTART", begins, date("DTSTART"))
+        else:
+            same(where, "has a beginning", True, "DTSTART" in found)
+        completed = found.get("COMPLETED")
+        same(where, "COMPLETED", case["completed"], completed and completed.dt.strftime("%Y-%m-%dT%H:%M:%S"))
+        alarms = [alarm["TRIGGER"].dt.strftime("%Y-%m-%dT%H:%M:%S") for alarm in found.walk("VALARM")]
+        reminder = case["reminder"] if task["reminder_on"] else None
+        same(where, "TRIGGER", [reminder] if reminder else [], alarms)
+        steps = [("[x] " if step["done"] else "[ ] ") + normal(step["title"]) for step in task.get("steps", [])]
+        same(where, "COMMENT", steps, [str(one) for one in many(found.get("COMMENT"))])
+        attached = many(found.get("ATTACH"))
+        binary = [one for one in attached if one.params.get("ENCODING") == "BASE64"]
+        same(where, "ATTACH", case["attachments"], [base64.b64decode(one.to_ical()).decode("latin1") for one in binary])
+        links = [str(one) for one in attached if one.params.get("ENCODING") != "BASE64"]
+        same(where, "links", [link["url"] for link in task.get("links", [])], links)
+    same("tasks", "identifiers", len(cases), len(identifiers))
+    return len(cases)
+
+
 def at(value):
     local, zone = value
     return datetime.date.fromisoformat(local) if len(local) == 10 else in_zone(local, zone)
@@ -236,6 +280,7 @@ def check_contacts():
 
 
 events, occurrences, zones = check_events()
+tasks = check_tasks()
 contacts = check_contacts()
-print(json.dumps({"events": events, "occurrences": occurrences, "zones": zones, "contacts": contacts, "compared": compared, "differences": differences}))
+print(json.dumps({"events": events, "tasks": tasks, "occurrences": occurrences, "zones": zones, "contacts": contacts, "compared": compared, "differences": differences}))
 sys.exit(1 if differences else 0)

@@ -147,7 +147,7 @@ fn expand(pattern: &Pattern, first: Date, until: Until) -> Vec<Date> {
         .collect()
 }
 
-fn shown(time: PrimitiveDateTime, all_day: bool) -> String {
+pub(crate) fn shown(time: PrimitiveDateTime, all_day: bool) -> String {
     if all_day {
         return time.date().to_string();
     }
