@@ -21,6 +21,7 @@ const NOT_IN_THE_DIGEST: Kind = Kind::Elsewhere("the digest of the schema does n
 pub(super) const KINDS: &[(&str, Kind)] = &[
     ("token", Kind::Elsewhere("Entra's, in token.rs")),
     ("discovery", Kind::Elsewhere("Entra's, in token.rs")),
+    ("activityfeed", Kind::Elsewhere("no part of Graph, in logs.rs")),
     ("organization", Kind::Of("organization")),
     ("users.list", Kind::Of("user")),
     ("users.delta", Kind::Of("user")),
