@@ -96,7 +96,7 @@ async fn members(
         let found = found.map_err(|error| match error {
             ExchangeError::Answer { status: 400, message, .. } => unusable(
                 graph,
-                format!("the provider does not take the filter \"{filter}\": {message}"),
+                &format!("the provider does not take the filter \"{filter}\": {message}"),
             ),
             error => error,
         })?;
@@ -126,7 +126,10 @@ async fn group(graph: &GraphProvider, name: &str) -> Result<String, ExchangeErro
             let more = found.into_iter().map(|other| other.id);
             let ids: Vec<_> = std::iter::once(one.id).chain(more).collect();
             let text = "several groups are called";
-            Err(unusable(graph, format!("{text} '{name}': name one by its id, {}", ids.join(", "))))
+            Err(unusable(
+                graph,
+                &format!("{text} '{name}': name one by its id, {}", ids.join(", ")),
+            ))
         }
         (None, _) => {
             let action = format!("looking for the group '{name}'");
@@ -138,13 +141,13 @@ async fn group(graph: &GraphProvider, name: &str) -> Result<String, ExchangeErro
 fn no_group(graph: &GraphProvider, name: &str, error: ExchangeError) -> ExchangeError {
     match error {
         ExchangeError::NotFound { .. } => {
-            unusable(graph, format!("the directory has no group '{name}'"))
+            unusable(graph, &format!("the directory has no group '{name}'"))
         }
         error => error,
     }
 }
 
-fn unusable(graph: &GraphProvider, reason: String) -> ExchangeError {
+fn unusable(graph: &GraphProvider, reason: &str) -> ExchangeError {
     let tenant = graph.tenant().clone();
     let reason = format!(
         "{reason}. 'mailkeep tenant mailboxes {tenant}' shows and changes which mailboxes are backed up"
