@@ -19,3 +19,5 @@ mod settings;
 mod streams;
 #[path = "examples/world.rs"]
 mod world;
+#[path = "examples/writing.rs"]
+mod writing;

@@ -28,7 +28,7 @@ fn answered(response: Response) -> Value {
 }
 
 /// An event as a list would have told it.
-fn listed(told: &Value) -> Item {
+pub(crate) fn listed(told: &Value) -> Item {
     Item {
         id: ItemId(text(&told["id"]).to_owned()),
         kind: ItemKind::Event,

@@ -12,6 +12,9 @@ const RIGHTS: &[&str] = &[
     "Calendars.ReadWrite",
     "Contacts.ReadWrite",
     "Mail.ReadWrite",
+    "MailboxFolder.Read.All",
+    "MailboxItem.ImportExport.All",
+    "MailboxItem.Read.All",
     "MailboxSettings.ReadWrite",
     "Tasks.ReadWrite.All",
     "User.Read.All",
@@ -60,7 +63,7 @@ impl World {
         let trusted = reqwest::Certificate::from_pem(ca.as_bytes()).unwrap();
         let admin = reqwest::Client::builder().tls_certs_only([trusted]).build().unwrap();
         let graph = description.graph.parse().unwrap();
-        let extras = Extras { tasks: true, ..Extras::default() };
+        let extras = Extras { tasks: true, streams: true, ..Extras::default() };
         let config = GraphConfig { tenant, function, graph, ca_pem: Some(ca), extras };
         let provider = GraphProvider::new(config, Access { signer, receipts, job }).unwrap();
         let mailbox = provider.mailboxes().await.unwrap().remove(0);
@@ -71,13 +74,34 @@ impl World {
     pub(crate) async fn tells(&self, answers: &[(&str, Value)]) {
         let rules: Vec<Value> = answers
             .iter()
-            .map(|(operation, answer)| json!({ "operation": operation, "answer": answer }))
+            .map(|(operation, answer)| match *operation {
+                "" => json!({ "answer": answer }),
+                _ => json!({ "operation": operation, "answer": answer }),
+            })
             .collect();
-        let description = self.lab.description();
-        let token = std::fs::read_to_string(&description.admin_token_file).unwrap();
-        let order = self.admin.post(format!("{}/faults", description.admin)).json(&rules);
-        let answer = order.bearer_auth(token.trim()).send().await.unwrap();
-        assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
+        let url = format!("{}/faults", self.lab.description().admin);
+        self.asked(self.admin.post(url).json(&rules)).await;
+    }
+
+    /// Requests for an operation, so far.
+    pub(crate) async fn requests(&self, operation: &str) -> u64 {
+        let url = format!("{}/counters", self.lab.description().admin);
+        let counters = self.asked(self.admin.get(url)).await;
+        counters["operations"][operation]["requests"].as_u64().unwrap_or(0)
+    }
+
+    /// An address of another server, at the lab: nothing leaves this machine.
+    pub(crate) fn at_home(&self, address: &str) -> String {
+        let path = address.split_once("://").unwrap().1.split_once('/').unwrap().1;
+        format!("{}/{path}", self.lab.description().authority)
+    }
+
+    async fn asked(&self, request: reqwest::RequestBuilder) -> Value {
+        let token = std::fs::read_to_string(&self.lab.description().admin_token_file).unwrap();
+        let answer = request.bearer_auth(token.trim()).send().await.unwrap();
+        let (status, text) = (answer.status(), answer.text().await.unwrap());
+        assert!(status.is_success(), "{text}");
+        serde_json::from_str(&text).unwrap()
     }
 }
 

@@ -231,6 +231,9 @@ fn step(outer: &Parts, version: &str, one: &Value) -> Result<Step, GraphError> {
             parts.headers.append(name, value);
         }
     }
+    if let Some(program) = outer.headers.get(header::USER_AGENT) {
+        parts.headers.insert(header::USER_AGENT, program.clone());
+    }
     // A request of a batch acts for whoever sent the batch.
     parts.headers.remove(header::AUTHORIZATION);
     if let Some(token) = outer.headers.get(header::AUTHORIZATION) {

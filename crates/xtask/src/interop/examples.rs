@@ -28,6 +28,11 @@ impl Examples {
         for line in text.lines().skip(1) {
             let columns: Vec<&str> = line.split('\t').collect();
             let [file, page, _, _, "response", _, READABLE, ..] = columns[..] else { continue };
+            // A refusal is read as such by what reads them all.
+            let text = fs::read_to_string(graph.join("examples").join(file))?;
+            if text.starts_with("HTTP/1.1 4") || text.starts_with("HTTP/1.1 5") {
+                continue;
+            }
             let page = page.rsplit('/').next().unwrap_or(page).trim_end_matches(".md");
             let page = if file.starts_with("beta-") { format!("beta-{page}") } else { page.into() };
             examples.of_pages.entry(page).or_default().insert(file.to_owned());

@@ -6,7 +6,15 @@ use anyhow::{Context, Result};
 use serde_json::{Map, Value};
 
 /// Members that the digest, which holds a part of the schema, leaves out.
-const LEFT_OUT: &[(&str, &str, &str)] = &[("graph.admin", "exchange", "graph.exchangeAdmin")];
+const LEFT_OUT: &[(&str, &str, &str)] = &[
+    ("graph.admin", "exchange", "graph.exchangeAdmin"),
+    ("graph.userSettings", "exchange", "graph.exchangeSettings"),
+    // Of beta, where alone it is told.
+    ("graph.exchangeSettings", "inPlaceArchiveMailboxId", "Edm.String"),
+];
+/// Types that are there to hold properties of one's own. Others are open, too, by the schema; a name
+/// that they do not have is a slip of the pen there.
+const OPEN: &[&str] = &["graph.openTypeExtension"];
 
 /// What can stand behind the version.
 const ROOTS: &[(&str, &str)] = &[
@@ -113,7 +121,10 @@ impl Schema {
     pub(crate) fn member(&self, kind: &str, name: &str) -> Option<Member> {
         let left_out = LEFT_OUT.iter().find(|(of, member, _)| *of == kind && *member == name);
         if let Some((_, _, found)) = left_out {
-            return Some(Member { kind: Kind::parse(found), navigation: true });
+            return Some(Member {
+                kind: Kind::parse(found),
+                navigation: !found.starts_with("Edm."),
+            });
         }
         for ancestor in self.lineage(kind) {
             let Some(definition) = self.definition(&ancestor) else { continue };
@@ -123,7 +134,8 @@ impl Schema {
                 }
             }
         }
-        None
+        let any = Kind::parse("Edm.Untyped");
+        OPEN.contains(&kind).then_some(Member { kind: any, navigation: false })
     }
 
     /// What is bound to a type, or to a collection of it.
