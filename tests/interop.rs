@@ -17,6 +17,7 @@ use tempfile::TempDir;
 
 /// What an application that does everything has to be granted.
 const EVERYTHING: &[&str] = &[
+    "Application.ReadWrite.All",
     "AuditLog.Read.All",
     "Calendars.ReadWrite",
     "Contacts.ReadWrite",

@@ -6,6 +6,7 @@ import json
 import uuid
 
 import msal
+import requests
 from azure.identity import CertificateCredential
 from azure.core.exceptions import ClientAuthenticationError
 
@@ -189,10 +190,58 @@ def key_does_not_fit():
 def removed_key():
     client_id = register("Removed", "reader")
     holds("access_token" in token(client(client_id=client_id)), "it had a key")
-    listed = world.admin("GET", "applications")
-    key = next(one for one in listed if one["client_id"] == client_id)["keys"][0]["key_id"]
-    change(client_id, remove_key=key)
+    change(client_id, remove_key=key_of(client_id))
     return token(client(client_id=client_id))
+
+
+def key_of(client_id):
+    listed = world.admin("GET", "applications")
+    return next(one for one in listed if one["client_id"] == client_id)["keys"][0]["key_id"]
+
+
+def revoked_key():
+    client_id = register("Revoked", "reader")
+    change(client_id, revoke_key=key_of(client_id))
+    return token(client(client_id=client_id))
+
+
+def blocked_by_conditional_access():
+    """A policy that lets nobody in, from wherever."""
+    policy = {
+        "displayName": "Nobody",
+        "state": "enabled",
+        "conditions": {
+            "clientApplications": {"includeServicePrincipals": ["ServicePrincipalsInMyTenant"]},
+            "locations": {"includeLocations": ["All"]},
+        },
+        "grantControls": {"operator": "and", "builtInControls": ["block"]},
+    }
+    world.admin("POST", "conditional-access", {"policies": [policy], "locations": []})
+    try:
+        return token(client())
+    finally:
+        world.admin("POST", "conditional-access", {"policies": [], "locations": []})
+
+
+def expired_secret():
+    """A secret that Graph gave, after its end: with it, there were tokens before."""
+    bearer = {"authorization": f"Bearer {token(client())['access_token']}"}
+    end = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=1)
+    answer = requests.post(
+        f"{world.graph}/applications(appId='{world.client_id}')/addPassword",
+        json={"passwordCredential": {"displayName": "x", "endDateTime": end.isoformat()}},
+        headers=bearer,
+        verify=world.ca,
+        timeout=30,
+    )
+    equal(answer.status_code, 200, answer.text)
+    given = answer.json()["secretText"]
+    holds("access_token" in token(client(given)), "it is good until then")
+    world.admin("POST", "clock", {"offset_seconds": 7200})
+    try:
+        return token(client(given))
+    finally:
+        world.admin("POST", "clock", {"offset_seconds": 0})
 
 
 def clock_is_wrong():
@@ -276,10 +325,10 @@ REFUSALS = [
     (700027, key_does_not_fit, ["use of the key to verify the signature failed"]),
     (700027, removed_key, ["The key was not found"]),
     (700024, clock_is_wrong, ["not within its valid time range", "Current time"]),
-    (7000214, refused_by_order(7000214), []),
+    (7000214, revoked_key, ["has been revoked"]),
     (1000502, refused_by_order(1000502), []),
     (7000274, refused_by_order(7000274), []),
-    (7000222, refused_by_order(7000222), []),
+    (7000222, expired_secret, ["are expired", "aka.ms/NewClientSecret"]),
     (7000215, secret, ["Invalid client secret"]),
     (7000216, no_credential, ["client_assertion"]),
     (7000218, no_credential_in_a_users_grant, ["client_assertion"]),
@@ -291,7 +340,7 @@ REFUSALS = [
     (70011, scopes_of_two_resources, ["is not valid"]),
     (90002, unknown_tenant, ["not found"]),
     (900144, parameter_missing, ["must contain the following parameter: 'client_id'"]),
-    (53003, refused_by_order(53003), []),
+    (53003, blocked_by_conditional_access, ["blocked due to Conditional Access policies"]),
 ]
 
 
