@@ -9,6 +9,10 @@ use serde_json::{Map, Value};
 const LEFT_OUT: &[(&str, &str, &str)] = &[
     ("graph.admin", "exchange", "graph.exchangeAdmin"),
     ("graph.userSettings", "exchange", "graph.exchangeSettings"),
+    ("graph.group", "displayName", "Edm.String"),
+    ("graph.group", "id", "Edm.String !"),
+    ("graph.group", "mail", "Edm.String"),
+    ("graph.group", "transitiveMembers", "Collection(graph.directoryObject)"),
     // Of beta, where alone it is told.
     ("graph.exchangeSettings", "inPlaceArchiveMailboxId", "Edm.String"),
 ];
