@@ -149,10 +149,12 @@ impl Schema {
             .into_iter()
             .map(|name| if to.many { format!("Collection({name})") } else { name })
             .collect();
-        let found = self.operations.iter().find(|operation| {
-            let is = |text: &str| operation["bound_to"].as_str() == Some(text);
-            operation["name"].as_str() == Some(&format!("microsoft.graph.{name}"))
-                && bound.iter().any(|one| is(one))
+        // What is bound to a type itself goes before what is bound to one that it derives from.
+        let found = bound.iter().find_map(|bound| {
+            self.operations.iter().find(|operation| {
+                operation["bound_to"].as_str() == Some(bound)
+                    && operation["name"].as_str() == Some(&format!("microsoft.graph.{name}"))
+            })
         })?;
         Some(Operation {
             changes: found["kind"] == "Action",

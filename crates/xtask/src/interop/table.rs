@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use super::{
     examples::Examples,
     journal::{All, Sent},
-    operations::{Answer, OPERATIONS, Operation},
+    operations::{Answer, OPERATIONS, Operation, UNSENT},
 };
 
 /// Prints a line for each operation that we use; an error says what is missing.
@@ -17,10 +17,13 @@ pub(crate) fn print(sent: &All, examples: &Examples) -> Result<()> {
         let name = format!("{} {}", operation.method, operation.template);
         let read = read(operation, examples, &name, &mut wrong);
         let valid = match sent.get(&key) {
-            None => {
-                wrong.push(format!("{name} is never sent by the tests"));
-                "–"
-            }
+            None => match unsent(operation) {
+                Some(why) => why,
+                None => {
+                    wrong.push(format!("{name} is never sent by the tests"));
+                    "–"
+                }
+            },
             Some(sent) => valid(sent, &name, &mut wrong),
         };
         let count = sent.get(&key).map_or(0, |sent| sent.requests);
@@ -46,6 +49,12 @@ pub(crate) fn print(sent: &All, examples: &Examples) -> Result<()> {
         println!("  {line}");
     }
     bail!("{} operations of Graph are not in order", wrong.len());
+}
+
+/// Why an operation is never sent, where that is known.
+fn unsent(operation: &Operation) -> Option<&'static str> {
+    let is = |one: &&(&str, &str, &str)| one.0 == operation.method && one.1 == operation.template;
+    UNSENT.iter().find(is).map(|(_, _, why)| *why)
 }
 
 fn read(operation: &Operation, examples: &Examples, name: &str, wrong: &mut Vec<String>) -> String {
