@@ -36,7 +36,7 @@ fn a_path_that_graph_does_not_have_is_found() {
     ] {
         assert_eq!(find(path).as_deref(), Ok(template));
     }
-    for path in ["", "/people", "/users/x/mail", "/users/x/messages/y/send/now", "/users/mail"] {
+    for path in ["", "/people", "/users/x/mails", "/users/x/messages/y/send/now", "/users/mail"] {
         assert!(find(path).is_err(), "{path}");
     }
 }
