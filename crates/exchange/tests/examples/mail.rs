@@ -106,7 +106,7 @@ async fn messages_that_are_there_are_found_in_lists_as_the_documentation_shows_t
         for one in &mut told {
             one["parentFolderId"] = json!("folder");
         }
-        world.tells(&[("messages.list", list(json!(told)))]).await;
+        world.tells(&[("messages.list", list(&json!(told)))]).await;
         // So many that all are listed.
         let ids = told.iter().map(|one| text(&one["id"]).to_owned());
         let ids = ids.chain((0..30).map(|number| format!("other {number}")));

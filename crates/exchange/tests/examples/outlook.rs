@@ -255,7 +255,7 @@ async fn calendars_are_read_as_the_documentation_shows_them() {
         // Those of others are left out: the mailbox is the examples' owner's.
         let owner = told[0].pointer("/owner/address").map_or("", text);
         world.mailbox.address = owner.parse().unwrap_or(world.mailbox.address);
-        world.tells(&[("calendars.list", list(json!(told)))]).await;
+        world.tells(&[("calendars.list", list(&json!(told)))]).await;
         let folders = world.provider.other_folders(&world.mailbox, FolderKind::Calendar).await;
         let folders = folders.unwrap();
         compare_folders(&example, &told, &folders, "/name");
@@ -275,7 +275,7 @@ async fn contact_folders_are_read_as_the_documentation_shows_them() {
         // The first one is the default folder, the others lie beside it, and there is no more.
         let answers = [
             ("contactfolder.show", told[0].clone()),
-            ("contactfolders.list", list(json!(told[1..]))),
+            ("contactfolders.list", list(&json!(told[1..]))),
         ];
         world.tells(&answers).await;
         let folders = world.provider.other_folders(&world.mailbox, FolderKind::Contacts).await;
@@ -316,7 +316,7 @@ async fn attachments_of_events_are_read_as_the_documentation_shows_them() {
         whole["contentBytes"] = told[0].get("contentBytes").cloned().unwrap_or(json!("QUJD"));
         let answers = [
             ("event.show", shown),
-            ("event.attachments.list", list(json!(told[..1]))),
+            ("event.attachments.list", list(&json!(told[..1]))),
             ("event.attachment.show", whole.clone()),
         ];
         world.tells(&answers).await;

@@ -106,6 +106,6 @@ impl World {
 }
 
 /// The elements of an answer as a list that ends with it.
-pub(crate) fn list(elements: Value) -> Value {
+pub(crate) fn list(elements: &Value) -> Value {
     json!({ "value": elements })
 }

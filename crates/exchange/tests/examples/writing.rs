@@ -58,8 +58,8 @@ fn task() -> Item {
     parse_task(told.to_string().as_bytes(), &folder, Vec::new(), Vec::new()).unwrap()
 }
 
-fn setting(kind: SettingKind, told: Value) -> Item {
-    only(parse_settings(list(json!([told])).to_string().as_bytes(), kind).unwrap().changes)
+fn setting(kind: SettingKind, told: &Value) -> Item {
+    only(parse_settings(list(&json!([told])).to_string().as_bytes(), kind).unwrap().changes)
 }
 
 fn stream() -> Item {
@@ -129,13 +129,13 @@ async fn what_was_made_is_known_by_the_answer_that_the_documentation_shows() {
             &["mailfolder-post-messagerules"],
             "rule.create",
             FolderKind::Settings,
-            setting(SettingKind::InboxRule, rule),
+            setting(SettingKind::InboxRule, &rule),
         ),
         (
             &["outlookuser-post-mastercategories"],
             "category.create",
             FolderKind::Settings,
-            setting(SettingKind::Category, category),
+            setting(SettingKind::Category, &category),
         ),
     ];
     let mut world = None;
@@ -259,7 +259,7 @@ async fn folders_of_any_kind_are_read_as_the_documentation_shows_them() {
             // Of a class that no other interface describes: others are left out.
             one["type"] = json!("IPF.StickyNote");
         }
-        world.tells(&[("exchange.folders.delta", list(json!(told)))]).await;
+        world.tells(&[("exchange.folders.delta", list(&json!(told)))]).await;
         let folders = world.provider.other_folders(&world.mailbox, FolderKind::Opaque).await;
         let folders = folders.unwrap();
         assert_eq!(folders.len(), told.len(), "{}: {folders:?}", example.file);
