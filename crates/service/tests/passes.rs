@@ -244,7 +244,8 @@ async fn a_message_that_moves_while_its_former_folder_is_read_slowly_lies_where_
         runtime: tokio::runtime::Handle::current(),
     });
     world.watched_pass(mover.clone()).await;
-    let moved = mover.moved.lock().unwrap().take().unwrap().await.unwrap()["moved"][0].clone();
+    let moving = mover.moved.lock().unwrap().take().unwrap();
+    let moved = moving.await.unwrap()["moved"][0].clone();
     assert_eq!(moved["id"], quick["id"]);
     world.admin.clear_faults().await;
     assert!(world.pass().await.is_whole());

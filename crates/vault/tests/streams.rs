@@ -104,9 +104,9 @@ fn a_stream_goes_where_its_item_goes_and_not_further() {
     assert_eq!(now(4).as_deref(), Some(b"new".as_slice()));
     // What nobody touched, in a leaf that was rewritten.
     assert_eq!(read_stream(&vault, &second, &paths[5]).ok(), Some(stream(5)));
-    for n in 1..3 {
-        assert!(read_stream(&vault, &second, &paths[n]).is_err(), "{n} is still there");
-        assert_eq!(read_stream(&vault, &first, &paths[n]).unwrap(), stream(n));
+    for (n, path) in paths.iter().enumerate().take(3).skip(1) {
+        assert!(read_stream(&vault, &second, path).is_err(), "{n} is still there");
+        assert_eq!(read_stream(&vault, &first, path).unwrap(), stream(n));
     }
     is_sound(&vault, 10);
     // A round that is written again, as after a crash, finds the streams where they are.
