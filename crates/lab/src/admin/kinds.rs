@@ -1,4 +1,4 @@
-//! Tasks, notes, contact groups, rules, categories and archives in `POST /_lab/generate` and
+//! Tasks, notes, contact groups, settings, rules, categories and archives in `POST /_lab/generate` and
 //! `POST /_lab/mutate`.
 
 use std::sync::Arc;
@@ -17,6 +17,8 @@ use crate::state::{Mailbox, MailboxState, OtherKind, ROOT, Refusal};
 /// Most of a kind that one request makes or changes.
 const MOST: usize = 100_000;
 const MESSAGE_SIZE: usize = 3000;
+/// What the settings of a mailbox are called in answers.
+const SETTINGS: &str = "mailboxSettings";
 
 /// How many of each kind are to be made.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
@@ -27,6 +29,10 @@ pub(super) struct Counts {
     contact_groups: usize,
     rules: usize,
     categories: usize,
+    /// Lists of tasks, without any.
+    task_lists: usize,
+    /// 0 for those of a new mailbox, else which of a few.
+    settings: usize,
     /// Messages in the in-place archive, which is made for them.
     archive_messages: usize,
     /// Messages in the mailbox in which the archive goes on, in a folder of their own.
@@ -51,6 +57,10 @@ pub(super) struct AllChanges {
     contact_groups: Option<Changes>,
     rules: Option<Changes>,
     categories: Option<Changes>,
+    /// Lists that a person has made, each with its tasks.
+    task_lists: Option<Changes>,
+    /// Those of each mailbox are one; what is deleted is as in a new mailbox.
+    settings: Option<Changes>,
     /// Messages of the archive.
     archive: Option<Changes>,
     /// Messages of the mailbox in which it goes on.
@@ -64,6 +74,8 @@ enum Kind {
     Groups,
     Rules,
     Categories,
+    Lists,
+    Settings,
     Archive,
     Elsewhere,
 }
@@ -91,6 +103,8 @@ impl Counts {
             ("contact_groups", Kind::Groups, self.contact_groups),
             ("rules", Kind::Rules, self.rules),
             ("categories", Kind::Categories, self.categories),
+            ("task_lists", Kind::Lists, self.task_lists),
+            ("settings", Kind::Settings, self.settings),
             ("archive_messages", Kind::Archive, self.archive_messages),
             ("archive_elsewhere", Kind::Elsewhere, self.archive_elsewhere),
         ] {
@@ -119,6 +133,8 @@ impl AllChanges {
             ("contact_groups", Kind::Groups, self.contact_groups),
             ("rules", Kind::Rules, self.rules),
             ("categories", Kind::Categories, self.categories),
+            ("task_lists", Kind::Lists, self.task_lists),
+            ("settings", Kind::Settings, self.settings),
             ("archive", Kind::Archive, self.archive),
             ("archive_elsewhere", Kind::Elsewhere, self.archive_elsewhere),
         ] {
@@ -199,6 +215,11 @@ impl Kind {
             Self::Notes => Key::Item(0, kinds::note(state, rng, number, now)?),
             Self::Groups => Key::Item(0, kinds::group(state, rng, number, now)?),
             Self::Rules => Key::Id(kinds::rule(state, number)),
+            Self::Lists => Key::Item(0, state.create_task_list(&format!("List {}", number + 1))),
+            Self::Settings => {
+                state.settings.mailbox = kinds::settings(number);
+                Key::Id(SETTINGS.into())
+            }
             _ => {
                 let mut all = categories(state);
                 let name = state.mailbox.to_string();
@@ -253,6 +274,11 @@ impl Kind {
             Self::Groups => others(state, OtherKind::Group),
             Self::Rules => state.settings.rules.iter().map(id).collect(),
             Self::Categories => categories(state).iter().map(id).collect(),
+            Self::Lists => {
+                let own = state.settings.lists.iter().filter(|list| list.is_own());
+                own.map(|list| Key::Item(0, list.number)).collect()
+            }
+            Self::Settings => vec![Key::Id(SETTINGS.into())],
             Self::Archive | Self::Elsewhere => {
                 let hidden = |item: &u64| {
                     state.messages.get(item).is_none_or(|m| state.is_hidden(m.place.folder))
@@ -310,6 +336,13 @@ impl Kind {
                 state.settings.categories = Some(all);
                 Ok(())
             }
+            (Self::Lists, Key::Item(_, list)) => {
+                state.rename_task_list(*list, text.as_str().unwrap_or_default())
+            }
+            (Self::Settings, _) => {
+                state.settings.mailbox.extend(kinds::settings(number));
+                Ok(())
+            }
             (_, Key::Item(_, item)) => {
                 state.change(*item, now, |message| message.read = !message.read)
             }
@@ -331,6 +364,11 @@ impl Kind {
                 state.settings.categories = Some(all);
                 Ok(())
             }
+            (Self::Lists, Key::Item(_, list)) => state.delete_task_list(*list),
+            (Self::Settings, _) => {
+                state.settings.mailbox.clear();
+                Ok(())
+            }
             (_, Key::Item(_, item)) => state.delete(*item, now),
             (_, Key::Id(_)) => Err(Refusal::NoSuchItem),
         }
@@ -338,6 +376,7 @@ impl Kind {
 
     fn entry(self, mailbox: &Arc<Mailbox>, key: &Key) -> Value {
         let id = match key {
+            Key::Item(_, list) if self == Self::Lists => ids::folder_id(mailbox.id, *list),
             Key::Item(_, item) => {
                 let place = self.place(mailbox).map_or(mailbox.id, |place| place.id);
                 ids::immutable_id(place, *item)

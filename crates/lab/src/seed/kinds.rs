@@ -1,4 +1,4 @@
-//! Tasks, notes, contact groups, inbox rules and categories made by rule, the same for a seed.
+//! Tasks, notes, contact groups, inbox rules, categories and settings made by rule, the same for a seed.
 
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
@@ -211,4 +211,34 @@ pub(crate) fn category(mailbox: &str, number: usize) -> Entity {
             ("color".to_owned(), json!(format!("preset{}", number % 25))),
         ]),
     }
+}
+
+/// What somebody has set of a mailbox.
+pub(crate) fn settings(number: usize) -> Fields {
+    let zone = ["W. Europe Standard Time", "Tokyo Standard Time"][number % 2];
+    let language = [("de-DE", "German (Germany)"), ("ja-JP", "Japanese (Japan)")][number % 2];
+    let status = ["alwaysEnabled", "scheduled"][number % 2];
+    let day = |day: &str| json!({ "dateTime": day, "timeZone": "UTC" });
+    let fields = json!({
+        "automaticRepliesSetting": {
+            "status": status,
+            "externalAudience": "contactsOnly",
+            "internalReplyMessage": "<p>Back on Monday; größer</p>",
+            "externalReplyMessage": "<p>Away</p>",
+            "scheduledStartDateTime": day("2026-03-20T18:00:00.0000000"),
+            "scheduledEndDateTime": day("2026-03-28T18:00:00.0000000"),
+        },
+        "dateFormat": "dd.MM.yyyy",
+        "delegateMeetingMessageDeliveryOptions": "sendToDelegateAndPrincipal",
+        "language": { "locale": language.0, "displayName": language.1 },
+        "timeFormat": "HH:mm",
+        "timeZone": zone,
+        "workingHours": {
+            "daysOfWeek": ["monday", "tuesday", "thursday"],
+            "startTime": "07:30:00.0000000",
+            "endTime": "16:00:00.0000000",
+            "timeZone": { "name": zone },
+        },
+    });
+    fields.as_object().cloned().unwrap_or_default()
 }

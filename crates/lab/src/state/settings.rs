@@ -101,6 +101,13 @@ impl Default for Settings {
     }
 }
 
+impl TaskList {
+    /// Whether a person has made it.
+    pub(crate) fn is_own(&self) -> bool {
+        self.role == "none"
+    }
+}
+
 impl Settings {
     pub(crate) fn sort_rules(&mut self) {
         self.rules.sort_by_key(|rule| rule.fields["sequence"].as_i64().unwrap_or_default());
@@ -207,6 +214,6 @@ impl MailboxState {
     /// A list that a person has made.
     fn own_list(&mut self, number: u64) -> Result<&mut TaskList, Refusal> {
         let list = self.task_list(number)?;
-        if list.role == "none" { Ok(list) } else { Err(Refusal::Distinguished) }
+        if list.is_own() { Ok(list) } else { Err(Refusal::Distinguished) }
     }
 }

@@ -44,6 +44,7 @@ async fn settings_keep_what_somebody_has_set_and_say_the_rest() {
     assert_eq!(now["workingHours"]["daysOfWeek"], json!(["monday"]));
     assert_eq!(now["workingHours"]["timeZone"]["bias"], json!(-300));
     assert_eq!(now["timeZone"], first["timeZone"]);
+    assert_eq!(now["language"]["displayName"], json!("German (Germany)"), "as the locale has it");
     let part = graph.get(&format!("{path}/automaticRepliesSetting")).await;
     assert_eq!(part["internalReplyMessage"], json!("<p>Größe</p>"));
     assert_eq!(graph.get(&format!("{path}/userPurpose")).await["value"], json!("user"));
@@ -217,4 +218,35 @@ async fn what_is_no_item_is_seeded_changed_and_shown_as_well() {
     }
     let (status, _) = world.try_admin("POST", "mutate", json!({ "task": {} })).await;
     assert_eq!(status, StatusCode::BAD_REQUEST, "a slip of the pen does not pass for nothing");
+}
+
+#[tokio::test]
+async fn lists_of_tasks_and_settings_are_made_changed_and_taken_away() {
+    let world = World::new().await;
+    let order = json!({ "mailbox": "kinds", "tasks": 8, "task_lists": 2, "settings": 1 });
+    world.admin("POST", "generate", order).await;
+    let shown = async || world.admin("GET", "mailbox/kinds@lab.example", Value::Null).await;
+    let names = |whole: &Value| -> Vec<String> {
+        let lists = whole["task_lists"].as_array().unwrap().iter();
+        lists.map(|list| list["displayName"].as_str().unwrap().to_owned()).collect()
+    };
+    let before = shown().await;
+    assert_eq!(names(&before), ["Tasks", "Flagged Emails", "Errands", "List 1", "List 2"]);
+    assert_eq!(before["settings"]["automaticRepliesSetting"]["status"], json!("alwaysEnabled"));
+    let mut order = json!({ "mailbox": "kinds@lab.example", "seed": 2 });
+    order["task_lists"] = json!({ "change": 1 });
+    order["settings"] = json!({ "change": 2 });
+    let done = world.admin("POST", "mutate", order.clone()).await;
+    let changed = shown().await;
+    assert_eq!(names(&changed).iter().filter(|name| name.starts_with("Changed")).count(), 1);
+    let id = &done["task_lists"]["changed"][0]["id"];
+    assert!(changed["task_lists"].as_array().unwrap().iter().any(|list| list["id"] == *id));
+    assert_eq!(changed["settings"]["timeZone"], json!("W. Europe Standard Time"));
+    order["task_lists"] = json!({ "delete": 9 });
+    order["settings"] = json!({ "delete": 1 });
+    let done = world.admin("POST", "mutate", order).await;
+    assert_eq!(done["task_lists"]["deleted"].as_array().unwrap().len(), 3);
+    let after = shown().await;
+    assert_eq!(names(&after), ["Tasks", "Flagged Emails"], "these are nobody's to delete");
+    assert_eq!(after["settings"]["timeZone"], json!("UTC"), "as in a new mailbox");
 }

@@ -75,6 +75,9 @@ async fn a_task_keeps_what_it_is_given_and_its_delta_tells_what_changed() {
     assert_eq!(status, StatusCode::CREATED, "{made}");
     assert_eq!(made["dueDateTime"], zoned("2026-12-02T00:00:00.0000000"));
     assert_eq!(made["linkedResources"][0]["webUrl"], json!("https://a.example"));
+    let (pattern, range) = (&made["recurrence"]["pattern"], &made["recurrence"]["range"]);
+    assert_eq!((&pattern["index"], &pattern["dayOfMonth"]), (&json!("first"), &json!(0)));
+    assert_eq!(range["endDate"], json!("0001-01-01"), "all of it is told, as of an event");
     let path = format!("{tasks}/{}", made["id"].as_str().unwrap());
     let (_, done) = graph.send("PATCH", &path, json!({ "status": "completed" })).await;
     assert!(done["completedDateTime"]["dateTime"].is_string());

@@ -45,6 +45,14 @@ const PROPERTIES: &[Property] = &[
     ("workingHours", Kind::Object(HOURS)),
 ];
 const READ_ONLY: &[&str] = &["archiveFolder", "userPurpose"];
+/// What Exchange calls some languages; others have the name of their locale here.
+const LANGUAGES: &[(&str, &str)] = &[
+    ("de-DE", "German (Germany)"),
+    ("en-GB", "English (United Kingdom)"),
+    ("en-US", "English (United States)"),
+    ("fr-FR", "French (France)"),
+    ("ja-JP", "Japanese (Japan)"),
+];
 
 /// `…/mailboxSettings`, or one of them.
 pub(super) fn answer(
@@ -60,6 +68,13 @@ pub(super) fn answer(
         let mut state = desk.mailbox.write();
         let mut now = everything(&state, desk.mailbox.profile.purpose);
         shape::merge(&mut now, wanted.clone());
+        if let Some(locale) =
+            wanted.get("language").and_then(|language| language["locale"].as_str())
+        {
+            // The name goes with the locale, whatever else was sent.
+            let known = LANGUAGES.iter().find(|(known, _)| *known == locale);
+            now["language"]["displayName"] = json!(known.map_or(locale, |(_, name)| *name));
+        }
         let replies = &now["automaticRepliesSetting"];
         let bound = |name: &str| replies[name]["dateTime"].as_str().map(str::to_owned);
         if replies["status"] == "scheduled"

@@ -6,6 +6,7 @@ use super::{extensions, find, find_list, parts, task_entity};
 use crate::clock;
 use crate::graph::Desk;
 use crate::graph::answer::Answer;
+use crate::graph::calendars;
 use crate::graph::errors::GraphError;
 use crate::graph::folders::object;
 use crate::graph::shape::{self, IMPORTANCE, Kind, Property};
@@ -55,12 +56,12 @@ pub(super) fn create(desk: &Desk<'_>, list: &str, body: &[u8]) -> Result<Answer,
     let extensions = body.remove("extensions").unwrap_or_else(|| json!([]));
     let extensions = extensions::given(&extensions)?;
     let linked = linked.iter().map(parts::linked).collect::<Result<_, _>>()?;
-    let fields = shape::read(&body, PROPERTIES, READ_ONLY)?;
+    let mut fields = shape::read(&body, PROPERTIES, READ_ONLY)?;
     let title = fields.get("title").and_then(Value::as_str);
     title.filter(|title| !title.is_empty()).ok_or_else(|| {
         GraphError::new(400, "invalidRequest", "A task needs the property 'title'.")
     })?;
-    check(&fields)?;
+    check(&mut fields)?;
     let mut state = desk.mailbox.write();
     let list = find_list(&state, list)?.number;
     let number = state.add_task(list, with_completion(fields, desk.now), linked, desk.now)?;
@@ -81,7 +82,7 @@ pub(super) fn patch(
     let (list, number, task) = find(&state, list, id)?;
     let mut fields = task.fields.clone();
     shape::merge(&mut fields, wanted.clone());
-    check(&fields)?;
+    check(&mut fields)?;
     if wanted.contains_key("status") {
         if fields["status"] != "completed" {
             fields.remove("completedDateTime");
@@ -97,8 +98,8 @@ pub(super) fn patch(
     task_entity(desk, &state, list, number, 200)
 }
 
-/// A task that recurs has a day on which it is due.
-fn check(fields: &Map<String, Value>) -> Result<(), GraphError> {
+/// A task that recurs has a day on which it is due, and tells all of how it recurs.
+fn check(fields: &mut Map<String, Value>) -> Result<(), GraphError> {
     let has = |name: &str| fields.get(name).is_some_and(|value| !value.is_null());
     if has("recurrence") && !has("dueDateTime") {
         return Err(GraphError::new(
@@ -106,6 +107,11 @@ fn check(fields: &Map<String, Value>) -> Result<(), GraphError> {
             "invalidRequest",
             "A task with a recurrence needs a dueDateTime.",
         ));
+    }
+    if let Some(given) = fields.get_mut("recurrence")
+        && let Some(series) = calendars::recurrence_read(given)?
+    {
+        *given = calendars::recurrence_written(&series);
     }
     Ok(())
 }
