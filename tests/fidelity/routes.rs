@@ -80,6 +80,11 @@ pub(crate) const MIME_AND_JSON: Route = Route {
         of(ALL, "lastModifiedDateTime", "when the copy was made"),
         of(ALL, "webLink", "leads to the copy"),
         of(ALL, "extended: ours", MARKS),
+        of(
+            ALL,
+            "extended",
+            "properties that other programs put on items are in no JSON unless they are asked for by name",
+        ),
         of(EVENTS, "seriesMasterId", "names the copy"),
         of(EVENTS, "transactionId", "the request's own"),
         of(
@@ -120,8 +125,9 @@ pub(crate) const MIME_AND_JSON: Route = Route {
 pub(crate) const STREAM: Route = Route {
     title: "Full-fidelity stream",
     about: "With `streams = true`. Messages, events, contacts, sticky notes and contact groups come back from what Exchange itself exported:\n\
-        nothing of them is lost. What differs are names and versions of the copies, and our own mark on them. Settings have no stream and come\n\
-        back as they do without; so do tasks.",
+        nothing of them is lost, not even what other programs put on them (*extended*). What differs are names and versions of the copies, and\n\
+        our own mark on them: of notes and groups, which carry none, the name alone; of meetings whose attendees might be told of the mark,\n\
+        names and versions. Settings have no stream and come back as they do without; so do tasks.",
     settings: "[backup]\nstreams = true\n",
     reader: &["MailboxFolder.Read.All", "MailboxItem.Read.All", "MailboxItem.Export.All"],
     restorer: &["MailboxFolder.Read.All", "MailboxItem.Read.All", "MailboxItem.ImportExport.All"],

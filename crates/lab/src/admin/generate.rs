@@ -44,6 +44,9 @@ pub(super) struct Generate {
     event_bytes: usize,
     #[serde(default)]
     contacts: usize,
+    /// So many messages, events and contacts each carry a property of another program.
+    #[serde(default)]
+    foreign_properties: usize,
     #[serde(flatten)]
     others: Counts,
 }
@@ -116,6 +119,7 @@ pub(super) fn run(shared: &Shared, wanted: &Generate) -> Result<Value, Refused> 
     let counts = (wanted.events, wanted.contacts);
     personal::generate(&mut state, &mut rng, &setting, counts, FIRST)?;
     personal::attach(&mut state, &mut rng, wanted.event_bytes, FIRST);
+    personal::put_properties(&mut state, wanted.foreign_properties);
     drop(state);
     let others = wanted.others.make(&mailbox, &mut rng, FIRST)?;
     Ok(json!({

@@ -13,7 +13,7 @@ use crate::compose::{Attachment, Nature};
 use crate::ids;
 use crate::seed::generate::Setting;
 use crate::seed::{Rng, events, people};
-use crate::state::{Aspect, Attached, Mailbox, MailboxState, Refusal};
+use crate::state::{Aspect, Attached, ExtendedProperties, Mailbox, MailboxState, Refusal};
 
 /// Most events or contacts that one request makes or changes.
 pub(super) const MOST: usize = 100_000;
@@ -82,6 +82,33 @@ pub(super) fn attach(state: &mut MailboxState, rng: &mut Rng, bytes: usize, now:
         let numbered = files.iter().cloned().zip(last + 1..);
         let attached = numbered.map(|(file, number)| Attached { number, modified: now, file });
         event.attachments.extend(attached);
+    }
+}
+
+/// A property that another program has put on items, as Exchange writes its id.
+const FOREIGN: &str = "String {4d3f7c1e-8a52-4b60-9f0d-61c2b7a9e358} Name Ticket";
+
+/// Puts it on the first so many of each kind of items.
+pub(super) fn put_properties(state: &mut MailboxState, count: usize) {
+    let mut mail: Vec<u64> = state.messages.keys().copied().collect();
+    mail.retain(|item| state.messages.get(item).is_some_and(|m| !state.is_hidden(m.place.folder)));
+    mail.sort_unstable();
+    let mut all: Vec<&mut ExtendedProperties> = Vec::new();
+    let events = state.calendars.events.values_mut().take(count);
+    all.extend(events.map(|event| &mut event.details.properties));
+    let contacts = state.contacts.items.values_mut().take(count);
+    all.extend(contacts.map(|contact| &mut contact.properties));
+    let set = |properties: &mut ExtendedProperties, number: usize| {
+        // One that is full stays without, as it would at Exchange.
+        let _ = properties.set(FOREIGN, &format!("größer {number}"));
+    };
+    for (number, properties) in all.into_iter().enumerate() {
+        set(properties, number);
+    }
+    for (number, item) in mail.into_iter().take(count).enumerate() {
+        if let Some(message) = state.messages.get_mut(&item) {
+            set(&mut message.properties, number);
+        }
     }
 }
 

@@ -77,3 +77,25 @@ async fn page_faults_reach_calendars_and_contacts() {
     let (second, _) = graph.round(&link, 1000).await;
     assert_eq!(first.len() + second.len(), 32, "what was held back is told later");
 }
+
+#[tokio::test]
+async fn properties_of_other_programs_are_put_on_items_of_every_kind() {
+    let world = World::new().await;
+    let order = json!({
+        "mailbox": "foreign", "messages": 3, "events": 3, "contacts": 3, "foreign_properties": 2,
+    });
+    world.admin("POST", "generate", order).await;
+    let whole = world.admin("GET", "mailbox/foreign@lab.example", Value::Null).await;
+    let graph = world.graph(PERSONAL).await;
+    let id = "String {4d3f7c1e-8a52-4b60-9f0d-61c2b7a9e358} Name Ticket";
+    for kind in ["messages", "events", "contacts"] {
+        let all = whole[kind].as_array().unwrap();
+        let with: Vec<_> = all.iter().filter(|one| one["extended"][id].is_string()).collect();
+        assert_eq!((all.len(), with.len()), (3, 2), "{kind}");
+        let query = format!("$expand=singleValueExtendedProperties($filter=id eq '{id}')");
+        let path = format!("users/foreign@lab.example/{kind}/{}", with[1]["id"].as_str().unwrap());
+        let shown = graph.get(&format!("{path}?{query}")).await;
+        let told = &shown["singleValueExtendedProperties"][0]["value"];
+        assert_eq!(*told, with[1]["extended"][id], "{kind}");
+    }
+}
