@@ -119,6 +119,15 @@ pub enum ExchangeError {
         /// Why it cannot be done, and what can.
         reason: String,
     },
+    /// What was to be made was made, or may have been, and could not be finished. Made in another
+    /// way, it would be there twice.
+    #[error("{action}: it may be there, without our mark: {reason}")]
+    Unsettled {
+        /// What was tried.
+        action: String,
+        /// What went wrong.
+        reason: String,
+    },
     /// A setting cannot be used.
     #[error("tenant {tenant}: {reason}")]
     Configuration {
@@ -186,7 +195,8 @@ impl ExchangeError {
             Self::NotFound { .. }
             | Self::Answer { .. }
             | Self::Protocol { .. }
-            | Self::Unsupported { .. } => Reach::Item,
+            | Self::Unsupported { .. }
+            | Self::Unsettled { .. } => Reach::Item,
             _ => Reach::Tenant,
         }
     }

@@ -304,6 +304,104 @@ async fn inbox(world: &World) -> Folder {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_original_is_never_deleted_as_a_double_of_its_copy() {
+    let world = World::with_rights(ALL_RIGHTS).await;
+    make(&world, json!({"messages": 1, "events": 8, "contacts": 1})).await;
+    for folder in [
+        inbox(&world).await,
+        folders(&world, FolderKind::Calendar).await.remove(0),
+        folders(&world, FolderKind::Contacts).await.remove(0),
+    ] {
+        let there = items(&world, &folder).await;
+        // Of a meeting with attendees the copy cannot be told by a mark.
+        let item =
+            there.iter().find(|one| one.recipients.is_empty() || folder.kind == FolderKind::Mail);
+        let item = details(&world, item.unwrap()).await.item;
+        let whole = stream(&world, &item.id).await;
+        // The first answer is lost, and nothing is there when it is looked for.
+        let lost = json!([{"operation": "exchange.import", "reset": true, "when": "before",
+            "times": 1}]);
+        world.fails(lost).await;
+        let once = (Looked::NothingThere, &[][..]);
+        let created = restore(&world, &folder, &item, &whole, once).await.unwrap();
+        assert!(created.doubtful && created.id != item.id, "{:?}", item.kind);
+        // Nor is anything deleted that looked the same before.
+        let (mark, keep) = (mark(&item.id.0, &item.content_key), [created.id.clone()]);
+        let looked =
+            world.provider.remove_doubles(&world.mailbox, &folder, item.kind, &mark, &keep);
+        assert_eq!(looked.await.unwrap(), 0, "{:?}", item.kind);
+        let after = items(&world, &folder).await;
+        assert!(after.iter().any(|one| one.id == item.id), "{:?}", item.kind);
+        assert_eq!(after.len(), there.len() + 1, "{:?}", item.kind);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_delivery_of_the_same_mail_is_not_taken_for_the_one_that_is_restored() {
+    let world = World::with_rights(ALL_RIGHTS).await;
+    make(&world, json!({"messages": 1})).await;
+    let inbox = inbox(&world).await;
+    let first = details(&world, &items(&world, &inbox).await.remove(0)).await.item;
+    let whole = stream(&world, &first.id).await;
+    let into = world.folder(FolderKind::Mail, "Restored").await;
+    // A restore leaves one without a mark: nothing tells it from one that was delivered.
+    world.fails(json!([{"operation": "message.patch", "status": 400, "times": 1}])).await;
+    let once = (Looked::NothingThere, &[][..]);
+    restore(&world, &into, &first, &whole, once).await.unwrap_err();
+    let survivor = items(&world, &into).await.remove(0).id;
+    let minute = time::Duration::minutes(1);
+    let later = Item { id: ItemId("a".into()), received: first.received + minute, ..first.clone() };
+    let longer = Item { id: ItemId("b".into()), content_key: "k".into(), ..first.clone() };
+    for item in [later, longer] {
+        let created = restore(&world, &into, &item, &whole, once).await.unwrap();
+        assert_ne!(created.id, survivor, "{}", item.id.0);
+    }
+    assert_eq!(items(&world, &into).await.len(), 3);
+    // Many at the same time, each as it is before its mark.
+    let into = world.folder(FolderKind::Mail, "All of them").await;
+    let all: Vec<Item> =
+        (0..8).map(|n| Item { id: ItemId(format!("c{n}")), ..first.clone() }).collect();
+    let running = all.iter().map(|item| restore(&world, &into, item, &whole, once));
+    let made = futures::future::join_all(running).await;
+    let made: std::collections::HashSet<_> =
+        made.into_iter().map(|one| one.unwrap().id.0).collect();
+    assert_eq!((made.len(), items(&world, &into).await.len()), (8, 8));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_have_been_imported_is_not_said_to_be_refused() {
+    let world = World::with_rights(ALL_RIGHTS).await;
+    make(&world, json!({"messages": 1})).await;
+    let inbox = inbox(&world).await;
+    let item = details(&world, &items(&world, &inbox).await.remove(0)).await.item;
+    let whole = stream(&world, &item.id).await;
+    let nameless = Item { internet_message_id: None, id: ItemId("n".into()), ..item.clone() };
+    let lost = json!({"operation": "exchange.import", "reset": true, "when": "after", "times": 1});
+    let never = json!({"operation": "exchange.import", "status": 500});
+    let unmarked = json!({"operation": "message.patch", "status": 400});
+    let forbidden = json!({"operation": "message.patch", "status": 403});
+    let refused = json!({"operation": "exchange.import", "status": 400});
+    let cases = [
+        (&nameless, lost, true),
+        (&item, never, true),
+        (&item, unmarked, true),
+        (&item, forbidden, true),
+        (&item, refused, false),
+    ];
+    for (number, (item, fault, may_be_there)) in cases.into_iter().enumerate() {
+        let item = Item { id: ItemId(format!("{}{number}", item.id.0)), ..item.clone() };
+        let into = world.folder(FolderKind::Mail, &format!("Restored {number}")).await;
+        world.fails(json!([fault])).await;
+        let once = (Looked::NothingThere, &[][..]);
+        let error = restore(&world, &into, &item, &whole, once).await.unwrap_err();
+        let is_unsettled = matches!(error, ExchangeError::Unsettled { .. });
+        assert_eq!(is_unsettled, may_be_there, "{fault}: {error:?}");
+        world.fails(json!([])).await;
+        assert!(items(&world, &into).await.len() <= 1, "{fault}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_archive_is_read_folder_by_folder_and_what_lies_elsewhere_is_said() {
     let world = World::with_rights(ALL_RIGHTS).await;
     assert!(

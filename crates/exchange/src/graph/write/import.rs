@@ -12,7 +12,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
 use bytes::Bytes;
@@ -53,9 +53,17 @@ pub(in crate::graph) struct Imports {
     sessions: Mutex<HashMap<String, Session>>,
     /// What may have been made twice and carries no mark, by the mark that it would carry.
     doubts: Mutex<HashMap<String, Doubt>>,
-    /// The same for what carries a mark once it is known to be there.
-    twins: Mutex<HashMap<String, twin::Key>>,
+    /// The same for what carries a mark once it is known to be there: what was tried and has not come
+    /// to a good end.
+    attempts: Mutex<HashMap<String, twin::Attempt>>,
+    /// Who is at work on what looks like this in a folder.
+    turns: Mutex<HashMap<(FolderId, twin::Key), Weak<Turn>>>,
+    /// The contacts that were in a folder before.
+    contacts: Mutex<HashMap<FolderId, Arc<Contacts>>>,
 }
+
+type Turn = tokio::sync::Mutex<()>;
+type Contacts = tokio::sync::OnceCell<Vec<(ItemId, twin::Key)>>;
 
 struct Session {
     address: Secret,
@@ -190,21 +198,47 @@ fn is_copy(sought: &Likeness, item: &Item) -> Option<bool> {
 
 impl Imports {
     fn sessions(&self) -> MutexGuard<'_, HashMap<String, Session>> {
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.sessions)
     }
 
-    /// Remembers what an item is told by that may have been imported twice.
-    pub(super) fn doubt_twin(&self, mark: String, key: twin::Key) {
-        self.twins.lock().unwrap_or_else(PoisonError::into_inner).insert(mark, key);
+    /// What was tried so far to import what would carry this mark.
+    pub(super) fn attempt(&self, mark: &str) -> Option<twin::Attempt> {
+        lock(&self.attempts).get(mark).cloned()
     }
 
-    pub(super) fn twin(&self, mark: &str) -> Option<twin::Key> {
-        self.twins.lock().unwrap_or_else(PoisonError::into_inner).get(mark).cloned()
+    pub(super) fn remember(&self, mark: String, attempt: Option<twin::Attempt>) {
+        let mut attempts = lock(&self.attempts);
+        match attempt {
+            Some(attempt) => attempts.insert(mark, attempt),
+            None => attempts.remove(&mark),
+        };
+    }
+
+    /// What is held while an item is made that others look like: from the first look to the mark,
+    /// each could be taken for the other.
+    pub(super) fn turn(&self, folder: &FolderId, key: &twin::Key) -> Arc<Turn> {
+        let mut turns = lock(&self.turns);
+        turns.retain(|_, turn| turn.strong_count() > 0);
+        let turn = turns.entry((folder.clone(), key.clone())).or_default();
+        turn.upgrade().unwrap_or_else(|| {
+            let new = Arc::new(Turn::default());
+            *turn = Arc::downgrade(&new);
+            new
+        })
+    }
+
+    pub(super) fn contacts(&self, folder: &FolderId) -> Arc<Contacts> {
+        Arc::clone(lock(&self.contacts).entry(folder.clone()).or_default())
     }
 
     fn doubts(&self) -> MutexGuard<'_, HashMap<String, Doubt>> {
-        self.doubts.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.doubts)
     }
+}
+
+/// What is in there is whole at every moment.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<'a> Import<'a> {

@@ -372,6 +372,10 @@ impl<'a> Place<'a> {
         vec!["users", &self.mailbox.id.0, self.items, id]
     }
 
+    fn action(&self, what: &str) -> String {
+        format!("{}: {what}", self.mailbox.address)
+    }
+
     fn ask(
         &self,
         graph: &GraphProvider,
@@ -380,7 +384,7 @@ impl<'a> Place<'a> {
         query: &[(&str, &str)],
     ) -> Ask<'a> {
         Ask {
-            action: format!("{}: {what}", self.mailbox.address),
+            action: self.action(what),
             right: self.right,
             mailbox: Some(self.mailbox),
             url: graph.url(path, query),
