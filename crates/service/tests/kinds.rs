@@ -97,6 +97,18 @@ impl World {
         to: Option<&str>,
         how: OnConflict,
     ) -> RestoreReport {
+        let (report, outcomes) = self.tried(what, to, how).await;
+        assert_eq!(report.count("failed"), 0, "{outcomes}");
+        report
+    }
+
+    /// The same where some of it may fail, and what became of each.
+    async fn tried(
+        &self,
+        what: RestoreWhat,
+        to: Option<&str>,
+        how: OnConflict,
+    ) -> (RestoreReport, String) {
         let to = to.map(|to| {
             let (mailbox, path) = to.split_once(':').unwrap_or((to, ""));
             let path = if path.is_empty() { FolderPath::default() } else { path.parse().unwrap() };
@@ -117,8 +129,7 @@ impl World {
         });
         let report = self.service.restore(&request, administrator.clone()).await.unwrap();
         let outcomes = administrator.outcomes.lock().unwrap().join("\n");
-        assert_eq!(report.count("failed"), 0, "{outcomes}");
-        report
+        (report, outcomes)
     }
 
     async fn mailbox(&self, address: &str) -> Value {
@@ -366,6 +377,29 @@ async fn a_stream_lies_beside_each_item_and_is_what_a_restore_is_made_of() {
         assert_eq!(whole[kind].as_array().unwrap().len(), count, "{}", whole[kind]);
     }
     assert_eq!(shown(&whole), shown(&before));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_imported_and_could_not_be_marked_is_not_made_once_more() {
+    let (world, _user) = World::of_kinds(STREAMS).await;
+    world.pass().await;
+    let gone = json!({"mailbox": ANN, "seed": 1, "delete": 99});
+    world.admin.order("mutate", gone).await;
+    let there = async || {
+        let all = world.mailbox(ANN).await["messages"].as_array().unwrap().clone();
+        all.iter().filter(|one| one["hidden"] != true).count()
+    };
+    let before = there().await;
+    let refused = json!([{"operation": "message.patch", "mailbox": ANN, "status": 400}]);
+    world.admin.order("faults", refused).await;
+    let (report, outcomes) = world.tried(all_of_ann(), None, OnConflict::Skip).await;
+    let failed = report.count("failed");
+    assert!(failed > 0 && report.count("created") == 0, "{outcomes}");
+    assert_eq!(there().await, before + failed, "{outcomes}");
+    // They are found, and get their marks.
+    world.admin.order("faults", json!([])).await;
+    let report = world.restored(all_of_ann(), None, OnConflict::Skip).await;
+    assert_eq!((report.count("created"), there().await), (failed, before + failed));
 }
 
 #[tokio::test(flavor = "multi_thread")]

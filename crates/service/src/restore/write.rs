@@ -257,6 +257,8 @@ impl<P: Provider> Writer<'_, P> {
             Some(why) if kind != ItemKind::Opaque => why.clone(),
             _ => match self.ask(making, Some(stream), 0).await {
                 Ok(created) => return Ok(created),
+                // Made in another way as well, it could be there twice.
+                Err(error @ ExchangeError::Unsettled { .. }) => return Err(error.into()),
                 Err(error) if kind == ItemKind::Opaque || !is_local(&error) => {
                     return Err(error.into());
                 }
