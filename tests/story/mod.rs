@@ -24,6 +24,9 @@ pub(crate) use process::{Background, Mailkeep, Run, Watched, run, wait_until};
 pub(crate) use state::{State, copies};
 pub(crate) use world::{READER_ROLES, RESTORER_ROLES, World, size_of};
 
+/// Settings of a mailbox in which nobody set anything: its own, and six categories.
+pub(crate) const SETTINGS: usize = 7;
+
 /// A directory that is gone at the end.
 pub(crate) fn temporary() -> tempfile::TempDir {
     tempfile::tempdir().expect("a directory for temporary files")

@@ -48,6 +48,16 @@ impl Mailbox {
         messages.chain(events).chain(contacts)
     }
 
+    /// What its settings are called, in order.
+    pub(crate) fn settings(&self) -> Vec<String> {
+        let named = self.list("rules").iter().chain(self.list("categories"));
+        let mut names: Vec<String> =
+            named.map(|one| one["displayName"].as_str().unwrap_or_default().to_owned()).collect();
+        names.push("Mailbox settings".to_owned());
+        names.sort();
+        names
+    }
+
     /// What the items that people see are called.
     pub(crate) fn ids(&self) -> HashSet<String> {
         self.items().filter_map(|(_, item)| Some(item["id"].as_str()?.to_owned())).collect()

@@ -18,7 +18,13 @@ pub(crate) fn differences(vault: &Vault, snapshot: &Snapshot, truth: &Mailbox) -
     let mut found = Vec::new();
     let mut stored = BTreeMap::new();
     let mut places = BTreeMap::new();
+    let mut settings = Vec::new();
     for folder in vault.folders(&snapshot.id, &address).unwrap() {
+        if folder.folder.kind == FolderKind::Settings {
+            let kept = vault.items(&snapshot.id, &address, &folder.folder.id).unwrap();
+            settings.extend(kept.into_iter().map(|kept| kept.item.subject));
+            continue;
+        }
         let id = folder.folder.id.0.clone();
         let kind = match folder.folder.kind {
             FolderKind::Calendar => "calendar",
@@ -73,6 +79,10 @@ pub(crate) fn differences(vault: &Vault, snapshot: &Snapshot, truth: &Mailbox) -
                 ));
             }
         }
+    }
+    settings.sort();
+    if settings != truth.settings() {
+        found.push(format!("settings: there {:?}, stored {settings:?}", truth.settings()));
     }
     found.extend(stored.values().map(|kept| {
         format!("an item that is not there: {:?} '{}'", kept.item.kind, kept.item.subject)

@@ -29,15 +29,7 @@ const fn uses(method: &'static str, template: &'static str, answer: Answer) -> O
 pub(crate) const OPERATIONS: &[Operation] = &[
     uses("GET", "/organization", Read(&["organization-list"])),
     uses("GET", "/users", Read(&["user-list"])),
-    uses("GET", "/users/delta", Read(&["user-delta"])),
     uses("GET", "/users/{id}", Read(&["user-get"])),
-    uses("GET", "/groups", Read(&["group-list"])),
-    uses("GET", "/groups/{id}/transitiveMembers", Read(&["group-list-transitivemembers"])),
-    uses("GET", "/subscriptions", Read(&["subscription-list"])),
-    uses("POST", "/subscriptions", Read(&["subscription-post-subscriptions"])),
-    uses("PATCH", "/subscriptions/{id}", Read(&["subscription-update"])),
-    uses("DELETE", "/subscriptions/{id}", Ignored),
-    uses("POST", "/subscriptions/{id}/reauthorize", Ignored),
     uses("GET", "/users/delta", Read(&["user-delta"])),
     // No example of these has come with the reference data.
     uses("GET", "/groups", Read(&[])),
@@ -99,6 +91,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         "/users/{id}/calendars",
         Read(&["calendargroup-post-calendars", "user-post-calendars"]),
     ),
+    uses("GET", "/users/{id}/calendar", Read(&["calendar-get"])),
     uses(
         "GET",
         "/users/{id}/calendars/{id}/events",

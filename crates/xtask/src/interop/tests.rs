@@ -129,3 +129,11 @@ fn a_body_that_graph_would_refuse_is_found() {
     assert_eq!(body::parameters(&schema, &known, &json!({"destinationId": "x"})), Ok(()));
     assert!(body::parameters(&schema, &known, &json!({"destination": "x"})).is_err());
 }
+
+#[test]
+fn no_operation_stands_twice_in_the_table() {
+    let mut seen = std::collections::HashSet::new();
+    for one in super::operations::OPERATIONS {
+        assert!(seen.insert((one.method, one.template)), "{} {}", one.method, one.template);
+    }
+}
