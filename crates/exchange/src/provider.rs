@@ -28,6 +28,10 @@ pub trait Provider: Clone + Send + Sync + 'static {
     /// a snapshot holds of others stays as it is; that they are not listed says nothing of them.
     fn kinds(&self) -> Vec<FolderKind>;
 
+    /// Whether a folder that was told of before is read by what is switched on now. Of one that is
+    /// not nothing is told, and its items cannot be looked for: a snapshot keeps it as it last was.
+    fn is_read(&self, folder: &Folder) -> bool;
+
     /// The mailboxes that a selection leaves, as the provider's directory has them now.
     ///
     /// `directory` is what earlier calls found, or nothing, and is brought up to date: where nobody

@@ -1,4 +1,6 @@
-use mailkeep_model::FolderKind;
+use mailkeep_model::{Folder, FolderKind, WellKnownFolder};
+
+use super::streams::{Spot, Store};
 
 /// What is read and restored beside mail, calendars, contacts and settings. All of it is off at
 /// first: each takes rights of its own, and what it adds is not what everybody expects to be kept.
@@ -28,5 +30,29 @@ impl Extras {
             kinds.push(FolderKind::Opaque);
         }
         kinds
+    }
+    /// Whether a folder is read. Streams of the mailbox and of its archive are of one kind, and what
+    /// was purged is mail like other mail.
+    pub(super) fn read(self, folder: &Folder) -> bool {
+        match folder.kind {
+            FolderKind::Tasks => self.tasks,
+            // The folder that stands for the archive holds no items.
+            FolderKind::Opaque => {
+                let store = Spot::of(&folder.id).map_or(Store::Archive, |spot| spot.store);
+                self.reads(store)
+            }
+            _ => {
+                folder.well_known != Some(WellKnownFolder::RecoverableItems)
+                    || self.recoverable_items
+            }
+        }
+    }
+
+    /// Whether streams are read of what lies there.
+    pub(super) fn reads(self, store: Store) -> bool {
+        match store {
+            Store::Primary => self.streams,
+            Store::Archive => self.archive,
+        }
     }
 }

@@ -83,6 +83,10 @@ impl Provider for GraphProvider {
         self.extras().kinds()
     }
 
+    fn is_read(&self, folder: &Folder) -> bool {
+        self.extras().read(folder)
+    }
+
     async fn discover(
         &self,
         selection: &MailboxSelection,

@@ -27,17 +27,14 @@ struct Told {
     total_item_count: Option<u64>,
 }
 
-/// Tells of the folder once, or takes it back when it was told and is switched off. `told` is what
-/// the cursor has of it.
+/// Tells of the folder once, and never that it is gone: switched off, it stays as it last was. `told`
+/// is what the cursor has of it.
 pub(super) async fn change(
     graph: &GraphProvider,
     mailbox: &Mailbox,
     told: &mut Option<FolderId>,
 ) -> Result<Option<Change<Folder, FolderId>>, ExchangeError> {
-    if !graph.extras().recoverable_items {
-        return Ok(told.take().map(Change::Removed));
-    }
-    if told.is_some() {
+    if !graph.extras().recoverable_items || told.is_some() {
         return Ok(None);
     }
     let id = look(graph, mailbox).await?.map(|folder| FolderId(folder.id));

@@ -17,6 +17,9 @@ pub(crate) struct FolderTree {
     gone: HashSet<FolderId>,
     /// Kinds whose folders were listed. Those of others stay as they were, unread.
     listed: Vec<FolderKind>,
+    /// Folders of which the provider tells nothing now, neither that they are there nor that they are
+    /// gone. They stay as they were, unread.
+    resting: HashSet<FolderId>,
     /// Kinds whose folders could not be listed, and why.
     unlisted: Vec<(FolderKind, ExchangeError)>,
     cursor: Cursor,
@@ -34,6 +37,8 @@ impl FolderTree {
     ) -> Result<Self, ExchangeError> {
         let (mail, others): (Vec<_>, Vec<_>) =
             before.into_iter().partition(|folder| folder.kind == FolderKind::Mail);
+        let (before, resting): (Vec<_>, Vec<_>) =
+            before.into_iter().partition(|folder| provider.is_read(folder));
         let mut tree = match Self::drain(provider, mailbox, mail.clone(), cursor).await {
             Err(ExchangeError::CursorExpired { .. }) => {
                 tracing::info!(mailbox = %mailbox.address, "folder tree is read anew");
@@ -44,6 +49,10 @@ impl FolderTree {
         tree.folders.extend(others.iter().map(|folder| (folder.id.clone(), folder.clone())));
         for kind in kinds.iter().copied() {
             match provider.other_folders(mailbox, kind).await {
+        for folder in resting {
+            tree.resting.insert(folder.id.clone());
+            tree.folders.entry(folder.id.clone()).or_insert(folder);
+        }
                 Ok(listed) => {
                     tree.listed.push(kind);
                     let known = others.iter().filter(|folder| folder.kind == kind);
@@ -94,8 +103,8 @@ impl FolderTree {
             match page.next {
                 Next::More(next) => cursor = Some(next),
                 Next::Done(cursor) => {
-                    let (listed, unlisted) = (Vec::new(), Vec::new());
-                    return Ok(Self { folders, gone, listed, unlisted, cursor });
+                    let (resting, listed, unlisted) = (HashSet::new(), Vec::new(), Vec::new());
+                    return Ok(Self { folders, gone, resting, listed, unlisted, cursor });
                 }
                 Next::Complete => {
                     let action = format!("{}: reading the folder tree", mailbox.address);
@@ -184,10 +193,16 @@ impl FolderTree {
     /// tree that it never told of shows here.
     pub(crate) fn fits(&self, counts: &HashMap<FolderId, u64>) -> bool {
         let mut mail = self.present().filter(|folder| folder.kind == FolderKind::Mail);
+                && !self.resting.contains(&folder.id)
         let known = |id| self.folders.contains_key(id) && !self.gone.contains(id);
         counts.is_empty()
             || (mail.all(|folder| counts.contains_key(&folder.id)) && counts.keys().all(known))
     }
+    /// Folders that stay as they were, because nothing is told of them.
+    pub(crate) fn resting(&self) -> &HashSet<FolderId> {
+        &self.resting
+    }
+
 
     /// The tree as it is, without the disappeared folders; what could not be listed; and the
     /// cursor to go on from once all is durable.

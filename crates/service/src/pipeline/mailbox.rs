@@ -56,6 +56,8 @@ pub(super) struct MailboxReader<'a, P> {
     pub(super) folders: Arc<Vec<Folder>>,
     /// Folders that are there.
     pub(super) present: HashSet<FolderId>,
+    /// Folders of which nothing is told: what lies in them stays as it is.
+    pub(super) resting: HashSet<FolderId>,
     /// What this pass has already handed on: the catalog does not know it before its round is
     /// durable.
     pub(super) seen: Mutex<HashMap<ItemId, Seen>>,
@@ -108,6 +110,7 @@ pub(crate) async fn read<P: Provider>(
         mailbox,
         folders: tree.known(),
         present: tree.present().map(|folder| folder.id.clone()).collect(),
+        resting: tree.resting().clone(),
         seen: Mutex::default(),
         missing: Mutex::default(),
         unread: Mutex::default(),
@@ -133,6 +136,11 @@ impl<P: Provider> MailboxReader<'_, P> {
     /// Whether a folder was there when it was last listed, or is there now.
     pub(super) fn is_known(&self, folder: &FolderId) -> bool {
         self.folders.iter().any(|known| known.id == *folder)
+    }
+
+    /// Whether nothing is told of a folder now.
+    pub(super) fn rests(&self, folder: &FolderId) -> bool {
+        self.resting.contains(folder)
     }
 
     /// Notes why something beside the mail cannot be read; of what one missing right costs, once.

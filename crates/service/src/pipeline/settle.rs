@@ -31,7 +31,10 @@ impl<P: Provider> MailboxReader<'_, P> {
         let kinds = self.reading.provider.kinds();
         let mut kinds: Vec<_> = kinds.into_iter().map(FolderKind::items).collect();
         kinds.push(ItemKind::Message);
-        let before = before.into_iter().filter(|missed| kinds.contains(&missed.kind));
+        let before = before.into_iter().filter(|missed| {
+            let rests = missed.folder.as_ref().is_some_and(|folder| self.rests(folder));
+            kinds.contains(&missed.kind) && !rests
+        });
         let located =
             self.locate(before.collect(), |missed| (missed.kind, missed.item.clone())).await?;
         for (missed, now) in located {
@@ -41,7 +44,7 @@ impl<P: Provider> MailboxReader<'_, P> {
                     found.push(item);
                 }
                 // It is there, and its folder is said not to be, or could not be listed.
-                Ok(Some(item)) if self.is_known(&item.folder) => {
+                Ok(Some(item)) if self.is_known(&item.folder) && !self.rests(&item.folder) => {
                     let error = "its folder was not listed";
                     delivery.missed.push(self.failed_because(item, error));
                 }
@@ -94,12 +97,14 @@ impl<P: Provider> MailboxReader<'_, P> {
                 Ok(Some(item)) if self.present.contains(&item.folder) => moved.push(item),
                 // A list of folders left out the one that it lies in. Both stay as they are, unless
                 // it came there from another one, which may be gone for good.
-                Ok(Some(item)) if self.is_known(&item.folder) => {
+                Ok(Some(item)) if self.is_known(&item.folder) && !self.rests(&item.folder) => {
                     tree.keep(&item.folder);
                     if item.folder != folder {
                         moved.push(item);
                     }
                 }
+                // Into a folder that is not read: nothing is added to what rests there.
+                Ok(Some(item)) if self.rests(&item.folder) => delivery.removed.push(id),
                 Ok(Some(item)) => strayed.push(item),
                 Ok(None) => delivery.removed.push(id),
                 // Nobody knows: it stays with its folder, and is looked for in the next pass.
