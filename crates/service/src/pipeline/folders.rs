@@ -4,7 +4,9 @@ use std::{
 };
 
 use mailkeep_exchange::{ExchangeError, Provider};
-use mailkeep_model::{Change, Cursor, Folder, FolderId, FolderKind, ItemKind, Mailbox, Next};
+use mailkeep_model::{
+    Change, Cursor, Folder, FolderId, FolderKind, ItemKind, Mailbox, Next, WellKnownFolder,
+};
 
 use super::mailbox::is_local;
 
@@ -15,12 +17,12 @@ use super::mailbox::is_local;
 pub(crate) struct FolderTree {
     folders: BTreeMap<FolderId, Folder>,
     gone: HashSet<FolderId>,
-    /// Kinds whose folders were listed. Those of others stay as they were, unread.
-    listed: Vec<FolderKind>,
     /// Folders of which the provider tells nothing now, neither that they are there nor that they are
     /// gone. They stay as they were, unread.
     resting: HashSet<FolderId>,
-    /// Kinds whose folders could not be listed, and why.
+    /// Kinds whose folders were listed. Those of others stay as they were, unread.
+    listed: Vec<FolderKind>,
+    /// Kinds whose folders could not be listed, all or some of them, and why.
     unlisted: Vec<(FolderKind, ExchangeError)>,
     cursor: Cursor,
 }
@@ -35,10 +37,10 @@ impl FolderTree {
         cursor: Option<Cursor>,
         kinds: &[FolderKind],
     ) -> Result<Self, ExchangeError> {
-        let (mail, others): (Vec<_>, Vec<_>) =
-            before.into_iter().partition(|folder| folder.kind == FolderKind::Mail);
         let (before, resting): (Vec<_>, Vec<_>) =
             before.into_iter().partition(|folder| provider.is_read(folder));
+        let (mail, others): (Vec<_>, Vec<_>) =
+            before.into_iter().partition(|folder| folder.kind == FolderKind::Mail);
         let mut tree = match Self::drain(provider, mailbox, mail.clone(), cursor).await {
             Err(ExchangeError::CursorExpired { .. }) => {
                 tracing::info!(mailbox = %mailbox.address, "folder tree is read anew");
@@ -47,12 +49,12 @@ impl FolderTree {
             done => done?,
         };
         tree.folders.extend(others.iter().map(|folder| (folder.id.clone(), folder.clone())));
-        for kind in kinds.iter().copied() {
-            match provider.other_folders(mailbox, kind).await {
         for folder in resting {
             tree.resting.insert(folder.id.clone());
             tree.folders.entry(folder.id.clone()).or_insert(folder);
         }
+        for kind in kinds.iter().copied() {
+            match provider.other_folders(mailbox, kind).await {
                 Ok(listed) => {
                     tree.listed.push(kind);
                     let known = others.iter().filter(|folder| folder.kind == kind);
@@ -61,6 +63,7 @@ impl FolderTree {
                         tree.gone.remove(&folder.id);
                         tree.folders.insert(folder.id.clone(), folder);
                     }
+                    tree.rest_archive(mailbox, kind);
                 }
                 // Without a right to calendars the mail is read all the same.
                 Err(error) if is_local(&error) => tree.unlisted.push((kind, error)),
@@ -68,6 +71,31 @@ impl FolderTree {
             }
         }
         Ok(tree)
+    }
+
+    /// Lets an archive rest of which nothing is told: it is found by an interface that may change at
+    /// any time, and that it says nothing does not mean that nothing is there.
+    fn rest_archive(&mut self, mailbox: &Mailbox, kind: FolderKind) {
+        let is_top = |folder: &&Folder| {
+            folder.kind == kind && folder.well_known == Some(WellKnownFolder::Archive)
+        };
+        let gone = self.gone().find(is_top);
+        let Some(top) = gone.map(|folder| folder.id.clone()) else { return };
+        let mut untold = vec![top];
+        while let Some(id) = untold.pop() {
+            let below = self.folders.values().filter(|folder| folder.parent.as_ref() == Some(&id));
+            let below = below.filter(|folder| !self.resting.contains(&folder.id));
+            untold.extend(below.map(|folder| folder.id.clone()));
+            self.gone.remove(&id);
+            self.resting.insert(id);
+        }
+        let error = ExchangeError::Unsupported {
+            action: format!("{}: listing the folders of the archive", mailbox.address),
+            reason: "the provider does not tell of the archive any more. What is kept of it stays \
+                     as it last was; if the archive is gone for good, switch 'archive' off"
+                .to_owned(),
+        };
+        self.unlisted.push((kind, error));
     }
 
     async fn drain<P: Provider>(
@@ -165,8 +193,14 @@ impl FolderTree {
     pub(crate) fn present(&self) -> impl Iterator<Item = &Folder> {
         self.folders.values().filter(|folder| {
             !self.gone.contains(&folder.id)
+                && !self.resting.contains(&folder.id)
                 && (folder.kind == FolderKind::Mail || self.listed.contains(&folder.kind))
         })
+    }
+
+    /// Folders that stay as they were, because nothing is told of them.
+    pub(crate) fn resting(&self) -> &HashSet<FolderId> {
+        &self.resting
     }
 
     /// Kinds whose folders could not be listed, and why.
@@ -193,16 +227,10 @@ impl FolderTree {
     /// tree that it never told of shows here.
     pub(crate) fn fits(&self, counts: &HashMap<FolderId, u64>) -> bool {
         let mut mail = self.present().filter(|folder| folder.kind == FolderKind::Mail);
-                && !self.resting.contains(&folder.id)
         let known = |id| self.folders.contains_key(id) && !self.gone.contains(id);
         counts.is_empty()
             || (mail.all(|folder| counts.contains_key(&folder.id)) && counts.keys().all(known))
     }
-    /// Folders that stay as they were, because nothing is told of them.
-    pub(crate) fn resting(&self) -> &HashSet<FolderId> {
-        &self.resting
-    }
-
 
     /// The tree as it is, without the disappeared folders; what could not be listed; and the
     /// cursor to go on from once all is durable.

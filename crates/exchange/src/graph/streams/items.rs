@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
-use super::{GROUP, ITEMS_READ, Spot, Store, folders, store};
+use super::{GROUP, ITEMS_READ, Spot, Store, folders, store, told_store};
 use crate::{
     Details, ExchangeError, Held,
     graph::{
@@ -60,9 +60,7 @@ pub(in crate::graph) async fn changes(
     let nothing = Page { changes: Vec::new(), unread: Vec::new(), next: Next::Complete };
     let Some(spot) = Spot::of(folder) else { return Ok(nothing) };
     let action = format!("{}: reading what changed in a folder of streams", mailbox.address);
-    let Some(id) = store(graph, mailbox, spot.store).await? else {
-        return Err(ExchangeError::NotFound { action });
-    };
+    let id = told_store(graph, mailbox, spot.store).await?;
     let url = match cursor {
         Some(Cursor(link)) => graph.link(&action, link)?,
         None if spot.groups => {
@@ -85,7 +83,7 @@ pub(in crate::graph) async fn find(
     id: &ItemId,
 ) -> Result<Option<Item>, ExchangeError> {
     let (lies_in, bare) = Store::of(id);
-    let Some(store) = store(graph, mailbox, lies_in).await? else { return Ok(None) };
+    let store = told_store(graph, mailbox, lies_in).await?;
     for folder in folders(graph, mailbox).await? {
         let Some(spot) = Spot::of(&folder.id).filter(|spot| spot.store == lies_in) else {
             continue;

@@ -31,7 +31,10 @@ pub use items::parse_mailbox_items_page;
 pub(super) use items::{Told, changes, details, find, listed};
 pub(super) use stores::store;
 
-use self::{export::Exports, stores::Stores};
+use self::{
+    export::Exports,
+    stores::{Stores, told_store},
+};
 
 /// The right that listing folders of every kind needs.
 pub(super) const FOLDERS_READ: &str = "MailboxFolder.Read.All";

@@ -30,10 +30,11 @@ struct Settings {
     in_place_archive_mailbox_id: Option<String>,
 }
 
-/// What Graph calls a store. `None` when the mailbox has none such.
+/// What Graph calls a store. `None` for an archive that it does not tell of.
 ///
 /// # Errors
-/// [`ExchangeError::Unsupported`] where Graph does not tell of stores at all.
+/// [`ExchangeError::Unsupported`] where Graph does not tell of stores at all, or not of the mailbox
+/// itself.
 pub(in crate::graph) async fn store(
     graph: &GraphProvider,
     mailbox: &Mailbox,
@@ -50,8 +51,38 @@ pub(in crate::graph) async fn store(
         Store::Archive => settings.in_place_archive_mailbox_id,
     };
     let told = told.filter(|id| !id.is_empty());
+    if told.is_none() && store == Store::Primary {
+        return Err(ExchangeError::unsupported(
+            looking(mailbox),
+            "Microsoft Graph does not tell what it calls the mailbox",
+        ));
+    }
     known.lock().unwrap_or_else(PoisonError::into_inner).insert(key, told.clone());
     Ok(told)
+}
+
+/// The same of a store that something is said to lie in.
+///
+/// # Errors
+/// [`ExchangeError::Unsupported`], too, when it is switched off or not told of: nothing is known then
+/// of what lies there.
+pub(super) async fn told_store(
+    graph: &GraphProvider,
+    mailbox: &Mailbox,
+    lies_in: Store,
+) -> Result<String, ExchangeError> {
+    if !graph.extras().reads(lies_in) {
+        let reason = "streams of this part of the mailbox are switched off";
+        return Err(ExchangeError::unsupported(looking(mailbox), reason));
+    }
+    store(graph, mailbox, lies_in).await?.ok_or_else(|| {
+        let reason = "Microsoft Graph does not tell of an archive";
+        ExchangeError::unsupported(looking(mailbox), reason)
+    })
+}
+
+fn looking(mailbox: &Mailbox) -> String {
+    format!("{}: looking for the mailbox and its archive", mailbox.address)
 }
 
 /// Graph: `Get exchangeSettings`; of the archive, in the beta.
@@ -60,7 +91,7 @@ async fn settings(
     mailbox: &Mailbox,
     store: Store,
 ) -> Result<Settings, ExchangeError> {
-    let action = format!("{}: looking for the mailbox and its archive", mailbox.address);
+    let action = looking(mailbox);
     let mut url = graph.url(&["users", &mailbox.id.0, "settings", "exchange"], &[]);
     if store == Store::Archive {
         let path = url.path().replacen("/v1.0/", "/beta/", 1);
