@@ -77,12 +77,14 @@ pub(crate) struct Fetched {
     pub(crate) report: Option<Report>,
     /// Why the provider gives out no streams of this mailbox; told once.
     pub(crate) no_streams: Option<ExchangeError>,
+    /// Why the stream that belongs here did not come, where it may come another time.
+    pub(crate) stream_missed: Option<ExchangeError>,
 }
 
 impl Fetched {
     fn new(content: Arc<Spooled>, item: Option<Item>, report: Option<Report>) -> Self {
         let contents = Contents { content, stream: None };
-        Self { contents, item, report, no_streams: None }
+        Self { contents, item, report, no_streams: None, stream_missed: None }
     }
 }
 
@@ -148,7 +150,9 @@ impl<P: Provider> Fetcher<P> {
                 streams.missing.fetch_add(1, Ordering::Relaxed);
                 tracing::info!(mailbox = %mailbox.address, item = item.id.0, %error, "no stream");
                 let is_right = matches!(error, ExchangeError::Forbidden { .. });
-                if is_right && streams.lock().insert(mailbox.id.clone()) {
+                if error.is_transient() {
+                    fetched.stream_missed = Some(error);
+                } else if is_right && streams.lock().insert(mailbox.id.clone()) {
                     fetched.no_streams = Some(error);
                 }
             }

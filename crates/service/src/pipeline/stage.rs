@@ -102,6 +102,11 @@ impl<P: Provider> MailboxReader<'_, P> {
                         });
                     }
                     self.saw(&item);
+                    if let Some(error) = fetched.stream_missed {
+                        // Its content is safe; the next pass reads both once more.
+                        let error = format!("it is kept without its stream: {error}");
+                        delivery.missed.push(self.failed_because(item.clone(), &error));
+                    }
                     delivery.staged.push(Staged { item, content: Some(fetched.contents) });
                     bytes_held += bytes;
                     if bytes_held >= self.reading.limits.part_bytes
