@@ -150,6 +150,22 @@ pub trait Provider: Clone + Send + Sync + 'static {
         one_by_one(self, mailbox, kind, items)
     }
 
+    /// The same where it is known in which folder each was last: there it is looked for first, by a
+    /// provider that finds an item by its folder only. `None` in place of an item says that all
+    /// folders in which it can be were asked.
+    fn look_for(
+        &self,
+        mailbox: &Mailbox,
+        kind: ItemKind,
+        items: &[(ItemId, Option<FolderId>)],
+    ) -> impl Future<Output = Result<Vec<Result<Option<Item>, ExchangeError>>, ExchangeError>> + Send
+    {
+        async move {
+            let ids: Vec<_> = items.iter().map(|(id, _)| id.clone()).collect();
+            self.items(mailbox, kind, &ids).await
+        }
+    }
+
     /// All of an event, a contact, a task or a setting that a change named. Of what comes as a
     /// stream, everything but that: its subject, and what a [`likeness`] is made of.
     ///

@@ -117,7 +117,16 @@ pub(super) async fn find_all(
     ids: &[ItemId],
 ) -> Result<Vec<Result<Option<Item>, ExchangeError>>, ExchangeError> {
     let asks: Vec<_> = ids.iter().map(|id| ask(graph, mailbox, id)).collect();
-    let answers = batch::ask_all(graph, mailbox, &asks).await?;
+    find_each(graph, mailbox, &asks).await
+}
+
+/// Asks each of these questions, which are about one message each.
+pub(super) async fn find_each(
+    graph: &GraphProvider,
+    mailbox: &Mailbox,
+    asks: &[Ask<'_>],
+) -> Result<Vec<Result<Option<Item>, ExchangeError>>, ExchangeError> {
+    let answers = batch::ask_all(graph, mailbox, asks).await?;
     let read = |(ask, answer): (&Ask<'_>, Result<Value, ExchangeError>)| {
         let message = answer.and_then(|answer| {
             serde_json::from_value(answer)
@@ -128,7 +137,9 @@ pub(super) async fn find_all(
     Ok(asks.iter().zip(answers).map(read).collect())
 }
 
-fn found(message: Result<Message, ExchangeError>) -> Result<Option<Item>, ExchangeError> {
+pub(super) fn found(
+    message: Result<Message, ExchangeError>,
+) -> Result<Option<Item>, ExchangeError> {
     let message = match message {
         Ok(message) => message,
         Err(ExchangeError::NotFound { .. }) => return Ok(None),

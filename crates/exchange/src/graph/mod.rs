@@ -163,17 +163,30 @@ impl Provider for GraphProvider {
             ItemKind::Message => {
                 let mut all = mail::find_all(self, mailbox, items).await?;
                 if self.extras().recoverable_items {
-                    for (id, found) in items.iter().zip(&mut all) {
-                        if matches!(found, Ok(None)) {
-                            *found = recoverable::find(self, mailbox, id).await;
-                        }
-                    }
+                    recoverable::find_rest(self, mailbox, items, &mut all).await?;
                 }
                 Ok(all)
             }
             ItemKind::Contact => contacts::find_all(self, mailbox, items).await,
+            ItemKind::Opaque => {
+                let items: Vec<_> = items.iter().map(|id| (id.clone(), None)).collect();
+                streams::find_all(self, mailbox, &items).await
+            }
             _ => one_by_one(self, mailbox, kind, items).await,
         }
+    }
+
+    async fn look_for(
+        &self,
+        mailbox: &Mailbox,
+        kind: ItemKind,
+        items: &[(ItemId, Option<FolderId>)],
+    ) -> Result<Vec<Result<Option<Item>, ExchangeError>>, ExchangeError> {
+        if kind == ItemKind::Opaque {
+            return streams::find_all(self, mailbox, items).await;
+        }
+        let ids: Vec<_> = items.iter().map(|(id, _)| id.clone()).collect();
+        self.items(mailbox, kind, &ids).await
     }
 
     async fn item_counts(

@@ -78,14 +78,28 @@ pub(super) async fn find(
     mailbox: &Mailbox,
     id: &ItemId,
 ) -> Result<Option<Item>, ExchangeError> {
+    mail::found(graph.json::<Message>(&properties(graph, mailbox, id)).await)
+}
+
+/// Looks for those of many messages that were found nowhere else.
+pub(super) async fn find_rest(
+    graph: &GraphProvider,
+    mailbox: &Mailbox,
+    ids: &[ItemId],
+    found: &mut [Result<Option<Item>, ExchangeError>],
+) -> Result<(), ExchangeError> {
+    let rest = ids.iter().zip(found).filter(|(_, found)| matches!(found, Ok(None)));
+    let (ids, rest): (Vec<_>, Vec<_>) = rest.unzip();
+    let asks: Vec<_> = ids.into_iter().map(|id| properties(graph, mailbox, id)).collect();
+    for (found, here) in rest.into_iter().zip(mail::find_each(graph, mailbox, &asks).await?) {
+        *found = here;
+    }
+    Ok(())
+}
+
+fn properties<'a>(graph: &GraphProvider, mailbox: &'a Mailbox, id: &ItemId) -> Ask<'a> {
     let query = [("$select", mail::SELECT), ("$expand", mail::EXPAND)];
-    let what = "reading a message's properties";
-    let ask = ask(graph, mailbox, what, &["messages", &id.0], &query);
-    let told = found(graph.json::<Message>(&ask).await)?;
-    Ok(told.and_then(|message| {
-        let folder = FolderId(message.parent_folder_id.clone()?);
-        Some(mail::item(message, &folder))
-    }))
+    ask(graph, mailbox, "reading a message's properties", &["messages", &id.0], &query)
 }
 
 fn ask<'a>(

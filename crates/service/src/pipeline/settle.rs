@@ -35,8 +35,9 @@ impl<P: Provider> MailboxReader<'_, P> {
             let rests = missed.folder.as_ref().is_some_and(|folder| self.rests(folder));
             kinds.contains(&missed.kind) && !rests
         });
-        let located =
-            self.locate(before.collect(), |missed| (missed.kind, missed.item.clone())).await?;
+        let located = self
+            .locate(before.collect(), |one| (one.kind, one.item.clone(), one.folder.clone()))
+            .await?;
         for (missed, now) in located {
             match now {
                 Ok(Some(item)) if self.present.contains(&item.folder) => {
@@ -85,7 +86,8 @@ impl<P: Provider> MailboxReader<'_, P> {
                 last.as_ref() == Some(folder)
             })
             .collect();
-        let named = |missing: &Missing| (missing.kind, missing.item.clone());
+        let named =
+            |missing: &Missing| (missing.kind, missing.item.clone(), Some(missing.folder.clone()));
         let located = self.locate(suspects, named).await?;
 
         let mut delivery = self.delivery();
@@ -155,18 +157,18 @@ impl<P: Provider> MailboxReader<'_, P> {
     async fn locate<T>(
         &self,
         suspects: Vec<T>,
-        named: impl Fn(&T) -> (ItemKind, ItemId),
+        named: impl Fn(&T) -> (ItemKind, ItemId, Option<FolderId>),
     ) -> Result<Vec<(T, Result<Option<Item>, ExchangeError>)>, ServiceError> {
-        let mut by_kind: BTreeMap<ItemKind, (Vec<T>, Vec<ItemId>)> = BTreeMap::new();
+        let mut by_kind: BTreeMap<ItemKind, (Vec<T>, Vec<_>)> = BTreeMap::new();
         for suspect in suspects {
-            let (kind, id) = named(&suspect);
+            let (kind, id, folder) = named(&suspect);
             let (suspects, ids) = by_kind.entry(kind).or_default();
             suspects.push(suspect);
-            ids.push(id);
+            ids.push((id, folder));
         }
         let mut located = Vec::new();
         for (kind, (suspects, ids)) in by_kind {
-            let found = self.reading.provider.items(self.mailbox, kind, &ids).await?;
+            let found = self.reading.provider.look_for(self.mailbox, kind, &ids).await?;
             located.extend(suspects.into_iter().zip(found));
         }
         Ok(located)

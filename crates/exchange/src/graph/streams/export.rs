@@ -169,7 +169,7 @@ fn share(mut batch: Vec<Waiting>, error: ExchangeError) {
 }
 
 /// The same error once more; `None` for one that cannot be had twice.
-fn again(error: &ExchangeError) -> Option<ExchangeError> {
+pub(super) fn again(error: &ExchangeError) -> Option<ExchangeError> {
     use ExchangeError as E;
     Some(match error {
         E::Forbidden { tenant, function, action, right, message } => E::Forbidden {

@@ -1,9 +1,9 @@
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use mailkeep_model::{Folder, FolderId, FolderKind, Mailbox, WellKnownFolder};
 use serde::Deserialize;
 
-use super::{ARCHIVE, FOLDERS_READ, GROUP, GROUPS, ITEMS_READ, Store, store};
+use super::{ARCHIVE, FOLDERS_READ, GROUP, GROUPS, ITEMS_READ, Spot, Store, store};
 use crate::{
     ExchangeError,
     graph::{
@@ -35,6 +35,7 @@ struct Told {
     parent_folder_id: Option<String>,
     #[serde(rename = "type")]
     class: Option<String>,
+    total_item_count: Option<u64>,
     /// Its role. The schema of v1.0 does not have it, its examples do.
     well_known_name: Option<String>,
 }
@@ -62,6 +63,34 @@ pub(in crate::graph) async fn folders(
         all.extend(archive(listed(graph, mailbox, &id).await?));
     }
     Ok(all)
+}
+
+/// All folders of a store in which items of streams can be, and how many each holds; zero where that
+/// is not told.
+pub(super) async fn places_in(
+    graph: &GraphProvider,
+    mailbox: &Mailbox,
+    lies_in: Store,
+    store: &str,
+) -> Result<Vec<(FolderId, u64)>, ExchangeError> {
+    let told = listed(graph, mailbox, store).await?;
+    let counts = told.iter().filter_map(|one| Some((one.id.clone(), one.total_item_count?)));
+    let counts: HashMap<String, u64> = counts.collect();
+    let folders = match lies_in {
+        Store::Archive => archive(told),
+        Store::Primary => {
+            let contacts = told.iter().filter(|one| one.class.as_deref() == Some("IPF.Contact"));
+            let groups = contacts.map(|folder| groups_of(&folder.id));
+            opaque(&told).into_iter().chain(groups).collect()
+        }
+    };
+    let counted = folders.into_iter().filter_map(|folder| {
+        let spot = Spot::of(&folder.id)?;
+        // Of contacts, only groups are listed.
+        let count = counts.get(spot.folder).filter(|_| !spot.groups).copied();
+        Some((folder.id, count.unwrap_or_default()))
+    });
+    Ok(counted.collect())
 }
 
 /// The folder of the contact groups in a contact folder.

@@ -8,14 +8,13 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
-use super::{GROUP, ITEMS_READ, Spot, Store, folders, store, told_store};
+use super::{GROUP, ITEMS_READ, Spot, Store, store, told_store};
 use crate::{
     Details, ExchangeError, Held,
     graph::{
         client::{Ask, GraphProvider},
         events::{id_of, not_understood},
         pages::{self, all_pages},
-        refusal::is_foreign_id,
         wire::ExtendedProperty,
         zones,
     },
@@ -29,11 +28,11 @@ const SUBJECT: &str = "String 0x0037";
 const SUBJECT_AND_KEY: &str =
     "singleValueExtendedProperties($filter=id eq 'Binary 0x300B' or id eq 'String 0x0037')";
 /// Items a page.
-const PAGE: &str = "200";
+pub(super) const PAGE: &str = "200";
 /// Where an item's [`provider`](Item::provider) has its class, and its size in bytes.
 const CLASS: &str = "class";
 const SIZE: &str = "size";
-const READING: &str = "reading an item's properties";
+pub(super) const READING: &str = "reading an item's properties";
 
 /// An item of any kind.
 #[derive(Deserialize)]
@@ -45,7 +44,7 @@ pub(in crate::graph) struct Told {
     last_modified_date_time: Option<String>,
     categories: Option<Vec<String>>,
     #[serde(rename = "type")]
-    class: Option<String>,
+    pub(super) class: Option<String>,
     size: Option<i64>,
     single_value_extended_properties: Option<Vec<ExtendedProperty>>,
 }
@@ -73,33 +72,6 @@ pub(in crate::graph) async fn changes(
     let ask = Ask { action, right: ITEMS_READ, mailbox: Some(mailbox), url, prefer };
     let body = pages::page(graph, &ask).await.map_err(explained)?;
     parse_mailbox_items_page(&body, folder)
-}
-
-/// Graph: `Get mailboxItem`, in every folder of streams: its address names the folder, which is not
-/// known.
-pub(in crate::graph) async fn find(
-    graph: &GraphProvider,
-    mailbox: &Mailbox,
-    id: &ItemId,
-) -> Result<Option<Item>, ExchangeError> {
-    let (lies_in, bare) = Store::of(id);
-    let store = told_store(graph, mailbox, lies_in).await?;
-    for folder in folders(graph, mailbox).await? {
-        let Some(spot) = Spot::of(&folder.id).filter(|spot| spot.store == lies_in) else {
-            continue;
-        };
-        let ask = asked(graph, mailbox, &path(&store, spot.folder, &[bare]), &[]);
-        match graph.json::<Told>(&ask).await {
-            Ok(told) if !spot.groups || told.class.as_deref() == Some(GROUP) => {
-                let item = told_item(told, &folder.id);
-                return item.map(Some).map_err(|reason| ExchangeError::protocol(READING, reason));
-            }
-            Ok(_) => {}
-            Err(error) if is_foreign_id(&error) => {}
-            Err(error) => return Err(explained(error)),
-        }
-    }
-    Ok(None)
 }
 
 /// Graph: `Get mailboxItem` with its subject and its search key.
@@ -194,7 +166,7 @@ pub fn parse_mailbox_items_page(
 }
 
 /// An item of any kind as one that comes as a stream.
-fn told_item(told: Told, folder: &FolderId) -> Result<Item, String> {
+pub(super) fn told_item(told: Told, folder: &FolderId) -> Result<Item, String> {
     let store = Spot::of(folder).map_or(Store::Primary, |spot| spot.store);
     let content_key = told.change_key.as_ref().or(told.last_modified_date_time.as_ref());
     let content_key = content_key.ok_or("neither a change key nor a time of change is told")?;
@@ -258,12 +230,12 @@ fn is_named(told: &str, asked: &str) -> bool {
     tag(told).is_some() && tag(told) == tag(asked)
 }
 
-fn path<'a>(store: &'a str, folder: &'a str, rest: &[&'a str]) -> Vec<&'a str> {
+pub(super) fn path<'a>(store: &'a str, folder: &'a str, rest: &[&'a str]) -> Vec<&'a str> {
     let begin = ["admin", "exchange", "mailboxes", store, "folders", folder, "items"];
     begin.into_iter().chain(rest.iter().copied()).collect()
 }
 
-fn asked<'a>(
+pub(super) fn asked<'a>(
     graph: &GraphProvider,
     mailbox: &'a Mailbox,
     path: &[&str],
@@ -279,7 +251,7 @@ fn asked<'a>(
 }
 
 /// What an archive answers whose folders went on growing into other mailboxes.
-fn explained(error: ExchangeError) -> ExchangeError {
+pub(super) fn explained(error: ExchangeError) -> ExchangeError {
     match error {
         ExchangeError::Answer { action, status: 308, .. } => ExchangeError::unsupported(
             action,

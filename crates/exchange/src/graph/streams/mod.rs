@@ -18,6 +18,7 @@
 //! "Handle archive mailbox redirects"; MS-OXPROPS (`PidTagSearchKey`, `PidTagSubject`).
 
 mod export;
+mod find;
 mod folders;
 mod items;
 mod stores;
@@ -26,9 +27,10 @@ use mailkeep_model::{FolderId, ItemId};
 
 pub(super) use export::export;
 pub use export::parse_exported;
+pub(super) use find::{find, find_all};
 pub(super) use folders::{GROUPS_NAME, folders, groups_of};
 pub use items::parse_mailbox_items_page;
-pub(super) use items::{Told, changes, details, find, listed};
+pub(super) use items::{Told, changes, details, listed};
 pub(super) use stores::store;
 
 use self::{
