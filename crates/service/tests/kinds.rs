@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used)] // The helpers are tests, too.
 
 mod common;
+#[path = "kinds/switches.rs"]
+mod switches;
 #[path = "histories/user.rs"]
 #[allow(dead_code)] // Another test needs the rest.
 mod user;

@@ -169,8 +169,13 @@ impl World {
 
     /// Goes on with other things switched on, as after a restart.
     pub(crate) async fn switch(&mut self, extras: Extras) {
+        self.switch_with(extras, TINY).await;
+    }
+
+    /// The same, with other limits, too.
+    pub(crate) async fn switch_with(&mut self, extras: Extras, limits: PassLimits) {
         let root = self.service.data().root().to_owned();
-        self.service = open(&root, TINY).await.with_extras(extras);
+        self.service = open(&root, limits).await.with_extras(extras);
     }
 
     pub(crate) async fn pass(&self) -> PassReport {
