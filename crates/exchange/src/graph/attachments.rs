@@ -3,12 +3,15 @@
 //! Sources: the Graph pages `List attachments` (event), `Get attachment` (`$value`: a file's
 //! bytes, an item's MIME, iCalendar or vCard), `referenceAttachment`.
 
+use std::time::Instant;
+
 use data_encoding::BASE64;
 use mailkeep_model::{Attachment, AttachmentInfo, Detail, Item, ItemId, Mailbox};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{
+    answer::is_stuck,
     calendar::{CALENDARS_READ, found},
     client::{Ask, GraphProvider, Patience, root_cause},
     events::{self, TOLD, not_understood},
@@ -265,9 +268,13 @@ pub(super) async fn raw(
         let media_type = media_type.and_then(|value| value.to_str().ok());
         let media_type = media_type.and_then(|value| value.split(';').next());
         let media_type = media_type.map(|value| value.trim().to_owned());
-        let mut bytes = Vec::new();
+        let (mut bytes, began) = (Vec::new(), Instant::now());
         loop {
             match response.chunk().await {
+                Ok(Some(_)) if is_stuck(began.elapsed(), bytes.len() as u64) => {
+                    let reason = format!("{} bytes came in minutes", bytes.len());
+                    return Err(ExchangeError::protocol(&ask.action, reason));
+                }
                 Ok(Some(chunk)) if bytes.len() + chunk.len() > most => {
                     return Err(ExchangeError::Answer {
                         action: ask.action.clone(),

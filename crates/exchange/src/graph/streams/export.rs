@@ -5,6 +5,7 @@ use std::{
     collections::{HashMap, VecDeque},
     pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
 };
 
 use bytes::Bytes;
@@ -19,6 +20,7 @@ use super::{EXPORT, Store, store};
 use crate::{
     ExchangeError,
     graph::{
+        answer::is_stuck,
         client::{Ask, GraphProvider, MAX_FAULTS, Outcome, Patience, Repeat, Sending, root_cause},
         refusal,
     },
@@ -229,9 +231,13 @@ async fn request(
             Ok(Outcome::Answered(response, place)) => (response, place),
             Ok(Outcome::Unknown(error)) | Err(error) => return Err(Failed::Otherwise(error)),
         };
-        let mut answer = Vec::new();
+        let (mut answer, began) = (Vec::new(), Instant::now());
         let read = loop {
             match response.chunk().await {
+                Ok(Some(_)) if is_stuck(began.elapsed(), answer.len() as u64) => {
+                    let reason = format!("{} bytes came in minutes", answer.len());
+                    return Err(Failed::Otherwise(ExchangeError::protocol(&ask.action, reason)));
+                }
                 Ok(Some(chunk)) if answer.len() + chunk.len() > longest => {
                     return Err(Failed::TooLong);
                 }
