@@ -115,6 +115,27 @@ async fn tasks_come_back_with_everything_they_had_and_only_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_of_a_task_does_not_cost_the_task() {
+    let world = World::with_rights(ALL_RIGHTS).await;
+    make(&world, json!({"tasks": 24})).await;
+    let all = all_tasks(&world).await;
+    let (list, item, files) = all
+        .iter()
+        .find(|(_, item, files)| !files.is_empty() && !said(item).steps.is_empty())
+        .unwrap();
+    world.provider.delete(&world.mailbox, ItemKind::Task, &item.id).await.unwrap();
+    world
+        .fails(json!([
+            {"operation": "task.part.create", "status": 400, "times": 1},
+            {"operation": "task.attachment.create", "status": 413},
+        ]))
+        .await;
+    let created = world.create(list, item, &[], files).await.unwrap();
+    assert_eq!(created.lost.len(), 1 + files.len(), "{:?}", created.lost);
+    assert!(created.lost.iter().all(|lost| lost.contains("was refused")), "{:?}", created.lost);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_task_is_made_once_whatever_gets_lost_on_the_way() {
     let world = World::with_rights(ALL_RIGHTS).await;
     make(&world, json!({"tasks": 3})).await;

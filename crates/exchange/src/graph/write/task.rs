@@ -161,25 +161,33 @@ impl Make<'_> {
             return Ok(Vec::new());
         }
         let mut lost = Vec::new();
-        let post = async |part: &str, value: &Value| {
+        // What is refused for good does not cost the task.
+        let mut post = async |part: &str, what: &str, name: &str, value: &Value| {
             let ask = self.ask(&[&id.0, part]);
             // A failure leaves it open whether it is there; the task is then made anew.
-            self.graph.post(&ask, serialized(value)).await?.certain().map(drop)
+            let posted = match self.graph.post(&ask, serialized(value)).await {
+                Ok(posted) => posted.certain().map(drop),
+                Err(error) => Err(error),
+            };
+            match posted {
+                Err(ExchangeError::Answer { status, message, .. })
+                    if (400..500).contains(&status) && status != 408 =>
+                {
+                    lost.push(format!("the {what} {name:?} was refused: {message}"));
+                    Ok(())
+                }
+                done => done,
+            }
         };
+        let called = |value: &Value| value["displayName"].as_str().unwrap_or_default().to_owned();
         for step in &plan.steps {
-            post("checklistItems", step).await?;
+            post("checklistItems", "step", &called(step), step).await?;
         }
         for link in &plan.links {
-            match post("linkedResources", link).await {
-                Err(ExchangeError::Answer { status: 400..=499, message, .. }) => {
-                    let name = link["displayName"].as_str().unwrap_or_default();
-                    lost.push(format!("the link {name:?} was refused: {message}"));
-                }
-                done => done?,
-            }
+            post("linkedResources", "link", &called(link), link).await?;
         }
         for file in &plan.files {
-            post("attachments", &attached(file)).await?;
+            post("attachments", "attachment", &file.info.name, &attached(file)).await?;
         }
         let mark = json!({
             "@odata.type": "microsoft.graph.openTypeExtension",
