@@ -19,7 +19,7 @@ use mailkeep_service::{
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use crate::common::World;
+use crate::common::{TINY, World};
 
 const ANN: &str = "ann.lee@lab.example";
 /// Topics of each mailbox.
@@ -318,4 +318,59 @@ async fn a_mailbox_that_is_not_backed_up_any_more_is_not_subscribed_to_any_more(
     assert_eq!(report.directory.changes.gone.len(), 1);
     assert_eq!(watch.tend().await, Tended { ended: TOPICS, ..Tended::default() });
     assert_eq!(watch.subscriptions().await.len(), before - TOPICS);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_answered_oddly_does_not_keep_all_else_from_being_subscribed_to() {
+    let world = World::new().await;
+    world.pass().await;
+    let watch = Watch::start(&world).await;
+    let odd = json!([{"operation": "subscription.create", "status": 400, "times": 2}]);
+    world.admin.order("faults", odd).await;
+    let all = TOPICS * world.mailboxes().await;
+    assert_eq!(watch.tend().await, Tended { made: all - 2, failed: 2, ..Tended::default() });
+    assert_eq!(watch.tend().await, Tended::default(), "tried again at once");
+    let later = OffsetDateTime::now_utc() + time::Duration::hours(2);
+    assert_eq!(watch.tend_at(later).await, Tended { made: 2, ..Tended::default() });
+    assert_eq!(watch.subscriptions().await.len(), all);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_that_the_provider_does_not_reach_is_not_tried_for_each_mailbox() {
+    let world = World::with(|lab| lab.mailboxes = Some(12), TINY).await;
+    world.pass().await;
+    let watch = Watch::start(&world).await;
+    let odd = json!([{"operation": "subscription.create", "status": 400}]);
+    world.admin.order("faults", odd).await;
+    let now = OffsetDateTime::now_utc();
+    let tried = watch.notifications.tend(&world.service, &world.tenant, now).await;
+    assert!(tried.unwrap_err().to_string().contains("400"));
+    let counters = world.admin.counters().await;
+    let requests = counters["operations"]["subscription.create"]["requests"].as_u64().unwrap();
+    let all = TOPICS * world.mailboxes().await;
+    assert!(requests < all as u64, "{requests} of {all}");
+    // It is reached again, and after an hour nothing is left out.
+    world.admin.clear_faults().await;
+    let later = now + time::Duration::minutes(70);
+    assert_eq!(watch.tend_at(later).await, Tended { made: all, ..Tended::default() });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn subscriptions_that_are_made_while_another_fails_are_not_made_twice() {
+    let world = World::new().await;
+    world.pass().await;
+    let watch = Watch::start(&world).await;
+    // One is refused at once, and all of the tenant's with it, while others are being made.
+    let faults = json!([
+        {"operation": "subscription.create", "status": 429, "retry_after": 86_400, "times": 1},
+        {"operation": "subscription.create", "delay_ms": 300},
+    ]);
+    world.admin.order("faults", faults).await;
+    let now = OffsetDateTime::now_utc();
+    let tried = watch.notifications.tend(&world.service, &world.tenant, now).await;
+    assert!(tried.is_err(), "{tried:?}");
+    world.admin.clear_faults().await;
+    let all = TOPICS * world.mailboxes().await;
+    watch.tend_at(now + time::Duration::minutes(20)).await;
+    assert_eq!(watch.subscriptions().await.len(), all);
 }

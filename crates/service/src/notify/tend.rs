@@ -1,6 +1,10 @@
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    sync::Arc,
+    future,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use aws_lc_rs::hmac;
@@ -38,6 +42,12 @@ const IN_FLIGHT: usize = 8;
 const REST: Duration = Duration::minutes(10);
 /// A mailbox that cannot be subscribed to: a missing right, no mailbox.
 const REST_OF_A_PLACE: Duration = Duration::hours(6);
+
+/// A mailbox that was answered for in a way of its own: it may be the provider's passing trouble.
+const REST_AFTER_AN_ODD_ANSWER: Duration = Duration::HOUR;
+/// So many odd answers and nothing that worked are no matter of single mailboxes any more: most
+/// likely the provider does not reach the endpoint, which it says of each mailbox anew.
+const ODD_IN_A_ROW: usize = 2 * IN_FLIGHT;
 
 /// What looking after a tenant's subscriptions came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -148,10 +158,19 @@ impl Tending {
         }
         let link = connect(service, name, &mut connection).await?;
         let key = key(service, name, tenant).await?;
+        // After a failure nothing new is begun, and what is under way is still waited for: of a
+        // subscription that was made and not noted nobody would believe a word.
+        let has_failed = AtomicBool::new(false);
+        let mut failure = None;
+        let mut odd = 0;
         let mut all = stream::iter(tasks)
+            .take_while(|_| future::ready(!has_failed.load(Ordering::Relaxed)))
             .map(|task| self.perform(task, &link, &key, now))
             .buffer_unordered(IN_FLIGHT);
         while let Some(done) = all.next().await {
+            if matches!(done, Done::Made(..) | Done::Renewed(..)) {
+                odd = 0;
+            }
             match done {
                 Done::Made(place, subscription, state) => {
                     tended.made += 1;
@@ -176,13 +195,31 @@ impl Tending {
                     tracing::info!(tenant = %name, %error, "a subscription was not ended");
                     desk.forget(&id);
                 }
-                Done::Failed(place, error) if concerns_a_place(&error) => {
+                Done::Failed(place, error) => {
+                    let Some(rest) = rest_of_a_place(&error) else {
+                        failure = Some(error);
+                        has_failed.store(true, Ordering::Relaxed);
+                        continue;
+                    };
                     tended.failed += 1;
                     tracing::info!(tenant = %name, %error, "one mailbox is not subscribed to");
-                    tenant.resting.insert(place, now + REST_OF_A_PLACE);
+                    tenant.resting.insert(place, now + rest);
+                    if rest == REST_AFTER_AN_ODD_ANSWER {
+                        // It may have been made all the same.
+                        tenant.adopted = false;
+                        odd += 1;
+                    }
+                    if odd >= ODD_IN_A_ROW {
+                        failure = Some(error);
+                        has_failed.store(true, Ordering::Relaxed);
+                    }
                 }
-                Done::Failed(_, error) => return Err(error.into()),
             }
+        }
+        if let Some(error) = failure {
+            // Nobody knows what came of those that had no answer.
+            tenant.adopted = false;
+            return Err(error.into());
         }
         if tended.left > 0 {
             desk.ask();
@@ -241,8 +278,11 @@ impl Tending {
         ours.retain(|one| one.url == self.url.as_str());
         // Of two for the same, the one that lives longer.
         ours.sort_by_key(|one| std::cmp::Reverse(one.expires));
-        let known: HashSet<_> = desk.of(tenant).into_iter().map(|(_, one, _)| one.id).collect();
-        let mut taken = HashSet::new();
+        let (mut taken, mut known) = (HashSet::new(), HashSet::new());
+        for (place, one, _) in desk.of(tenant) {
+            taken.insert(place);
+            known.insert(one.id);
+        }
         let mut adopted = 0;
         for one in ours.into_iter().filter(|one| !known.contains(&one.id)) {
             let place =
@@ -252,8 +292,13 @@ impl Tending {
                 let state = client_state(key, &one.mailbox, one.topic);
                 desk.watch(place, one, state);
                 adopted += 1;
-            } else {
-                link.unsubscribe(&one.id).await?;
+                continue;
+            }
+            match link.unsubscribe(&one.id).await {
+                Err(error) if error.concerns_one_item() => {
+                    tracing::info!(%tenant, %error, "a subscription was not ended");
+                }
+                ended => ended?,
             }
         }
         Ok(adopted)
@@ -310,9 +355,13 @@ fn renewal(subscription: &Subscription) -> OffsetDateTime {
     subscription.expires - RENEWED_BEFORE - SPREAD * f64::from(byte) / 256.0
 }
 
-/// Whether only one mailbox, or one topic of it, cannot be subscribed to.
-fn concerns_a_place(error: &ExchangeError) -> bool {
-    matches!(error, ExchangeError::Forbidden { .. } | ExchangeError::NotFound { .. })
+/// For how long one mailbox, or one topic of it, is left alone; `None`: the error concerns all of
+/// the tenant's.
+fn rest_of_a_place(error: &ExchangeError) -> Option<Duration> {
+    match error {
+        ExchangeError::Forbidden { .. } | ExchangeError::NotFound { .. } => Some(REST_OF_A_PLACE),
+        error => error.concerns_one_item().then_some(REST_AFTER_AN_ODD_ANSWER),
+    }
 }
 
 /// The tenant's mailboxes, connected to when something is to be done there.
