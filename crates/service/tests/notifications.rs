@@ -18,6 +18,10 @@ use mailkeep_service::{
 };
 use serde_json::{Value, json};
 use time::OffsetDateTime;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 use crate::common::{TINY, World};
 
@@ -373,4 +377,33 @@ async fn subscriptions_that_are_made_while_another_fails_are_not_made_twice() {
     let all = TOPICS * world.mailboxes().await;
     watch.tend_at(now + time::Duration::minutes(20)).await;
     assert_eq!(watch.subscriptions().await.len(), all);
+}
+
+/// Waits until the listener ends the connection, whatever it says before.
+async fn is_closed(connection: &mut TcpStream) {
+    let _ = connection.read_to_end(&mut Vec::new()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_holds_many_connections_takes_nothing_from_the_rest_of_the_service() {
+    let world = World::new().await;
+    let watch = Watch::start(&world).await;
+    let mut held = Vec::new();
+    loop {
+        assert!(held.len() < 1_000, "connections are not counted");
+        let mut one = TcpStream::connect(watch.address).await.unwrap();
+        // A request that is never ended.
+        let _ = one.write_all(b"POST / HTTP/1.1\r\nHost: a\r\n").await;
+        let wait = Duration::from_millis(20);
+        if tokio::time::timeout(wait, is_closed(&mut one)).await.is_ok() {
+            break;
+        }
+        held.push(one);
+    }
+    assert!(held.len() > 100, "{} are let in", held.len());
+    // They do not hold them for ever, and everybody else is heard again.
+    let all = futures::future::join_all(held.iter_mut().map(is_closed));
+    let closed = tokio::time::timeout(Duration::from_secs(30), all).await;
+    assert!(closed.is_ok(), "a request may take as long as it likes");
+    assert_eq!(watch.send("/?validationToken=a", "").await.status(), 200);
 }

@@ -1,13 +1,20 @@
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    future::{Ready, ready},
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{
-    Router,
+    Extension, Router,
     body::{Body, to_bytes},
     extract::{Request, State},
     http::{HeaderValue, Method, Response, StatusCode, header},
 };
 use axum_server::{
     Handle,
+    accept::Accept,
     tls_rustls::{RustlsAcceptor, RustlsConfig},
 };
 use mailkeep_exchange::{LARGEST_NOTIFICATIONS, parse_notifications};
@@ -16,9 +23,13 @@ use tokio::{sync::Semaphore, time::Instant};
 use super::{NotifyOptions, desk::Desk};
 use crate::ServiceError;
 
+/// Connections at the same time; more are closed at once. Whoever holds them all keeps notifications
+/// away, which passes over all mailboxes do without, and takes no file from the rest of the process.
+const CONNECTIONS: usize = 256;
 /// Requests that are read at the same time; more are told to come back.
 const AT_ONCE: usize = 64;
-/// How long a body may take to arrive. The provider itself waits ten seconds for an answer.
+/// How long a handshake, the head of a request and its body may take each, and how long a connection
+/// may say nothing. The provider itself waits ten seconds for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Longest `validationToken` that is given back. Graph's are some hundred characters.
 const LONGEST_TOKEN: usize = 2_048;
@@ -46,14 +57,26 @@ impl Listener {
         let handle = Handle::new();
         let shared = Arc::new(Shared { desk, places: Semaphore::new(AT_ONCE) });
         let application = Router::new().fallback(answer).with_state(shared).into_make_service();
-        let server = axum_server::from_tcp(listener).map_err(failed)?.handle(handle.clone());
+        // A connection of HTTP/2 that answers pings may say nothing for as long as it likes.
+        let mut server = axum_server::from_tcp(listener)
+            .map_err(failed)?
+            .handle(handle.clone())
+            .first_request_timeout(PATIENCE)
+            .http1_only();
+        server.http_builder().http1().header_read_timeout(PATIENCE);
+        let counted = Counted(Arc::new(Semaphore::new(CONNECTIONS)));
         match &options.tls {
-            None => drop(tokio::spawn(server.serve(application))),
+            None => drop(tokio::spawn(server.acceptor(counted).serve(application))),
             Some(files) => {
                 // Another part of the process may have said the same before.
                 let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
                 let config = RustlsConfig::from_pem_file(&files.certificate, &files.key);
-                let acceptor = RustlsAcceptor::new(config.await.map_err(failed)?);
+                let config = config.await.map_err(failed)?;
+                let mut http1 = rustls::ServerConfig::clone(&config.get_inner());
+                http1.alpn_protocols = vec![b"http/1.1".to_vec()];
+                config.reload_from_config(Arc::new(http1));
+                let acceptor = RustlsAcceptor::new(config).handshake_timeout(PATIENCE);
+                let acceptor = acceptor.acceptor(counted);
                 drop(tokio::spawn(server.acceptor(acceptor).serve(application)));
             }
         }
@@ -68,6 +91,24 @@ impl Listener {
 impl Drop for Listener {
     fn drop(&mut self) {
         self.handle.shutdown();
+    }
+}
+
+/// Lets so many connections in.
+#[derive(Clone)]
+struct Counted(Arc<Semaphore>);
+
+impl<I> Accept<I, Router> for Counted {
+    type Stream = I;
+    type Service = Router;
+    type Future = Ready<io::Result<(I, Router)>>;
+
+    fn accept(&self, stream: I, service: Router) -> Self::Future {
+        ready(match Arc::clone(&self.0).try_acquire_owned() {
+            // What answers the connection's requests ends with it, and gives its place back.
+            Ok(place) => Ok((stream, service.layer(Extension(Arc::new(place))))),
+            Err(_) => Err(io::Error::other("too many connections")),
+        })
     }
 }
 
