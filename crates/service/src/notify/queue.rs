@@ -13,7 +13,8 @@ pub struct HintTiming {
     pub quiet: Duration,
     /// And no longer than this, however many come.
     pub longest: Duration,
-    /// Between the beginnings of two passes that follow hints of one tenant: each opens the vault.
+    /// Between the beginnings of two passes that follow hints of one tenant: each opens the vault,
+    /// asks for a token and makes a snapshot.
     pub gap: Duration,
 }
 
@@ -22,7 +23,7 @@ impl Default for HintTiming {
         Self {
             quiet: Duration::from_secs(1),
             longest: Duration::from_secs(5),
-            gap: Duration::from_secs(15),
+            gap: Duration::from_secs(60),
         }
     }
 }
