@@ -12,7 +12,7 @@ use sea_orm::{
 use crate::{
     Control, ControlError,
     convert::{from_json, instant, json, micros, text, variant},
-    entity::{directory_user, tenant},
+    entity::{directory_user, mailbox, tenant},
     keys::pieces,
     tenants::{lock_tenant, tenant_key},
 };
@@ -55,7 +55,7 @@ impl Control {
         Ok(transaction.commit().await?)
     }
 
-    /// A tenant's directory as it was last stored.
+    /// A tenant's directory as it was last stored, with which of its mailboxes are backed up.
     ///
     /// # Errors
     ///
@@ -71,7 +71,18 @@ impl Control {
             .all(&transaction)
             .await?;
         let users: Vec<_> = users.into_iter().map(from_row).collect::<Result<_, _>>()?;
-        Ok(Directory::stored(cursor.map(Cursor), began.map(instant).transpose()?, users))
+        let backed_up: Vec<String> = mailbox::Entity::find()
+            .select_only()
+            .column(mailbox::Column::ProviderId)
+            .filter(mailbox::Column::TenantId.eq(id))
+            .filter(mailbox::Column::GoneSince.is_null())
+            .filter(mailbox::Column::LastPass.is_not_null())
+            .into_tuple()
+            .all(&transaction)
+            .await?;
+        let directory =
+            Directory::stored(cursor.map(Cursor), began.map(instant).transpose()?, users);
+        Ok(directory.with_backed_up(backed_up.into_iter().map(MailboxId)))
     }
 
     /// Stores what became different in a tenant's directory, and where its changes were read to.

@@ -35,8 +35,8 @@ pub use graph::{
     parse_task, parse_tasks_page, parse_token_answer, parse_token_refusal, parse_users_page,
 };
 pub use provider::{
-    Content, Created, Details, Existing, Likeness, Looked, Mark, NewItem, Origin, Provider, Wanted,
-    heading, likeness,
+    Content, Created, Details, Existing, Likeness, Looked, Mark, NewItem, Origin, Provider,
+    Selected, Wanted, heading, likeness,
 };
 pub use room::Held;
 pub use usage::Usage;

@@ -11,6 +11,16 @@ use sha2::{Digest, Sha256};
 
 use crate::{ExchangeError, Held, Usage, gate::PER_MAILBOX};
 
+/// What a selection leaves of a directory.
+#[derive(Debug, Default)]
+pub struct Selected {
+    /// Whose mailboxes.
+    pub mailboxes: Vec<Mailbox>,
+    /// Those of which nobody could tell whether they are of a kind that is selected, and why. Such a
+    /// one is among `mailboxes` if it was backed up until now; it is asked again in the next call.
+    pub unclear: Vec<(Mailbox, ExchangeError)>,
+}
+
 /// The mailboxes of one tenant, opened with the key of one function.
 ///
 /// Every method retries what is worth retrying (throttling, a lost connection) within bounded
@@ -40,12 +50,13 @@ pub trait Provider: Clone + Send + Sync + 'static {
     /// know. A cursor that has expired is no error: the directory is read anew and compared.
     ///
     /// # Errors
-    /// [`ExchangeError::Configuration`] when there is no such group, or the filter is none.
+    /// [`ExchangeError::Configuration`] when there is no such group, or the filter is none;
+    /// [`ExchangeError::Forbidden`] when no mailbox at all tells what it is for.
     fn discover(
         &self,
         selection: &MailboxSelection,
         directory: &mut Directory,
-    ) -> impl Future<Output = Result<Vec<Mailbox>, ExchangeError>> + Send;
+    ) -> impl Future<Output = Result<Selected, ExchangeError>> + Send;
 
     /// One page of changes to a mailbox's tree of mail folders; `None` begins with all folders.
     ///

@@ -146,6 +146,7 @@ pub struct Directory {
     cursor: Option<Cursor>,
     began: Option<OffsetDateTime>,
     users: HashMap<MailboxId, DirectoryUser>,
+    backed_up: HashSet<MailboxId>,
     changed: HashSet<MailboxId>,
 }
 
@@ -157,7 +158,18 @@ impl Directory {
         users: impl IntoIterator<Item = DirectoryUser>,
     ) -> Self {
         let users = users.into_iter().map(|user| (user.mailbox.id.clone(), user)).collect();
-        Self { cursor, began, users, changed: HashSet::new() }
+        Self { cursor, began, users, ..Self::default() }
+    }
+
+    /// The same, with the mailboxes of which passes have read something until now: where nobody can
+    /// tell whether they are selected, they stay.
+    pub fn with_backed_up(self, mailboxes: impl IntoIterator<Item = MailboxId>) -> Self {
+        Self { backed_up: mailboxes.into_iter().collect(), ..self }
+    }
+
+    /// Whether passes have read something of the mailbox until now.
+    pub fn is_backed_up(&self, id: &MailboxId) -> bool {
+        self.backed_up.contains(id)
     }
 
     /// Where its changes were last read to; `None`: it is to be read from the beginning.

@@ -21,6 +21,8 @@ const TRIED: [(&str, FolderKind); 5] = [
 ];
 /// Rights that show no more than those that the reader needs, or belong to its function.
 const HARMLESS: [&str; 2] = ["Mail.ReadBasic.All", "Organization.Read.All"];
+/// Mailboxes that are named when several cannot be asked what they are for.
+const UNCLEAR: usize = 5;
 /// A certificate that ends within this time is worth a word.
 const EXPIRES_SOON: Duration = Duration::days(10);
 
@@ -211,14 +213,19 @@ impl Checks {
         }
         let everybody = MailboxSelection::default();
         let mut mailboxes = match provider.discover(&everybody, directory).await {
-            Ok(mailboxes) => mailboxes,
+            Ok(selected) => selected.mailboxes,
             Err(error) => return self.bad("User.Read.All", &error.into()),
         };
         let all = mailboxes.len();
         self.good("User.Read.All", format!("{all} mailboxes"));
         if !selection.is_all() {
             match provider.discover(selection, directory).await {
-                Ok(selected) => mailboxes = selected,
+                Ok(selected) => {
+                    mailboxes = selected.mailboxes;
+                    for (_, error) in selected.unclear.iter().take(UNCLEAR) {
+                        self.warning("selection of mailboxes", error.to_string());
+                    }
+                }
                 Err(error @ ExchangeError::Forbidden { right, .. }) => {
                     return self.bad(right, &error.into());
                 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use mailkeep_control::{Departure, KnownMailbox, MailboxMerge};
-use mailkeep_exchange::{ExchangeError, Provider};
+use mailkeep_exchange::{ExchangeError, Provider, Selected};
 use mailkeep_model::{Address, Mailbox, MailboxId, MailboxSelection, TenantName};
 use serde_json::json;
 use time::OffsetDateTime;
@@ -30,6 +30,16 @@ pub struct Discovered {
     /// Why the directory could not be asked. The mailboxes that were known from before were read
     /// all the same.
     pub failure: Option<ServiceError>,
+    /// Mailboxes that could not be asked whether they are of a kind that is selected, and why. They
+    /// stay in the backup, or out of it, as they were.
+    pub unclear: Vec<(Address, ServiceError)>,
+}
+
+impl Discovered {
+    /// Whether it is known of everybody whether his mailbox is to be backed up.
+    pub fn is_whole(&self) -> bool {
+        self.failure.is_none() && self.unclear.is_empty()
+    }
 }
 
 impl Service {
@@ -100,10 +110,11 @@ impl Service {
         // Also when a group could not be asked: what was learnt until then need not be asked again.
         self.control.save_directory(tenant, &directory).await?;
         match selected {
-            Ok(mailboxes) => {
+            Ok(Selected { mailboxes, unclear }) => {
                 let changes = self.control.merge_mailboxes(tenant, &mailboxes, now).await?;
                 tell(tenant, &changes);
-                Ok(Discovered { changes, failure: None })
+                let unclear = unclear.into_iter().map(|(who, why)| (who.address, why.into()));
+                Ok(Discovered { changes, unclear: unclear.collect(), ..Discovered::default() })
             }
             Err(error) if self.can_do_without(tenant, &error).await? => {
                 tracing::warn!(%tenant, %error, "the directory could not be asked");

@@ -121,7 +121,7 @@ pub struct MailboxFailure {
 impl PassReport {
     /// Whether everything that the provider has is in the vault.
     pub fn is_whole(&self) -> bool {
-        self.missed.is_empty() && self.failures.is_empty() && self.directory.failure.is_none()
+        self.missed.is_empty() && self.failures.is_empty() && self.directory.is_whole()
     }
 }
 
@@ -278,7 +278,9 @@ impl Service {
                 let errors = report.failures.iter();
                 let errors = errors.map(|one| format!("{}: {}", one.mailbox, one.error));
                 let directory = report.directory.failure.iter().map(ToString::to_string);
-                let errors = errors.chain(directory).collect();
+                let unclear = report.directory.unclear.iter();
+                let unclear = unclear.map(|(mailbox, error)| format!("{mailbox}: {error}"));
+                let errors = errors.chain(directory).chain(unclear).collect();
                 let whole = report.is_whole();
                 let outcome = if whole { PassOutcome::Done } else { PassOutcome::Partial };
                 (outcome, counts, errors)

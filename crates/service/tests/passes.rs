@@ -14,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+use mailkeep_model::{MailboxKind, MailboxSelection};
 use mailkeep_service::{Event, Observer, PassLimits};
 use mailkeep_vault::ReadData;
 use serde_json::{Value, json};
@@ -401,4 +402,26 @@ async fn a_new_folder_that_the_provider_never_told_of_is_found_with_what_lies_in
     assert!(found.is_whole(), "{:?}", found.failures);
     assert_eq!(stored().await, visible);
     assert_eq!(world.stored().await.len() as u64, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mailbox_that_does_not_tell_its_kind_any_more_stays_in_the_backup_and_is_named() {
+    let world = World::new().await;
+    assert!(world.pass().await.is_whole());
+    let selection =
+        MailboxSelection { kinds: [MailboxKind::User].into(), ..MailboxSelection::default() };
+    world.service.select_mailboxes(&world.tenant, &selection).await.unwrap();
+    assert!(world.pass().await.directory.is_whole());
+    // Something changed about her: she is asked again, and does not answer.
+    let ann = "ann.lee@lab.example";
+    let change = json!({"change": [{"mailbox": ann, "enabled": false}]});
+    world.admin.order("users", change).await;
+    let refused = json!([{"operation": "mailboxsettings.show", "mailbox": ann, "status": 403}]);
+    world.admin.order("faults", refused).await;
+    let report = world.pass().await;
+    assert!(report.directory.changes.gone.is_empty(), "{:?}", report.directory);
+    let unclear: Vec<_> = report.directory.unclear.iter().map(|(who, _)| who.as_str()).collect();
+    assert!(unclear == [ann] && !report.is_whole(), "{unclear:?}");
+    world.admin.clear_faults().await;
+    assert!(world.pass().await.directory.is_whole());
 }

@@ -66,8 +66,8 @@ pub use token::parse_token_answer;
 pub use write::message_request;
 
 use crate::{
-    Content, Created, Details, ExchangeError, Existing, Held, Mark, NewItem, Provider, Usage,
-    Wanted, provider::one_by_one,
+    Content, Created, Details, ExchangeError, Existing, Held, Mark, NewItem, Provider, Selected,
+    Usage, Wanted, provider::one_by_one,
 };
 
 impl Provider for GraphProvider {
@@ -91,7 +91,7 @@ impl Provider for GraphProvider {
         &self,
         selection: &MailboxSelection,
         directory: &mut Directory,
-    ) -> Result<Vec<Mailbox>, ExchangeError> {
+    ) -> Result<Selected, ExchangeError> {
         selection::discover(self, selection, directory).await
     }
 

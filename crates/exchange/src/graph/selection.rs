@@ -17,7 +17,7 @@ use super::{
     pages::all_pages,
     wire_outlook::Identified,
 };
-use crate::ExchangeError;
+use crate::{ExchangeError, Selected};
 
 /// Mailboxes that are asked at the same time what they are for.
 const KINDS_AT_ONCE: usize = 16;
@@ -32,7 +32,7 @@ pub(super) async fn discover(
     graph: &GraphProvider,
     selection: &MailboxSelection,
     directory: &mut Directory,
-) -> Result<Vec<Mailbox>, ExchangeError> {
+) -> Result<Selected, ExchangeError> {
     match follow(graph, directory).await {
         Err(ExchangeError::CursorExpired { .. }) => {
             tracing::info!("the directory's cursor has expired; it is read anew and compared");
@@ -59,14 +59,20 @@ pub(super) async fn discover(
             },
         }
     }
-    for (kind, user) in kinds(graph, doubtful).await? {
-        if selection.kinds.contains(&kind) {
-            chosen.push(user.mailbox.clone());
+    let unclear = ask_kinds(graph, &doubtful, directory).await?;
+    for user in doubtful {
+        // What is known now; of the others, those that were backed up.
+        let kind = directory.user(&user.mailbox.id).and_then(|user| user.kind);
+        let is_in = kind.map_or_else(
+            || directory.is_backed_up(&user.mailbox.id),
+            |kind| selection.kinds.contains(&kind),
+        );
+        if is_in {
+            chosen.push(user.mailbox);
         }
-        directory.put(DirectoryUser { kind: Some(kind), ..user });
     }
     chosen.sort_by(|a, b| (&a.address, &a.id).cmp(&(&b.address, &b.id)));
-    Ok(chosen)
+    Ok(Selected { mailboxes: chosen, unclear })
 }
 
 /// Whom groups and filter leave; `None`: there are none, and everybody is left.
@@ -155,14 +161,16 @@ fn unusable(graph: &GraphProvider, reason: &str) -> ExchangeError {
     ExchangeError::Configuration { tenant, reason }
 }
 
-/// What each of some mailboxes is for, some asked at once.
-async fn kinds(
+/// Asks what each of some mailboxes is for, some at once, and notes in the directory what is
+/// answered, so that it need not be asked again if others fail. Tells who could not be asked.
+async fn ask_kinds(
     graph: &GraphProvider,
-    users: Vec<DirectoryUser>,
-) -> Result<Vec<(MailboxKind, DirectoryUser)>, ExchangeError> {
-    let mut answers = Vec::with_capacity(users.len());
+    users: &[DirectoryUser],
+    directory: &mut Directory,
+) -> Result<Vec<(Mailbox, ExchangeError)>, ExchangeError> {
+    let mut unclear = Vec::new();
     let mut asked = JoinSet::new();
-    let mut users = users.into_iter();
+    let mut users = users.iter().cloned();
     loop {
         while asked.len() < KINDS_AT_ONCE
             && let Some(user) = users.next()
@@ -172,14 +180,32 @@ async fn kinds(
         }
         // Dropping the set ends those that are under way.
         match asked.join_next().await {
-            None => return Ok(answers),
-            Some(Ok((kind, user))) => answers.push((kind?, user)),
+            None => break,
+            Some(Ok((Ok(kind), user))) => directory.put(DirectoryUser { kind: Some(kind), ..user }),
+            Some(Ok((Err(error), user))) if is_its_own(&error) => {
+                unclear.push((user.mailbox, error));
+            }
+            Some(Ok((Err(error), _))) => return Err(error),
             Some(Err(_)) => {
                 let action = "asking what mailboxes are for";
                 return Err(ExchangeError::protocol(action, "a task ended unexpectedly"));
             }
         }
     }
+    // Where no mailbox ever told, the right is missing as a whole.
+    let is_forbidden = |(_, error): &(Mailbox, ExchangeError)| error.is_refusal();
+    if directory.users().all(|user| user.kind.is_none())
+        && let Some(position) = unclear.iter().position(is_forbidden)
+    {
+        return Err(unclear.swap_remove(position).1);
+    }
+    Ok(unclear)
+}
+
+/// Whether an error is about the one mailbox that was asked: one that is damaged, or that the rights
+/// do not reach. It must not keep all others from being backed up.
+fn is_its_own(error: &ExchangeError) -> bool {
+    error.concerns_one_item() || matches!(error, ExchangeError::Forbidden { .. })
 }
 
 /// What a mailbox is for (Graph: `mailboxSettings/userPurpose`).

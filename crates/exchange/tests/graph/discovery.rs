@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use mailkeep_exchange::{ExchangeError, GraphProvider, Provider};
-use mailkeep_model::{Directory, MailboxKind, MailboxSelection};
+use mailkeep_model::{Directory, Mailbox, MailboxKind, MailboxSelection};
 use serde_json::json;
 
-use crate::World;
+use crate::{World, mailbox};
 
 const ROLES: &[&str] = &[
     "Mail.Read",
@@ -23,7 +23,12 @@ async fn found(
     selection: &MailboxSelection,
     directory: &mut Directory,
 ) -> BTreeSet<String> {
-    let mailboxes = provider.discover(selection, directory).await.unwrap();
+    let selected = provider.discover(selection, directory).await.unwrap();
+    assert!(selected.unclear.is_empty(), "{:?}", selected.unclear);
+    local_parts(&selected.mailboxes)
+}
+
+fn local_parts(mailboxes: &[Mailbox]) -> BTreeSet<String> {
     let local = |address: &str| address.split('@').next().unwrap_or_default().to_owned();
     mailboxes.iter().map(|mailbox| local(mailbox.address.as_str())).collect()
 }
@@ -203,4 +208,34 @@ async fn a_right_that_a_selection_needs_is_named_when_it_is_missing() {
     }
     // What was learnt of the directory is not lost for that.
     assert!(directory.cursor().is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mailbox_that_does_not_tell_what_it_is_for_neither_stops_the_others_nor_leaves_the_backup()
+ {
+    let world = World::with_roles(ROLES).await;
+    peopled(&world).await;
+    let provider = world.provider();
+    let selection = MailboxSelection { kinds: [MailboxKind::Room].into(), ..all() };
+    let reference = mailbox(&provider).await.address;
+    let hall = format!("hall@{}", reference.as_str().split_once('@').unwrap().1);
+    for (status, backed_up) in [(403, true), (403, false), (400, true)] {
+        let fault =
+            json!([{"operation": "mailboxsettings.show", "mailbox": hall, "status": status}]);
+        world.order("faults", fault).await;
+        let mut directory = Directory::default();
+        // Whoever else is there is known after this call.
+        provider.discover(&selection, &mut directory).await.unwrap();
+        let user = directory.users().find(|user| user.mailbox.address.as_str() == hall).unwrap();
+        let id = user.mailbox.id.clone();
+        directory = directory.with_backed_up(backed_up.then_some(id));
+        let selected = provider.discover(&selection, &mut directory).await.unwrap();
+        let expected = if backed_up { names(&["hall"]) } else { names(&[]) };
+        assert_eq!(local_parts(&selected.mailboxes), expected, "{status}");
+        assert_eq!(selected.unclear.len(), 1, "nobody learns that it is unclear");
+        let faults = format!("{}/faults", world.lab.description().admin);
+        world.send("no faults", world.admin.delete(faults)).await;
+        // It is asked again.
+        assert_eq!(found(&provider, &selection, &mut directory).await, names(&["hall"]));
+    }
 }

@@ -85,12 +85,17 @@ fn directory_json(directory: &Discovered) -> Value {
     let renamed = changes.renamed.iter();
     let renamed: Value =
         renamed.map(|one| json!({"from": one.from, "to": one.mailbox.address})).collect();
+    let unclear = directory.unclear.iter();
+    let unclear: Value = unclear
+        .map(|(mailbox, error)| json!({"mailbox": mailbox, "error": error.to_string()}))
+        .collect();
     json!({
         "added": addresses(&changes.added),
         "returned": addresses(&changes.returned),
         "renamed": renamed,
         "gone": addresses(&changes.gone),
         "error": directory.failure.as_ref().map(ToString::to_string),
+        "unclear": unclear,
     })
 }
 
@@ -116,6 +121,9 @@ fn directory_words(directory: &Discovered) -> String {
     let renamed = renamed.map(|one| format!("{} is now {}", one.from, one.mailbox.address));
     line("renamed", renamed.collect(), "");
     line("gone", addresses(&changes.gone), " (their backups stay)");
+    let unclear = directory.unclear.iter();
+    let unclear = unclear.map(|(mailbox, error)| plain(&format!("{mailbox} ({error})")));
+    line("not known whether selected", unclear.collect(), " (backed up as before)");
     if let Some(error) = &directory.failure {
         let error = plain(&error.to_string());
         text.push_str(&format!(
