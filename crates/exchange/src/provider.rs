@@ -49,6 +49,9 @@ pub trait Provider: Clone + Send + Sync + 'static {
     /// the filter. What each mailbox is for is asked once, and only where the selection wants to
     /// know. A cursor that has expired is no error: the directory is read anew and compared.
     ///
+    /// A guest's mailbox is elsewhere and not selected, unless it is named or was backed up until
+    /// now: then there is one here.
+    ///
     /// # Errors
     /// [`ExchangeError::Configuration`] when there is no such group, or the filter is none;
     /// [`ExchangeError::Forbidden`] when no mailbox at all tells what it is for.

@@ -46,11 +46,13 @@ pub(super) async fn discover(
     let mut doubtful = Vec::new();
     for user in directory.users() {
         let named = selection.of_address(&user.mailbox.address);
+        let is_elsewhere =
+            user.home == Home::Elsewhere && !directory.is_backed_up(&user.mailbox.id);
         let is_member = || members.as_ref().is_none_or(|ids| ids.contains(&user.mailbox.id));
         match named {
             Named::In => chosen.push(user.mailbox.clone()),
             Named::Out => {}
-            Named::Not if user.home == Home::Elsewhere || !is_member() => {}
+            Named::Not if is_elsewhere || !is_member() => {}
             Named::Not if selection.kinds.is_empty() => chosen.push(user.mailbox.clone()),
             Named::Not => match user.kind {
                 Some(kind) if selection.kinds.contains(&kind) => chosen.push(user.mailbox.clone()),

@@ -239,3 +239,17 @@ async fn a_mailbox_that_does_not_tell_what_it_is_for_neither_stops_the_others_no
         assert_eq!(found(&provider, &selection, &mut directory).await, names(&["hall"]));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_whose_mailbox_was_backed_up_until_now_does_not_leave_the_backup() {
+    let world = World::with_roles(ROLES).await;
+    peopled(&world).await;
+    let provider = world.provider();
+    let mut directory = Directory::default();
+    assert!(!found(&provider, &all(), &mut directory).await.contains("visitor"));
+    let is_visitor = |address: &str| address.starts_with("visitor@");
+    let visitor = directory.users().find(|user| is_visitor(user.mailbox.address.as_str()));
+    let id = visitor.unwrap().mailbox.id.clone();
+    directory = directory.with_backed_up([id]);
+    assert!(found(&provider, &all(), &mut directory).await.contains("visitor"));
+}
