@@ -16,7 +16,7 @@ use std::{
 };
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
 /// Clear bytes in one encrypted piece. A content's last piece is shorter, or empty.
 const PIECE: usize = 64 << 10;
@@ -25,6 +25,11 @@ const TAG: usize = 16;
 /// A segment that has grown to this size is followed by another, so that space is given back
 /// while others are still being written.
 const SEGMENT: u64 = 32 << 20;
+
+/// Items that arrive at the same time, each a content and what belongs to it: what they still bring
+/// is what the spool may grow beyond its bound by. Without streams a pass begins no more (16
+/// mailboxes × 3 folders × 4 contents).
+const ARRIVING: usize = 192;
 
 /// The spool of one pass.
 #[derive(Clone)]
@@ -41,6 +46,7 @@ struct Shared {
     bound: u64,
     used: AtomicU64,
     freed: Notify,
+    places: Semaphore,
 }
 
 /// A file without a name. Ends are reserved under no lock but the atomic.
@@ -72,8 +78,8 @@ struct Piece {
 }
 
 impl Spool {
-    /// A spool in `directory`, which is made when it is not there, of about `bound` bytes: what is
-    /// already arriving when the bound is reached still finds a place.
+    /// A spool in `directory`, which is made when it is not there, of about `bound` bytes: items that
+    /// are arriving when the bound is reached still find room, with all that belongs to them.
     pub(crate) fn new(directory: &Path, bound: u64) -> io::Result<Self> {
         std::fs::create_dir_all(directory)?;
         let mut key = [0; 32];
@@ -89,8 +95,15 @@ impl Spool {
                 bound,
                 used: AtomicU64::new(0),
                 freed: Notify::new(),
+                places: Semaphore::new(ARRIVING),
             }),
         })
+    }
+
+    /// A place for an item to arrive at, kept until all of it is there. Who waits for one must not
+    /// have anything in the spool that nobody else could take out.
+    pub(crate) async fn place(&self) -> SemaphorePermit<'_> {
+        self.shared.places.acquire().await.expect("the semaphore is never closed")
     }
 
     /// Begins a content, once the spool has room.
@@ -298,6 +311,20 @@ mod tests {
         drop(first);
         drop(waiting.await);
         assert!(!spool.is_full());
+    }
+
+    #[tokio::test]
+    async fn no_more_items_arrive_at_the_same_time_than_the_disk_was_promised() {
+        let directory = tempfile::tempdir().unwrap();
+        let spool = Spool::new(directory.path(), 1000).unwrap();
+        let mut places = Vec::new();
+        for _ in 0..ARRIVING {
+            places.push(spool.place().await);
+        }
+        let mut waiting = Box::pin(spool.place());
+        assert!(futures::poll!(&mut waiting).is_pending());
+        places.pop();
+        assert!(futures::poll!(&mut waiting).is_ready());
     }
 
     #[tokio::test]

@@ -112,6 +112,7 @@ impl<P: Provider> Fetcher<P> {
         mailbox: &Mailbox,
         item: &Item,
     ) -> Result<Fetched, ServiceError> {
+        let _place = self.spool.place().await;
         let mut fetched = match item.kind {
             ItemKind::Message => self.read_message(mailbox, item).await?,
             ItemKind::Opaque => return self.opaque(mailbox, item).await,

@@ -17,7 +17,7 @@ use crate::{Event, ServiceError};
 const PART_ITEMS: usize = 100;
 
 /// Contents of one page that are asked for at the same time when streams are: as many as a provider
-/// may put into one answer (Graph: `exportItems`).
+/// may put into one answer (Graph: `exportItems`). How many arrive in all of a pass, the spool says.
 const STREAMS_AT_ONCE: usize = 20;
 
 /// What to do with an item of which the catalog knows the very same state.
