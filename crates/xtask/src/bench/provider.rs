@@ -7,7 +7,11 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use super::{Record, measure::Series, release_build, report::Report, workplace};
-use crate::{story::World, tools, workspace::output};
+use crate::{
+    story::{SETTINGS, World},
+    tools,
+    workspace::output,
+};
 
 /// How long the provider takes for each request, in milliseconds.
 const LATENCY: u64 = 30;
@@ -67,7 +71,7 @@ impl Backup {
         let counters = world.lab.counters();
         world.lab.faults(&json!([]));
         let listed = world.mailkeep.json(&["ls", "bench", &mailbox]).ok().json_lines();
-        ensure!(report["new"] == messages, "not all {messages} messages: {report}");
+        ensure!(report["new"] == messages + SETTINGS, "not all {messages} messages: {report}");
         Ok(Self { report, counters, folders: listed.len() as u64 })
     }
 
@@ -194,7 +198,7 @@ fn comparison(program: &Path, options: &Options) -> Result<Result<()>> {
         world.set_up(&tenant);
         let arguments = ["backup", tenant.as_str(), "--mailbox", mailbox.as_str()];
         let report = world.mailkeep.json(&arguments).ok().json();
-        ensure!(report["new"] == options.compared, "not all messages: {report}");
+        ensure!(report["new"] == options.compared + SETTINGS, "not all messages: {report}");
         ours.push(report["seconds"].as_f64().context("the seconds")?);
         for (at_once, seconds) in [("1", &mut one), ("4", &mut four)] {
             let mut library = Command::new(&python);
