@@ -89,19 +89,10 @@ pub(super) async fn changes(
     let body = pages::page(graph, &ask).await?;
     let page = parse_contacts_page(&body, folder);
     let (mut page, partial) = page.map_err(|error| graph.explained(&ask, error))?;
-    for id in partial {
-        // A delta promises no more than what changed; the rest is asked for.
-        match contact(graph, mailbox, &id).await {
-            Ok(told) => match contact_item(told, folder) {
-                Ok(item) => page.changes.push(Change::Upsert(item)),
-                Err(reason) => page.unread.push((id, reason)),
-            },
-            // Gone meanwhile: a later page says so.
-            Err(ExchangeError::NotFound { .. }) => {}
-            Err(error) if error.concerns_one_item() => page.unread.push((id, error.to_string())),
-            Err(error) => return Err(error),
-        }
-    }
+    pages::complete(&mut page, partial, |id| async move {
+        Ok(contact_item(contact(graph, mailbox, &id).await?, folder))
+    })
+    .await?;
     Ok(page)
 }
 

@@ -48,16 +48,10 @@ pub(super) async fn changes(
     let body = pages::page(graph, &ask).await?;
     let page = parse_item_page(&body, folder);
     let (mut page, partial) = page.map_err(|error| graph.explained(&ask, error))?;
-    for id in partial {
-        // A delta promises no more than what changed; the rest is asked for.
-        match message(graph, mailbox, &id).await {
-            Ok(message) => page.changes.push(Change::Upsert(item(message, folder))),
-            // Gone meanwhile: a later page says so.
-            Err(ExchangeError::NotFound { .. }) => {}
-            Err(error) if error.concerns_one_item() => page.unread.push((id, error.to_string())),
-            Err(error) => return Err(error),
-        }
-    }
+    pages::complete(&mut page, partial, |id| async move {
+        Ok(Ok(item(message(graph, mailbox, &id).await?, folder)))
+    })
+    .await?;
     Ok(page)
 }
 

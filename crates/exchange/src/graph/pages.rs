@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use bytes::Bytes;
+use mailkeep_model::{Change, Item, ItemId, Page};
 use serde::{
     Deserialize,
     de::{DeserializeOwned, IgnoredAny},
@@ -41,6 +42,29 @@ pub(super) async fn all_pages<T: DeserializeOwned>(
         }
     }
     Err(graph.unfit(&ask, ENDLESS))
+}
+
+/// Asks for what a page of changes told only in part: a delta promises no more than what changed.
+/// `read` gives the item as it is now, or why it is not understood.
+pub(super) async fn complete<F>(
+    page: &mut Page<Item, ItemId>,
+    partial: Vec<ItemId>,
+    read: impl Fn(ItemId) -> F,
+) -> Result<(), ExchangeError>
+where
+    F: Future<Output = Result<Result<Item, String>, ExchangeError>>,
+{
+    for id in partial {
+        match read(id.clone()).await {
+            Ok(Ok(item)) => page.changes.push(Change::Upsert(item)),
+            Ok(Err(reason)) => page.unread.push((id, reason)),
+            // Gone meanwhile: a later page says so.
+            Err(ExchangeError::NotFound { .. }) => {}
+            Err(error) if error.concerns_one_item() => page.unread.push((id, error.to_string())),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// One page, asked for again when it broke off in the middle or names itself as the next one.

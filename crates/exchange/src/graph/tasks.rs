@@ -58,19 +58,10 @@ pub(super) async fn changes(
     }
     ask.prefer = Some(PAGE.to_owned());
     let (mut page, partial) = parse_tasks_page(&pages::page(graph, &ask).await?, folder)?;
-    for id in partial {
-        // A delta promises no more than what changed; the rest is asked for.
-        match task(graph, mailbox, folder, &id).await {
-            Ok(told) => match task_item(told, folder) {
-                Ok(item) => page.changes.push(Change::Upsert(item)),
-                Err(reason) => page.unread.push((id, reason)),
-            },
-            // Gone meanwhile: a later page says so.
-            Err(ExchangeError::NotFound { .. }) => {}
-            Err(error) if error.concerns_one_item() => page.unread.push((id, error.to_string())),
-            Err(error) => return Err(error),
-        }
-    }
+    pages::complete(&mut page, partial, |id| async move {
+        Ok(task_item(task(graph, mailbox, folder, &id).await?, folder))
+    })
+    .await?;
     Ok(page)
 }
 
