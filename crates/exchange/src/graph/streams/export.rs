@@ -73,21 +73,7 @@ pub(in crate::graph) async fn export(
         return Err(ExchangeError::NotFound { action: action(mailbox) });
     };
     let queue = graph.streams().exports.of(&store);
-    let mut mine = queue.enter(id);
-    // Those that begin now come along.
-    tokio::task::yield_now().await;
-    loop {
-        let turn = pin!(queue.turns.acquire());
-        tokio::select! {
-            biased;
-            answer = &mut mine => match answer {
-                Ok(answer) => return answer,
-                // Whoever took it along was dropped.
-                Err(_) => mine = queue.enter(id),
-            },
-            _turn = turn => send(graph, mailbox, &store, queue.next()).await,
-        }
-    }
+    queue.answer(id, |batch| send(graph, mailbox, &store, batch)).await
 }
 
 impl Exports {
@@ -103,6 +89,39 @@ impl Exports {
 impl Queue {
     fn waiting(&self) -> MutexGuard<'_, VecDeque<Waiting>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The answer for an item. Who gets a turn to send takes along what waits, and answers all of it.
+    async fn answer<S>(&self, id: &str, send: impl Fn(Vec<Waiting>) -> S) -> Answer
+    where
+        S: Future<Output = ()>,
+    {
+        let mut mine = self.enter(id);
+        // Those that begin now come along.
+        tokio::task::yield_now().await;
+        loop {
+            let turn = pin!(self.turns.acquire());
+            let told = tokio::select! {
+                biased;
+                told = &mut mine => told,
+                turn = turn => {
+                    let batch = self.next();
+                    if !batch.is_empty() {
+                        send(batch).await;
+                        continue;
+                    }
+                    // Another one took this item along. To take turns until it is answered would use
+                    // up the time that whoever sends it needs: both may be parts of one task.
+                    drop(turn);
+                    (&mut mine).await
+                }
+            };
+            match told {
+                Ok(answer) => return answer,
+                // Whoever took it along was dropped.
+                Err(_) => mine = self.enter(id),
+            }
+        }
     }
 
     fn enter(&self, id: &str) -> oneshot::Receiver<Answer> {
@@ -122,9 +141,6 @@ impl Queue {
 
 /// Exports some items, and tells those who wait for them.
 async fn send(graph: &GraphProvider, mailbox: &Mailbox, store: &str, batch: Vec<Waiting>) {
-    if batch.is_empty() {
-        return;
-    }
     let ids: Vec<&str> = batch.iter().map(|one| one.id.as_str()).collect();
     let exported = {
         let _room = graph.room().take(ROOM).await;
@@ -334,6 +350,8 @@ fn untold(mailbox: &Mailbox) -> ExchangeError {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
 
     #[test]
@@ -366,6 +384,50 @@ mod tests {
         assert_eq!((batch.len(), batch[0].id.as_str(), batch[1].id.as_str()), (MOST, "a", "0"));
         assert_eq!(queue.next().len(), 1);
         drop((kept, more));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_came_along_rests_until_the_answer_is_there() {
+        let exports = Exports::default();
+        let queue = exports.of("store");
+        let requests = AtomicUsize::new(0);
+        let send = async |batch: Vec<Waiting>| {
+            let sent = requests.fetch_add(1, Ordering::Relaxed);
+            assert!(sent == 0, "request {sent} of {} items", batch.len());
+            // The clock goes on when nobody has anything to do.
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            for one in batch {
+                let _ = one.answer.send(Ok(Bytes::from(one.id)));
+            }
+        };
+        let ids: Vec<String> = (0..MOST).map(|n| n.to_string()).collect();
+        let all = futures::future::join_all(ids.iter().map(|id| queue.answer(id, &send)));
+        let answers = all.await;
+        assert!(answers.iter().zip(&ids).all(|(answer, id)| answer.as_ref().unwrap() == id));
+    }
+
+    #[tokio::test]
+    async fn who_was_left_behind_is_asked_for_anew() {
+        let exports = Exports::default();
+        let queue = exports.of("store");
+        let send = async |batch: Vec<Waiting>| {
+            for one in batch {
+                let _ = one.answer.send(Ok(Bytes::from(one.id)));
+            }
+        };
+        let hang = async |batch: Vec<Waiting>| {
+            std::future::pending::<()>().await;
+            drop(batch);
+        };
+        let mut first = Box::pin(queue.answer("a", hang));
+        let mut second = Box::pin(queue.answer("b", send));
+        // Both enter, and the first takes both along.
+        for _ in 0..2 {
+            assert!(futures::poll!(&mut first).is_pending());
+            assert!(futures::poll!(&mut second).is_pending());
+        }
+        drop(first);
+        assert_eq!(second.await.unwrap(), "b");
     }
 
     #[tokio::test]
