@@ -11,7 +11,7 @@
 //! Sources: the Graph pages "mailbox: createImportSession", "Import an Exchange mailbox item".
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
@@ -120,20 +120,17 @@ pub(super) async fn existing(
     mailbox: &Mailbox,
     wanted: &[Wanted],
 ) -> Result<Vec<Existing>, ExchangeError> {
-    let by_id: HashMap<&ItemId, &Wanted> = wanted.iter().map(|one| (&one.item, one)).collect();
+    let originals: HashSet<&ItemId> = wanted.iter().map(|one| &one.item).collect();
+    let sought = Sought::of(wanted);
     let mut existing = Vec::new();
     for folder in streams::folders(graph, mailbox).await? {
         for item in streams::listed(graph, mailbox, &folder).await? {
-            let mark = match by_id.get(&item.id) {
-                Some(_) => None,
-                None => match wanted.iter().find_map(|one| Some((one, copy(one, &item)?))) {
-                    Some((one, same)) => Some(Mark {
-                        item: one.mark.clone(),
-                        // Without a state it stands for the one that is sought.
-                        state: (!same).then(|| CHANGED.to_owned()),
-                    }),
-                    None => continue,
-                },
+            let mark = if originals.contains(&item.id) {
+                None
+            } else {
+                let Some((one, same)) = sought.copied_by(&item) else { continue };
+                // Without a state it stands for the one that is sought.
+                Some(Mark { item: one.mark.clone(), state: (!same).then(|| CHANGED.to_owned()) })
             };
             existing.push(Existing {
                 id: item.id,
@@ -179,12 +176,42 @@ pub(super) async fn remove_doubles(
     }
 }
 
-/// Whether an item is a copy of one that is sought, and nobody changed it.
-fn copy(wanted: &Wanted, item: &Item) -> Option<bool> {
-    is_copy(wanted.likeness.as_ref()?, item)
+/// What is sought, by what its copies are told by ([`is_copy`]); of several the first.
+struct Sought<'a> {
+    by_key: HashMap<&'a str, &'a Wanted>,
+    by_state: HashMap<&'a str, &'a Wanted>,
+    /// Those without a key.
+    by_state_alone: HashMap<&'a str, &'a Wanted>,
 }
 
-/// The same for a likeness.
+impl<'a> Sought<'a> {
+    fn of(wanted: &'a [Wanted]) -> Self {
+        let (by_key, by_state, by_state_alone) = Default::default();
+        let mut sought = Self { by_key, by_state, by_state_alone };
+        for one in wanted {
+            let Some(Likeness { key, state }) = &one.likeness else { continue };
+            sought.by_state.entry(state).or_insert(one);
+            match key {
+                Some(key) => sought.by_key.entry(key).or_insert(one),
+                None => sought.by_state_alone.entry(state).or_insert(one),
+            };
+        }
+        sought
+    }
+
+    /// What an item is a copy of, and whether nobody changed it.
+    fn copied_by(&self, item: &Item) -> Option<(&'a Wanted, bool)> {
+        let there = likeness(item)?;
+        let state = there.state.as_str();
+        let one = match &there.key {
+            Some(key) => self.by_key.get(key.as_str()).or_else(|| self.by_state_alone.get(state)),
+            None => self.by_state.get(state),
+        }?;
+        Some((one, is_copy(one.likeness.as_ref()?, item)?))
+    }
+}
+
+/// Whether an item is a copy of what is sought, and nobody changed it.
 fn is_copy(sought: &Likeness, item: &Item) -> Option<bool> {
     let there = likeness(item)?;
     let same = there.state == sought.state;
