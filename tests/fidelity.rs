@@ -26,6 +26,8 @@ const CONTACTS: usize = 200;
 const OTHERS: usize = 40;
 /// Messages, events and contacts on which another program has put a property.
 const FOREIGN: usize = 10;
+/// Messages whose senders ask for a receipt.
+const RECEIPTS: usize = 10;
 
 #[test]
 fn what_comes_back_of_a_mailbox_is_what_the_documentation_says() {
@@ -75,8 +77,9 @@ fn there_and_back(route: &Route) -> String {
     let made = world.lab.post("generate", &wanted);
     let everything = made["mailbox"].as_str().unwrap().to_owned();
     let mailboxes = Mailboxes { mail: world.lab.mailboxes()[0].clone(), everything };
-    let foreign = json!({"mailbox": mailboxes.mail, "foreign_properties": FOREIGN});
-    world.lab.post("generate", &foreign);
+    let more = json!({"mailbox": mailboxes.mail, "foreign_properties": FOREIGN,
+                      "read_receipts": RECEIPTS});
+    world.lab.post("generate", &more);
 
     // 2. It is backed up, and all of it that the route brings back is deleted.
     world.backup("acme");
@@ -116,7 +119,8 @@ fn there_and_back(route: &Route) -> String {
     let settings = format!("{}:Mailbox settings", mailboxes.everything);
     let run = world.restore(&["acme", &settings, "--on-conflict", "replace"]).ok();
     assert_eq!(run.json()["replaced"], 1, "{run}");
-    assert_eq!(world.lab.counters()["invitations_sent"], 0);
+    let counters = world.lab.counters();
+    assert_eq!((&counters["invitations_sent"], &counters["receipts_sent"]), (&json!(0), &json!(0)));
 
     // 4. Each property is compared.
     let after = BTreeMap::from(mailboxes.both().map(contents));

@@ -50,6 +50,7 @@ const OWN: &str = "the copy's own";
 const VERSION: &str = "version of the copy";
 const MARKS: &str = "what a restore finds its copies by; nothing that people see";
 const REPLIES: &str = "automatic replies come back off: nothing that is restored sends anything";
+const RECEIPT: &str = "who has had a receipt gets no second one";
 const FORWARDS: &str =
     "a rule that forwards comes back off: nothing that is restored sends anything";
 
@@ -108,6 +109,7 @@ pub(crate) const MIME_AND_JSON: Route = Route {
             "search_key",
             "Exchange gives one to each message that is not copied by itself",
         ),
+        of(MESSAGES, "read_receipt", RECEIPT),
         of(MESSAGES, "size", "the MIME is written anew"),
         of(
             MESSAGES,
@@ -127,7 +129,7 @@ pub(crate) const STREAM: Route = Route {
     about: "With `streams = true`. Messages, events, contacts, sticky notes and contact groups come back from what Exchange itself exported:\n\
         nothing of them is lost, not even what other programs put on them (*extended*). What differs are names and versions of the copies, and\n\
         our own mark on them: of notes and groups, which carry none, the name alone; of meetings whose attendees might be told of the mark,\n\
-        names and versions. Settings have no stream and come back as they do without; so do tasks.",
+        names and versions. What was read gives no second receipt. Settings have no stream and come back as they do without; so do tasks.",
     settings: "[backup]\nstreams = true\n",
     reader: &["MailboxFolder.Read.All", "MailboxItem.Read.All", "MailboxItem.Export.All"],
     restorer: &["MailboxFolder.Read.All", "MailboxItem.Read.All", "MailboxItem.ImportExport.All"],
@@ -150,6 +152,7 @@ pub(crate) const STREAM: Route = Route {
         of(ALL, "lastModifiedDateTime", "when the copy was marked"),
         of(ALL, "extended: ours", MARKS),
         of(EVENTS, "seriesMasterId", "names the copy"),
+        of(MESSAGES, "read_receipt", RECEIPT),
         of(SETTINGS, "automaticRepliesSetting.status", REPLIES),
         of(RULES, "isEnabled", FORWARDS),
     ],

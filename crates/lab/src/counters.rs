@@ -15,6 +15,7 @@ use crate::throttle::{SharedPeak, Throttle};
 pub(crate) struct Counters {
     counts: Mutex<HashMap<Key, Count>>,
     invitations: AtomicU64,
+    receipts: AtomicU64,
     assertions_reused: AtomicU64,
 }
 
@@ -70,6 +71,8 @@ pub(crate) struct Report {
     mailboxes: BTreeMap<Arc<str>, BTreeMap<&'static str, Count>>,
     /// Mails that the lab sent by itself to invite, to tell of a change, or to call off.
     invitations_sent: u64,
+    /// Receipts that went to senders because an application marked their mail as read.
+    receipts_sent: u64,
     /// Client assertions that were taken a second time.
     assertions_reused: u64,
     /// Most requests that were open at once.
@@ -106,6 +109,10 @@ impl Counters {
         self.invitations.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(crate) fn receipt(&self) {
+        self.receipts.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(crate) fn assertion_reused(&self) {
         self.assertions_reused.fetch_add(1, Ordering::Relaxed);
     }
@@ -113,6 +120,7 @@ impl Counters {
     pub(crate) fn reset(&self) {
         self.assertions_reused.store(0, Ordering::Relaxed);
         self.invitations.store(0, Ordering::Relaxed);
+        self.receipts.store(0, Ordering::Relaxed);
         self.counts.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
@@ -124,6 +132,7 @@ impl Counters {
             applications: BTreeMap::new(),
             mailboxes: BTreeMap::new(),
             invitations_sent: self.invitations.load(Ordering::Relaxed),
+            receipts_sent: self.receipts.load(Ordering::Relaxed),
             assertions_reused: self.assertions_reused.load(Ordering::Relaxed),
             peak_concurrency: throttle.peaks(),
             refused_by_limit: throttle.refused(),

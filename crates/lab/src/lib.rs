@@ -39,6 +39,8 @@
 //!   not ignored. `uid` and `occurrenceId`, which v1.0 does not have, are unknown.
 //! - `/events` lists the default calendar's; every mail to attendees counts, whoever they are
 //!   (`invitations_sent` of the counters). A meeting request puts nothing into their calendars.
+//! - A message whose sender asks for a read receipt gives one, counted as `receipts_sent`, when an
+//!   application marks it as read for the first time, unless it takes the request away with it.
 //! - All whole days are shown without a zone: midnight is midnight in every zone that is asked for.
 //! - A client assertion must have a `jti`. One that is used again is taken, as in Entra (`msal` sends
 //!   the same one for nine minutes), and counted (`assertions_reused` of the counters).

@@ -290,6 +290,27 @@ async fn messages_events_and_contacts_come_back_whole_from_their_streams() {
     assert_eq!(world.invitations().await, invited);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_read_gives_no_second_receipt_and_what_was_not_can_still_give_one() {
+    let world = World::with_rights(ALL_RIGHTS).await;
+    make(&world, json!({"messages": 2, "read_receipts": 1000})).await;
+    let into = world.folder(FolderKind::Mail, "Restored").await;
+    for item in items(&world, &inbox(&world).await).await {
+        let whole = stream(&world, &item.id).await;
+        let was_read = item.read;
+        for read in [false, true] {
+            let mut item = Item { read, ..item.clone() };
+            // Another copy each.
+            item.id.0.push_str(&read.to_string());
+            let once = (Looked::NothingThere, &[][..]);
+            let made = restore(&world, &into, &item, &whole, once).await.unwrap();
+            let asks = as_kept(&world, item.kind, &made.id).await["read_receipt"] == true;
+            assert_eq!(asks, !read, "{was_read} {read}");
+        }
+    }
+    assert_eq!(world.receipts().await, 0);
+}
+
 async fn inbox(world: &World) -> Folder {
     let page = world.provider.folder_changes(&world.mailbox, None).await.unwrap();
     page.changes

@@ -108,6 +108,11 @@ impl World {
         self.look("counters").await["invitations_sent"].as_u64().unwrap()
     }
 
+    /// Read receipts that went out because of us.
+    pub(crate) async fn receipts(&self) -> u64 {
+        self.look("counters").await["receipts_sent"].as_u64().unwrap()
+    }
+
     pub(crate) async fn fails(&self, faults: Value) {
         self.order("faults", faults).await;
     }

@@ -47,6 +47,9 @@ pub(super) struct Generate {
     /// So many messages, events and contacts each carry a property of another program.
     #[serde(default)]
     foreign_properties: usize,
+    /// The senders of so many messages ask for a read receipt.
+    #[serde(default)]
+    read_receipts: usize,
     #[serde(flatten)]
     others: Counts,
 }
@@ -120,6 +123,7 @@ pub(super) fn run(shared: &Shared, wanted: &Generate) -> Result<Value, Refused> 
     personal::generate(&mut state, &mut rng, &setting, counts, FIRST)?;
     personal::attach(&mut state, &mut rng, wanted.event_bytes, FIRST);
     personal::put_properties(&mut state, wanted.foreign_properties);
+    personal::ask_for_receipts(&mut state, wanted.read_receipts);
     drop(state);
     let others = wanted.others.make(&mailbox, &mut rng, FIRST)?;
     Ok(json!({

@@ -135,6 +135,8 @@ fn message(state: &MailboxState, item: u64, message: &Message) -> Value {
         "flag": message.flag.as_str(),
         "importance": message.importance.as_str(),
         "categories": message.categories,
+        "read_receipt": message.read_receipt,
+        "delivery_receipt": message.delivery_receipt,
         "internet_message_id": core.message_id,
         "search_key": search_key(state, item),
         "size": mime.len(),

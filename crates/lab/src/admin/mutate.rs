@@ -206,7 +206,11 @@ impl Work<'_> {
             let what = ["read", "flag", "categories"][number % 3];
             let mut state = mailbox.write();
             let changed = state.change(item, self.now, |message| match what {
-                "read" => message.read = !message.read,
+                "read" => {
+                    message.read = !message.read;
+                    // Whoever reads it gives what was asked for.
+                    message.receipt_given |= message.read;
+                }
                 "flag" => {
                     message.flag = match message.flag {
                         Flag::Flagged => Flag::Complete,

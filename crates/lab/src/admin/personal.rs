@@ -13,7 +13,9 @@ use crate::compose::{Attachment, Nature};
 use crate::ids;
 use crate::seed::generate::Setting;
 use crate::seed::{Rng, events, people};
-use crate::state::{Aspect, Attached, ExtendedProperties, Mailbox, MailboxState, Refusal};
+use crate::state::{
+    Aspect, Attached, Core, ExtendedProperties, Mailbox, MailboxState, Message, Refusal,
+};
 
 /// Most events or contacts that one request makes or changes.
 pub(super) const MOST: usize = 100_000;
@@ -90,9 +92,7 @@ const FOREIGN: &str = "String {4d3f7c1e-8a52-4b60-9f0d-61c2b7a9e358} Name Ticket
 
 /// Puts it on the first so many of each kind of items.
 pub(super) fn put_properties(state: &mut MailboxState, count: usize) {
-    let mut mail: Vec<u64> = state.messages.keys().copied().collect();
-    mail.retain(|item| state.messages.get(item).is_some_and(|m| !state.is_hidden(m.place.folder)));
-    mail.sort_unstable();
+    let mail = visible_mail(state);
     let mut all: Vec<&mut ExtendedProperties> = Vec::new();
     let events = state.calendars.events.values_mut().take(count);
     all.extend(events.map(|event| &mut event.details.properties));
@@ -110,6 +110,28 @@ pub(super) fn put_properties(state: &mut MailboxState, count: usize) {
             set(&mut message.properties, number);
         }
     }
+}
+
+/// Lets the senders of the first so many messages ask for a read receipt.
+pub(super) fn ask_for_receipts(state: &mut MailboxState, count: usize) {
+    for item in visible_mail(state).into_iter().take(count) {
+        if let Some(message) = state.messages.get_mut(&item) {
+            let from = message.core.from.as_ref().map_or("", |from| &from.address);
+            let asked = format!("Disposition-Notification-To: <{from}>\r\n").into_bytes();
+            let mime = [asked.as_slice(), &message.core.content.bytes()].concat();
+            message.core = Arc::new(Core::parse(Bytes::from(mime), None));
+            message.read_receipt = true;
+        }
+    }
+}
+
+/// The messages that lie in folders, from the first on.
+fn visible_mail(state: &MailboxState) -> Vec<u64> {
+    let is_visible = |message: &Message| !state.is_hidden(message.place.folder);
+    let all = state.messages.iter().filter(|(_, message)| is_visible(message));
+    let mut all: Vec<u64> = all.map(|(item, _)| *item).collect();
+    all.sort_unstable();
+    all
 }
 
 /// Changes calendars of mailboxes, one mailbox after the other.

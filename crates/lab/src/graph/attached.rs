@@ -203,6 +203,7 @@ fn message(mailbox: Uuid, mime: &Bytes, created: i64) -> Option<Value> {
         created,
         modified: created,
         read_receipt: core.read_receipt,
+        receipt_given: false,
         delivery_receipt: core.delivery_receipt,
         properties: ExtendedProperties::default(),
         natures: Natures::default(),

@@ -59,6 +59,7 @@ pub(super) fn create(
         message.received = desk.now;
         message.natures = natures;
         applied = input::apply_state(&fields, message, Occasion::Creation);
+        message.receipt_given = message.read;
     })?;
     if let Err(error) = applied {
         state.discard(item);
@@ -99,6 +100,9 @@ pub(super) fn patch(
     // Tried on a copy first: a change that is refused must change nothing.
     let mut trial = message.clone();
     input::apply_state(&fields, &mut trial, Occasion::Change)?;
+    if trial.read && !message.read && trial.gives_receipt(&desk.mailbox.address) {
+        desk.shared.counters.receipt();
+    }
     state.change(item, desk.now, |message| {
         trial.place = message.place;
         trial.changed = message.changed;

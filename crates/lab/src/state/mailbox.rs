@@ -326,6 +326,7 @@ impl MailboxState {
             importance: new.core.importance,
             sent: new.core.sent,
             read_receipt: new.core.read_receipt,
+            receipt_given: new.read,
             delivery_receipt: new.core.delivery_receipt,
             core: new.core,
             place: Place { folder, location, entered: change },

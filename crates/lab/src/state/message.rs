@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest;
 
-use super::{Core, ExtendedProperties, Importance};
+use super::{Core, ExtendedProperties, Importance, Party};
 use crate::compose::{Attachment, Nature};
 
 /// Follow-up flag (`followupFlag.flagStatus`).
@@ -61,6 +61,8 @@ pub(crate) struct Message {
     pub(crate) created: i64,
     pub(crate) modified: i64,
     pub(crate) read_receipt: bool,
+    /// Its sender has had the receipt.
+    pub(crate) receipt_given: bool,
     pub(crate) delivery_receipt: bool,
     /// Extended properties that a client has set.
     pub(crate) properties: ExtendedProperties,
@@ -69,6 +71,17 @@ pub(crate) struct Message {
 }
 
 impl Message {
+    /// Notes that somebody reads it. Whether its sender, who is not `owner`, gets a receipt by it.
+    pub(crate) fn gives_receipt(&mut self, owner: &str) -> bool {
+        let own = |from: &Party| from.address.eq_ignore_ascii_case(owner);
+        let due = self.read_receipt
+            && !self.receipt_given
+            && !self.draft
+            && !self.core.from.as_ref().is_some_and(own);
+        self.receipt_given |= due;
+        due
+    }
+
     /// The attachments in the order of the content, with what they are.
     pub(crate) fn attachments(&self) -> Vec<Attachment> {
         let mut all = self.core.attachments();

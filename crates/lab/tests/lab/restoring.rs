@@ -277,6 +277,39 @@ async fn a_draft_stays_a_draft_and_a_message_that_is_none_keeps_its_content() {
 }
 
 #[tokio::test]
+async fn a_sender_who_asks_for_it_is_told_once_that_an_application_marked_a_message_as_read() {
+    let world = World::new().await;
+    let graph = world.graph(WRITE).await;
+    let base = format!("users/{}", world.mailbox(0));
+    let sent = async || {
+        let counters = world.admin("GET", "counters", Value::Null).await;
+        counters["receipts_sent"].as_u64().unwrap()
+    };
+    let mut asking = received();
+    asking["isReadReceiptRequested"] = json!(true);
+    asking["singleValueExtendedProperties"] = json!([{ "id": "Integer 0x0E07", "value": "0" }]);
+    let mut paths = Vec::new();
+    for _ in 0..2 {
+        let made = inbox(&graph, &base, asking.clone()).await;
+        assert_eq!(
+            (&made["isRead"], &made["isReadReceiptRequested"]),
+            (&json!(false), &json!(true))
+        );
+        paths.push(format!("{base}/messages/{}", made["id"].as_str().unwrap()));
+    }
+    let patch = async |path: &str, body: Value| {
+        let (status, shown) = graph.send("PATCH", path, body).await;
+        assert_eq!(status, StatusCode::OK, "{shown}");
+    };
+    patch(&paths[0], json!({ "isRead": true, "isReadReceiptRequested": false })).await;
+    assert_eq!(sent().await, 0);
+    for (read, told) in [(true, 1), (false, 1), (true, 1)] {
+        patch(&paths[1], json!({ "isRead": read })).await;
+        assert_eq!(sent().await, told);
+    }
+}
+
+#[tokio::test]
 async fn a_message_that_exchange_would_not_take_is_refused() {
     let world = World::new().await;
     let graph = world.graph(WRITE).await;

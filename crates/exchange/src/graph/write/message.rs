@@ -32,11 +32,8 @@ pub(super) fn plan(mailbox: &Mailbox, item: &Item, content: &[u8]) -> Plan<'stat
     let mut letter = mime::read(content);
     let mut fields = Map::new();
     let mut lost = std::mem::take(&mut letter.lost);
-    let own = letter
-        .from
-        .as_ref()
-        .or(letter.sender.as_ref())
-        .is_some_and(|from| from.address.eq_ignore_ascii_case(mailbox.address.as_str()));
+    let from = letter.from.as_ref().or(letter.sender.as_ref());
+    let own = is_own(mailbox, from.map(|from| from.address.as_str()));
     complete(&mut letter, item);
     let mut files = std::mem::take(&mut letter.files);
     if serialized(&body(&letter.body)).len() > LONGEST_BODY {
@@ -73,6 +70,11 @@ pub(super) fn plan(mailbox: &Mailbox, item: &Item, content: &[u8]) -> Plan<'stat
 /// [`Provider::create`]: crate::Provider::create
 pub fn message_request(mailbox: &Mailbox, item: &Item, content: &[u8]) -> Value {
     Value::Object(plan(mailbox, item, content).fields)
+}
+
+/// Whether the mailbox's owner wrote it.
+pub(super) fn is_own(mailbox: &Mailbox, from: Option<&str>) -> bool {
+    from.is_some_and(|from| from.eq_ignore_ascii_case(mailbox.address.as_str()))
 }
 
 /// The read mark, the follow-up flag with its dates, categories and importance.

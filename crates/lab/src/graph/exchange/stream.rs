@@ -103,6 +103,7 @@ fn of_message(message: &Message) -> Value {
         "created": message.created,
         "modified": message.modified,
         "read_receipt": message.read_receipt,
+        "receipt_given": message.receipt_given,
         "delivery_receipt": message.delivery_receipt,
         "properties": of_properties(&message.properties),
         "natures": message.natures.iter()
@@ -154,6 +155,7 @@ fn message(
         message.received = value["received"].as_i64().unwrap_or(now);
         message.created = value["created"].as_i64().unwrap_or(now);
         message.read_receipt = value["read_receipt"] == true;
+        message.receipt_given = value["receipt_given"] == true;
         message.delivery_receipt = value["delivery_receipt"] == true;
         message.properties = properties;
         message.natures = natures;
