@@ -6,7 +6,7 @@
 
 use std::{
     fs::File,
-    io::{self, Read},
+    io::{self, Read, Write},
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
     sync::{
@@ -136,24 +136,10 @@ impl Spool {
 }
 
 impl SpoolWriter {
-    /// Appends a piece of the content.
-    pub(crate) fn write(&mut self, mut data: &[u8]) -> io::Result<()> {
-        self.bytes += data.len() as u64;
-        self.shared.used.fetch_add(data.len() as u64, Ordering::Relaxed);
-        while self.pending.len() + data.len() >= PIECE {
-            let (now, later) = data.split_at(PIECE - self.pending.len());
-            self.pending.extend_from_slice(now);
-            data = later;
-            self.flush()?;
-        }
-        self.pending.extend_from_slice(data);
-        Ok(())
-    }
-
     /// Ends the content.
     pub(crate) fn finish(mut self) -> io::Result<Spooled> {
         if !self.pending.is_empty() {
-            self.flush()?;
+            self.seal()?;
         }
         let spooled = Spooled {
             shared: Arc::clone(&self.shared),
@@ -165,7 +151,7 @@ impl SpoolWriter {
         Ok(spooled)
     }
 
-    fn flush(&mut self) -> io::Result<()> {
+    fn seal(&mut self) -> io::Result<()> {
         let clear_len = u32::try_from(self.pending.len()).map_err(io::Error::other)?;
         let number = self.shared.pieces.fetch_add(1, Ordering::Relaxed);
         self.shared
@@ -177,6 +163,24 @@ impl SpoolWriter {
         segment.file.write_all_at(&self.pending, offset)?;
         self.pending.clear();
         self.pieces.push(Piece { segment, offset, clear_len, number });
+        Ok(())
+    }
+}
+
+/// Appends to the content. What was appended is on disk when [`SpoolWriter::finish`] has come back.
+impl Write for SpoolWriter {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        let now = &data[..data.len().min(PIECE - self.pending.len())];
+        self.bytes += now.len() as u64;
+        self.shared.used.fetch_add(now.len() as u64, Ordering::Relaxed);
+        self.pending.extend_from_slice(now);
+        if self.pending.len() == PIECE {
+            self.seal()?;
+        }
+        Ok(now.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
 }
@@ -276,7 +280,7 @@ mod tests {
     async fn spooled(spool: &Spool, data: &[u8], chunk: usize) -> Arc<Spooled> {
         let mut writer = spool.begin().await;
         for part in data.chunks(chunk.max(1)) {
-            writer.write(part).unwrap();
+            writer.write_all(part).unwrap();
         }
         Arc::new(writer.finish().unwrap())
     }
@@ -332,7 +336,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let spool = Spool::new(directory.path(), 1000).unwrap();
         let mut writer = spool.begin().await;
-        writer.write(&pattern(5000)).unwrap();
+        writer.write_all(&pattern(5000)).unwrap();
         assert!(spool.is_full());
         drop(writer);
         assert!(!spool.is_full());

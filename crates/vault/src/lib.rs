@@ -45,7 +45,10 @@ pub use catalog::CatalogChange;
 pub use error::{InvalidShortId, Retry, VaultError};
 pub use export::{ExportForm, ExportProgress, ExportReport, Selection};
 pub use folder_path::FolderPath;
-pub use formats::{attachments_in_icalendar, icalendar, photo_in_vcard, setting_json, todo, vcard};
+pub use formats::{
+    attachments_in_icalendar, icalendar, photo_in_vcard, setting_json, todo, vcard,
+    write_icalendar, write_todo,
+};
 pub use recovery_kit::{RecoveryKit, write_recovery_kit};
 pub use repository::Vault;
 pub use round::{

@@ -57,7 +57,8 @@ pub(super) async fn changes(
         ask.url = graph.link(&ask.action, link)?;
     }
     ask.prefer = Some(PAGE.to_owned());
-    let (mut page, partial) = parse_tasks_page(&pages::page(graph, &ask).await?, folder)?;
+    let page = parse_tasks_page(&pages::page(graph, &ask).await?, folder);
+    let (mut page, partial) = page.map_err(|error| graph.explained(&ask, error))?;
     pages::complete(&mut page, partial, |id| async move {
         Ok(task_item(task(graph, mailbox, folder, &id).await?, folder))
     })
@@ -75,8 +76,7 @@ pub(super) async fn find(
         match task(graph, mailbox, &list.id, id).await {
             Ok(told) => {
                 let item = task_item(told, &list.id);
-                let broken = |reason| ExchangeError::protocol(READING, reason);
-                return item.map(Some).map_err(broken);
+                return item.map(Some).map_err(|reason| broken(mailbox, reason));
             }
             Err(error) if super::refusal::is_foreign_id(&error) => {}
             Err(error) => return Err(error),
@@ -98,9 +98,14 @@ pub(super) async fn details(
     let links = all_pages(graph, part("reading a task's links", "linkedResources")).await?;
     let has_files = told["hasAttachments"].as_bool().unwrap_or_default();
     let mut item = whole(told, &item.folder, steps, links)
-        .map_err(|reason| ExchangeError::protocol(READING, reason))?;
+        .map_err(|reason| broken(mailbox, reason))?;
     let (attachments, room) = task_files::read(graph, mailbox, &mut item, has_files).await?;
     Ok(Details { item, attachments, room })
+}
+
+/// The error for a task that is not understood.
+fn broken(mailbox: &Mailbox, reason: String) -> ExchangeError {
+    ExchangeError::protocol(format!("{}: {READING}", mailbox.address), reason)
 }
 
 /// Reads one page of `todoTask: delta` of the list `folder`, and which tasks were told only in part.

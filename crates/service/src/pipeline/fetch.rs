@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashSet,
+    io::{self, BufWriter, Write},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -12,7 +13,7 @@ use std::{
 use mailkeep_exchange::{Content, Details, ExchangeError, Provider};
 use mailkeep_inspect::{Context, MaskKey, Report, inspect_prefix};
 use mailkeep_model::{Detail, Item, ItemKind, Mailbox, MailboxId};
-use mailkeep_vault::{icalendar, setting_json, todo, vcard};
+use mailkeep_vault::{setting_json, vcard, write_icalendar, write_todo};
 use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 
@@ -142,7 +143,7 @@ impl<P: Provider> Fetcher<P> {
         match self.provider.stream(mailbox, &item.id).await {
             Ok(bytes) => {
                 let mut spooled = self.spool.begin_beside();
-                spooled.write(&bytes).map_err(ServiceError::Spool)?;
+                spooled.write_all(&bytes).map_err(ServiceError::Spool)?;
                 let spooled = spooled.finish().map_err(ServiceError::Spool)?;
                 fetched.contents.stream = Some(Arc::new(spooled));
                 streams.kept.fetch_add(1, Ordering::Relaxed);
@@ -167,7 +168,7 @@ impl<P: Provider> Fetcher<P> {
         let mut spooled = self.spool.begin().await;
         let Details { item, .. } = self.provider.details(mailbox, item).await?;
         let bytes = self.provider.stream(mailbox, &item.id).await?;
-        spooled.write(&bytes).map_err(ServiceError::Spool)?;
+        spooled.write_all(&bytes).map_err(ServiceError::Spool)?;
         drop(bytes);
         let content = Arc::new(spooled.finish().map_err(ServiceError::Spool)?);
         Ok(Fetched::new(content, Some(item), None))
@@ -192,25 +193,27 @@ impl<P: Provider> Fetcher<P> {
     /// What the provider tells of an event, a contact, a task or a setting, written as iCalendar,
     /// vCard or JSON.
     async fn described(&self, mailbox: &Mailbox, item: &Item) -> Result<Fetched, ServiceError> {
-        let mut spooled = self.spool.begin().await;
-        // In memory whole, and what is made of it once more: `room` bounds how many at a time.
+        let spooled = self.spool.begin().await;
+        // Attachments are in memory whole: `room` bounds how many at a time.
         let Details { item, attachments, room } = self.provider.details(mailbox, item).await?;
-        let (item, bytes) = tokio::task::spawn_blocking(move || {
-            let bytes = match &item.detail {
-                Some(Detail::Event(event)) => icalendar(event, &attachments),
-                Some(Detail::Contact(contact)) => vcard(contact, attachments.first()),
-                Some(Detail::Task(task)) => todo(&item.id, task, &attachments),
-                Some(Detail::Setting(setting)) => setting_json(setting),
-                None => Vec::new(),
-            };
-            (item, bytes)
+        tokio::task::spawn_blocking(move || {
+            let mut out = BufWriter::new(spooled);
+            match &item.detail {
+                Some(Detail::Event(event)) => write_icalendar(event, &attachments, &mut out),
+                Some(Detail::Contact(contact)) => {
+                    out.write_all(&vcard(contact, attachments.first()))
+                }
+                Some(Detail::Task(task)) => write_todo(&item.id, task, &attachments, &mut out),
+                Some(Detail::Setting(setting)) => out.write_all(&setting_json(setting)),
+                None => Ok(()),
+            }?;
+            drop((attachments, room));
+            let spooled = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+            Ok(Fetched::new(Arc::new(spooled.finish()?), Some(item), None))
         })
         .await
-        .map_err(|_| ServiceError::Stopped)?;
-        spooled.write(&bytes).map_err(ServiceError::Spool)?;
-        drop((bytes, room));
-        let content = Arc::new(spooled.finish().map_err(ServiceError::Spool)?);
-        Ok(Fetched::new(content, Some(item), None))
+        .map_err(|_| ServiceError::Stopped)?
+        .map_err(ServiceError::Spool)
     }
 
     async fn message(
@@ -221,7 +224,7 @@ impl<P: Provider> Fetcher<P> {
         let mut turn = None;
         let mut head = Vec::new();
         while let Some(chunk) = content.chunk().await? {
-            spooled.write(&chunk).map_err(ServiceError::Spool)?;
+            spooled.write_all(&chunk).map_err(ServiceError::Spool)?;
             let wanted = chunk.len().min(INSPECTED_BYTES - head.len());
             if head.len() + wanted > SMALL && turn.is_none() {
                 let large = self.inspection.large.acquire().await;

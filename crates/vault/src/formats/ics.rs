@@ -1,3 +1,5 @@
+use std::io::{self, Write};
+
 use mailkeep_model::{
     Attachment, Attendee, Body, Event, Exception, Importance, Person, Response, Role, Sensitivity,
     ShowAs, Until, ZonedTime,
@@ -7,7 +9,7 @@ use time::{Duration, OffsetDateTime, PrimitiveDateTime, UtcOffset};
 use super::{
     html,
     rule::{rrule, weekday},
-    text::Lines,
+    text::{Lines, in_memory},
     zones::{Needed, Zone, day, stamp, utc},
 };
 use crate::stored::short_hash;
@@ -26,12 +28,24 @@ pub(crate) const END_CALENDAR: &str = "END:VCALENDAR\r\n";
 /// rules known to us is written as floating time with the zone's name in a parameter. Equal input
 /// gives equal bytes.
 pub fn icalendar(event: &Event, attachments: &[Attachment]) -> Vec<u8> {
+    in_memory(|out| write_icalendar(event, attachments, out))
+}
+
+/// Writes an event as [`icalendar`] does, in small pieces: attachments are not held twice.
+///
+/// # Errors
+/// What `out` fails with.
+pub fn write_icalendar(
+    event: &Event,
+    attachments: &[Attachment],
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let series = Series::new(event);
     let mut needed = Needed::default();
     series.note_zones(event, &mut needed);
-    let mut zones = Lines::default();
-    needed.write(&mut zones);
-    let mut lines = Lines::default();
+    let mut lines = Lines::to(out);
+    lines.whole(BEGIN_CALENDAR);
+    needed.write(&mut lines);
     let uid = event.uid.clone().unwrap_or_else(|| made_up_uid(event));
     lines.begin("VEVENT");
     about(&mut lines, &uid, event.created, event.modified);
@@ -53,8 +67,8 @@ pub fn icalendar(event: &Event, attachments: &[Attachment]) -> Vec<u8> {
         alarm(&mut lines, changed);
         lines.end("VEVENT");
     }
-    let (zones, lines) = (zones.into_bytes(), lines.into_bytes());
-    [BEGIN_CALENDAR.as_bytes(), &zones, &lines, END_CALENDAR.as_bytes()].concat()
+    lines.whole(END_CALENDAR);
+    lines.finish()
 }
 
 /// A time and its zone.

@@ -17,9 +17,9 @@ mod windows;
 mod zones;
 
 pub use attached::{attachments_in_icalendar, photo_in_vcard};
-pub use ics::icalendar;
+pub use ics::{icalendar, write_icalendar};
 pub use setting::setting_json;
-pub use todo::todo;
+pub use todo::{todo, write_todo};
 pub use vcf::vcard;
 
 pub(crate) use attached::CalendarParts;

@@ -1,5 +1,7 @@
 //! Lines of iCalendar and vCard: escaped, and folded at 75 octets.
 
+use std::io::{self, Write};
+
 use data_encoding::BASE64;
 
 /// Octets in a line at most, its end not counted (RFC 5545, section 3.1).
@@ -7,20 +9,36 @@ const LINE: usize = 75;
 /// Octets that are encoded at a time: a multiple of three, so that no padding is needed between.
 const CHUNK: usize = 48 * 1024;
 
-/// A text on its way.
-#[derive(Default)]
-pub(super) struct Lines {
-    out: Vec<u8>,
+/// A text on its way out: what is attached may be long, and is not held in this form whole.
+pub(super) struct Lines<'w> {
+    out: &'w mut dyn Write,
     column: usize,
+    /// After a failure nothing more is written.
+    written: io::Result<()>,
 }
 
 /// A line of which the name stands, and maybe parameters. It ends with its value.
 #[must_use = "a line ends with its value"]
-pub(super) struct Property<'l>(&'l mut Lines);
+pub(super) struct Property<'l, 'w>(&'l mut Lines<'w>);
 
-impl Lines {
+impl<'w> Lines<'w> {
+    /// Lines that go there. Each piece of a line is written by itself.
+    pub(super) fn to(out: &'w mut dyn Write) -> Self {
+        Self { out, column: 0, written: Ok(()) }
+    }
+
+    /// Ends the text; the error when not all of it could be written.
+    pub(super) fn finish(self) -> io::Result<()> {
+        self.written
+    }
+
+    /// Lines that are ready.
+    pub(super) fn whole(&mut self, lines: &str) {
+        self.put(lines.as_bytes());
+    }
+
     /// Begins a line.
-    pub(super) fn property(&mut self, name: &str) -> Property<'_> {
+    pub(super) fn property(&mut self, name: &str) -> Property<'_, 'w> {
         self.push(name);
         Property(self)
     }
@@ -40,33 +58,35 @@ impl Lines {
         self.property("END").raw(component);
     }
 
-    pub(super) fn into_bytes(self) -> Vec<u8> {
-        self.out
-    }
-
     fn push(&mut self, mut text: &str) {
         loop {
             let room = LINE - self.column;
             if text.len() <= room {
-                self.out.extend_from_slice(text.as_bytes());
+                self.put(text.as_bytes());
                 self.column += text.len();
                 return;
             }
             let (fits, rest) = text.split_at(text.floor_char_boundary(room));
-            self.out.extend_from_slice(fits.as_bytes());
-            self.out.extend_from_slice(b"\r\n ");
+            self.put(fits.as_bytes());
+            self.put(b"\r\n ");
             self.column = 1;
             text = rest;
         }
     }
 
     fn end_line(&mut self) {
-        self.out.extend_from_slice(b"\r\n");
+        self.put(b"\r\n");
         self.column = 0;
+    }
+
+    fn put(&mut self, bytes: &[u8]) {
+        if self.written.is_ok() {
+            self.written = self.out.write_all(bytes);
+        }
     }
 }
 
-impl<'l> Property<'l> {
+impl Property<'_, '_> {
     /// Adds a parameter, unless its value is empty. What a quoted value cannot hold is written as
     /// RFC 6868 says.
     pub(super) fn parameter(self, name: &str, value: &str) -> Self {
@@ -129,6 +149,13 @@ impl<'l> Property<'l> {
         }
         self.0.end_line();
     }
+}
+
+/// What is written where nothing fails.
+pub(super) fn in_memory(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    write(&mut bytes).expect("a Vec takes everything");
+    bytes
 }
 
 /// A text as a value. Every kind of line end becomes `\n`; a control character has no place in it.
@@ -225,12 +252,13 @@ mod tests {
 
     #[test]
     fn a_text_with_separators_and_line_ends_stays_one_value() {
-        let mut lines = Lines::default();
+        let mut bytes = Vec::new();
+        let mut lines = Lines::to(&mut bytes);
         lines.text("SUMMARY", "a,b;c\\d\r\ne\rf\n\u{0}\u{2028}g");
         lines.text("EMPTY", "");
         lines.property("X").parameter("CN", "Lee, \"Ann\"^\n").parameter("E", "").raw("v\r\nEND:x");
         assert_eq!(
-            unfolded(&lines.into_bytes()),
+            unfolded(&bytes),
             [r"SUMMARY:a\,b\;c\\d\ne\nf\n\ng", "X;CN=\"Lee, ^'Ann^'^^^n\":vEND:x"]
         );
     }
@@ -238,9 +266,8 @@ mod tests {
     proptest! {
         #[test]
         fn no_line_is_too_long_and_no_character_is_cut(text in "\\PC{0,300}", name in "[A-Z-]{1,30}") {
-            let mut lines = Lines::default();
-            lines.property(&name).raw(&text);
-            let bytes = lines.into_bytes();
+            let mut bytes = Vec::new();
+            Lines::to(&mut bytes).property(&name).raw(&text);
             for line in bytes.split(|byte| *byte == b'\n') {
                 prop_assert!(line.len() <= LINE + 1);
                 prop_assert!(std::str::from_utf8(line).is_ok());
@@ -250,10 +277,10 @@ mod tests {
 
         #[test]
         fn bytes_come_back(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
-            let mut lines = Lines::default();
-            lines.property("A").parameter("B", "c;d:e").base64(&bytes);
+            let mut lines = Vec::new();
+            Lines::to(&mut lines).property("A").parameter("B", "c;d:e").base64(&bytes);
             let mut found = None;
-            unfold(&lines.into_bytes(), |line| found = Line::parse(line).and_then(|l| l.base64()));
+            unfold(&lines, |line| found = Line::parse(line).and_then(|l| l.base64()));
             prop_assert_eq!(found, Some(bytes));
         }
     }

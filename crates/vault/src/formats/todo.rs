@@ -1,10 +1,12 @@
+use std::io::{self, Write};
+
 use mailkeep_model::{Attachment, ItemId, Task, TaskLink, TaskStatus, ZonedTime};
 use time::{Date, PrimitiveDateTime};
 
 use super::{
     ics::{BEGIN_CALENDAR, END_CALENDAR, about, attach, body, priority},
     rule::{rrule, weekday},
-    text::Lines,
+    text::{Lines, in_memory},
     zones::{Zone, day, utc},
 };
 use crate::stored::short_hash;
@@ -17,7 +19,21 @@ use crate::stored::short_hash;
 /// what the task is about elsewhere is attached as an address. The provider names no identifier for
 /// other programs: it is made from the item's. Equal input gives equal bytes.
 pub fn todo(id: &ItemId, task: &Task, attachments: &[Attachment]) -> Vec<u8> {
-    let mut lines = Lines::default();
+    in_memory(|out| write_todo(id, task, attachments, out))
+}
+
+/// Writes a task as [`todo`] does, in small pieces: attachments are not held twice.
+///
+/// # Errors
+/// What `out` fails with.
+pub fn write_todo(
+    id: &ItemId,
+    task: &Task,
+    attachments: &[Attachment],
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let mut lines = Lines::to(out);
+    lines.whole(BEGIN_CALENDAR);
     lines.begin("VTODO");
     let uid = format!("{}@mailkeep", short_hash(&["uid", &id.0]));
     about(&mut lines, &uid, task.created, task.modified);
@@ -41,7 +57,8 @@ pub fn todo(id: &ItemId, task: &Task, attachments: &[Attachment]) -> Vec<u8> {
     }
     alarm(&mut lines, task);
     lines.end("VTODO");
-    [BEGIN_CALENDAR.as_bytes(), &lines.into_bytes(), END_CALENDAR.as_bytes()].concat()
+    lines.whole(END_CALENDAR);
+    lines.finish()
 }
 
 /// When it begins, is due and comes back. A recurrence needs a beginning (RFC 5545, section

@@ -2,7 +2,7 @@ use mailkeep_model::{Attachment, Contact, PostalAddress};
 
 use super::{
     ics::{class, instant},
-    text::Lines,
+    text::{Lines, in_memory},
     zones::day,
 };
 
@@ -12,12 +12,19 @@ use super::{
 /// What vCard has no property for goes into the `X-` properties that others use. Equal input gives
 /// equal bytes.
 pub fn vcard(contact: &Contact, photo: Option<&Attachment>) -> Vec<u8> {
-    let mut lines = Lines::default();
+    in_memory(|out| {
+        let mut lines = Lines::to(out);
+        card(&mut lines, contact, photo);
+        lines.finish()
+    })
+}
+
+fn card(lines: &mut Lines, contact: &Contact, photo: Option<&Attachment>) {
     lines.begin("VCARD");
     lines.property("VERSION").raw("3.0");
     lines.property("PRODID").raw("-//Mailkeep//Mailkeep//EN");
-    name(&mut lines, contact);
-    work(&mut lines, contact);
+    name(lines, contact);
+    work(lines, contact);
     for person in contact.emails.iter().filter(|person| !person.address.is_empty()) {
         // A quote cannot stand in a parameter of vCard 3.0.
         let shown = person.name.replace('"', "'");
@@ -26,13 +33,13 @@ pub fn vcard(contact: &Contact, photo: Option<&Attachment>) -> Vec<u8> {
         let line = lines.property("EMAIL").parameter("TYPE", "INTERNET");
         line.parameter("X-CN", shown).text(&person.address);
     }
-    telephones(&mut lines, contact);
+    telephones(lines, contact);
     for (kind, address) in [
         ("HOME", &contact.home_address),
         ("WORK", &contact.business_address),
         ("OTHER", &contact.other_address),
     ] {
-        postal(&mut lines, kind, address);
+        postal(lines, kind, address);
     }
     for address in contact.im_addresses.iter().filter(|address| !address.is_empty()) {
         let has_scheme = address.split_once(':').is_some_and(|(scheme, _)| {
@@ -46,7 +53,7 @@ pub fn vcard(contact: &Contact, photo: Option<&Attachment>) -> Vec<u8> {
         let day = day(birthday);
         lines.property("BDAY").raw(&format!("{}-{}-{}", &day[..4], &day[4..6], &day[6..]));
     }
-    personal(&mut lines, contact);
+    personal(lines, contact);
     if let Some(photo) = photo {
         lines
             .property("PHOTO")
@@ -59,7 +66,6 @@ pub fn vcard(contact: &Contact, photo: Option<&Attachment>) -> Vec<u8> {
         lines.property("REV").raw(&instant(at));
     }
     lines.end("VCARD");
-    lines.into_bytes()
 }
 
 fn name(lines: &mut Lines, contact: &Contact) {

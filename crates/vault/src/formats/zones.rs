@@ -86,7 +86,7 @@ impl Zone {
     }
 
     /// Ends a line with a time in this zone.
-    pub(super) fn time(&self, line: Property<'_>, local: PrimitiveDateTime) {
+    pub(super) fn time(&self, line: Property<'_, '_>, local: PrimitiveDateTime) {
         match self {
             Self::Utc => line.raw(&utc(local)),
             Self::Known { id, .. } => line.parameter("TZID", id).raw(&stamp(local)),
@@ -440,9 +440,9 @@ mod tests {
     fn vtimezone(zone: &str, first: PrimitiveDateTime, last: Option<PrimitiveDateTime>) -> String {
         let mut needed = Needed::default();
         needed.add(&Zone::named(zone), first, last);
-        let mut lines = Lines::default();
-        needed.write(&mut lines);
-        String::from_utf8(lines.into_bytes()).unwrap()
+        let mut written = Vec::new();
+        needed.write(&mut Lines::to(&mut written));
+        String::from_utf8(written).unwrap()
     }
 
     #[test]
