@@ -97,8 +97,8 @@ pub(super) async fn details(
     let steps = all_pages(graph, part("reading a task's steps", "checklistItems")).await?;
     let links = all_pages(graph, part("reading a task's links", "linkedResources")).await?;
     let has_files = told["hasAttachments"].as_bool().unwrap_or_default();
-    let mut item = whole(told, &item.folder, steps, links)
-        .map_err(|reason| broken(mailbox, reason))?;
+    let mut item =
+        whole(told, &item.folder, steps, links).map_err(|reason| broken(mailbox, reason))?;
     let (attachments, room) = task_files::read(graph, mailbox, &mut item, has_files).await?;
     Ok(Details { item, attachments, room })
 }

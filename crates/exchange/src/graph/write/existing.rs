@@ -7,7 +7,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    MADE, ORIGIN, Place, REPLACES, SETTLING, UNFINISHED, import, make::instant, setting, task_marks,
+    MADE, ORIGIN, Place, REPLACES, SETTLING, UNFINISHED, make::instant, setting, task_marks,
+    unmarked,
 };
 use crate::{
     ExchangeError, Existing, Mark, Provider, Wanted,
@@ -89,7 +90,7 @@ pub(in crate::graph) async fn existing(
     match kind {
         ItemKind::Task => return task_marks::existing(graph, mailbox, wanted).await,
         ItemKind::Setting => return setting::existing(graph, mailbox, wanted).await,
-        ItemKind::Opaque => return import::existing(graph, mailbox, wanted).await,
+        ItemKind::Opaque => return unmarked::existing(graph, mailbox, wanted).await,
         _ => {}
     }
     let look = Look { graph, mailbox, kind, wanted };

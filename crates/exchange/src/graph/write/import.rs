@@ -4,14 +4,14 @@
 //! no mark can go along: the stream is not ours to change. What can be marked (messages, events,
 //! contacts) is marked right after it. Until then it is told by what it is: a message by its
 //! `Message-ID`, an event by its `UID`, a contact by its name and the time when it was made. What can
-//! carry no mark (notes, contact groups) is told by its search key, see [`crate::likeness`].
+//! carry no mark (notes, contact groups) is told by what [`super::unmarked`] says.
 //!
 //! Graph has no way to delete notes and contact groups, so one that is to be replaced is overwritten.
 //!
 //! Sources: the Graph pages "mailbox: createImportSession", "Import an Exchange mailbox item".
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
@@ -26,9 +26,9 @@ use time::{
     format_description::well_known::{Rfc2822, Rfc3339},
 };
 
-use super::twin;
+use super::{twin, unmarked::is_copy};
 use crate::{
-    Created, ExchangeError, Existing, Likeness, Looked, Mark, NewItem, Wanted,
+    Created, ExchangeError, Likeness, Looked, NewItem,
     graph::{
         client::{Ask, GraphProvider, MAX_FAULTS, Patience, Unsent, read_all},
         refusal::is_foreign_id,
@@ -43,8 +43,6 @@ pub(super) const IMPORT: &str = "MailboxItem.ImportExport.All";
 const MARGIN: Duration = Duration::minutes(2);
 /// Longest stream. Exchange takes no item above 150 MB.
 const LONGEST: usize = 160 << 20;
-/// The state of a mark on what was changed since.
-const CHANGED: &str = "changed";
 
 /// What is remembered of imports.
 #[derive(Default)]
@@ -72,10 +70,10 @@ struct Session {
 
 /// What tells an item that may have been made twice.
 #[derive(Clone)]
-struct Doubt {
-    likeness: Likeness,
+pub(super) struct Doubt {
+    pub(super) likeness: Likeness,
     /// What was there before.
-    known: Vec<ItemId>,
+    pub(super) known: Vec<ItemId>,
 }
 
 /// What became of an import.
@@ -114,115 +112,6 @@ pub(super) async fn create(
     }
 }
 
-/// Those of `wanted` that are there.
-pub(super) async fn existing(
-    graph: &GraphProvider,
-    mailbox: &Mailbox,
-    wanted: &[Wanted],
-) -> Result<Vec<Existing>, ExchangeError> {
-    let originals: HashSet<&ItemId> = wanted.iter().map(|one| &one.item).collect();
-    let sought = Sought::of(wanted);
-    let mut existing = Vec::new();
-    for folder in streams::folders(graph, mailbox).await? {
-        for item in streams::listed(graph, mailbox, &folder).await? {
-            let mark = if originals.contains(&item.id) {
-                None
-            } else {
-                let Some((one, same)) = sought.copied_by(&item) else { continue };
-                // Without a state it stands for the one that is sought.
-                Some(Mark { item: one.mark.clone(), state: (!same).then(|| CHANGED.to_owned()) })
-            };
-            existing.push(Existing {
-                id: item.id,
-                folder: folder.id.clone(),
-                edited: mark.as_ref().is_some_and(|mark| mark.state.is_some()),
-                mark,
-                replaces: Vec::new(),
-                deleted: false,
-                notifies: false,
-                content_key: item.content_key,
-                heading: None,
-            });
-        }
-    }
-    Ok(existing)
-}
-
-/// Looks for a second one of what was imported without a mark. There is no way to delete it: its
-/// owner has to.
-pub(super) async fn remove_doubles(
-    graph: &GraphProvider,
-    mailbox: &Mailbox,
-    folder: &Folder,
-    mark: &Mark,
-    keep: &[ItemId],
-) -> Result<usize, ExchangeError> {
-    let doubt = graph.streams().imports.doubts().get(&mark.text()).cloned();
-    let Some(Doubt { likeness, known }) = doubt else { return Ok(0) };
-    let there = streams::listed(graph, mailbox, folder).await?;
-    let is_double = |item: &&Item| {
-        is_copy(&likeness, item).is_some() && !keep.contains(&item.id) && !known.contains(&item.id)
-    };
-    match there.iter().filter(is_double).count() {
-        0 => Ok(0),
-        count => Err(ExchangeError::unsupported(
-            format!("{}: deleting what was made twice", mailbox.address),
-            format!(
-                "{count} more of it lie in '{}', and Microsoft Graph has no way to delete them. \
-                 Their owner can in Outlook",
-                folder.name
-            ),
-        )),
-    }
-}
-
-/// What is sought, by what its copies are told by ([`is_copy`]); of several the first.
-struct Sought<'a> {
-    by_key: HashMap<&'a str, &'a Wanted>,
-    by_state: HashMap<&'a str, &'a Wanted>,
-    /// Those without a key.
-    by_state_alone: HashMap<&'a str, &'a Wanted>,
-}
-
-impl<'a> Sought<'a> {
-    fn of(wanted: &'a [Wanted]) -> Self {
-        let (by_key, by_state, by_state_alone) = Default::default();
-        let mut sought = Self { by_key, by_state, by_state_alone };
-        for one in wanted {
-            let Some(Likeness { key, state }) = &one.likeness else { continue };
-            sought.by_state.entry(state).or_insert(one);
-            match key {
-                Some(key) => sought.by_key.entry(key).or_insert(one),
-                None => sought.by_state_alone.entry(state).or_insert(one),
-            };
-        }
-        sought
-    }
-
-    /// What an item is a copy of, and whether nobody changed it.
-    fn copied_by(&self, item: &Item) -> Option<(&'a Wanted, bool)> {
-        let there = likeness(item)?;
-        let state = there.state.as_str();
-        let one = match &there.key {
-            Some(key) => self.by_key.get(key.as_str()).or_else(|| self.by_state_alone.get(state)),
-            None => self.by_state.get(state),
-        }?;
-        Some((one, is_copy(one.likeness.as_ref()?, item)?))
-    }
-}
-
-/// Whether an item is a copy of what is sought, and nobody changed it.
-fn is_copy(sought: &Likeness, item: &Item) -> Option<bool> {
-    let there = likeness(item)?;
-    let same = there.state == sought.state;
-    let is_copy = match (&sought.key, &there.key) {
-        (Some(sought), Some(there)) => sought == there,
-        // Nothing but its state is known: class, size and times.
-        _ => same,
-    };
-    is_copy.then_some(same)
-}
-
 impl Imports {
     fn sessions(&self) -> MutexGuard<'_, HashMap<String, Session>> {
         lock(&self.sessions)
@@ -258,7 +147,7 @@ impl Imports {
         Arc::clone(lock(&self.contacts).entry(folder.clone()).or_default())
     }
 
-    fn doubts(&self) -> MutexGuard<'_, HashMap<String, Doubt>> {
+    pub(super) fn doubts(&self) -> MutexGuard<'_, HashMap<String, Doubt>> {
         lock(&self.doubts)
     }
 }

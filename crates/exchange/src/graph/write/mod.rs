@@ -26,6 +26,7 @@ mod setting;
 mod task;
 mod task_marks;
 mod twin;
+mod unmarked;
 mod uploads;
 
 use bytes::Bytes;
@@ -196,7 +197,7 @@ pub(super) async fn remove_doubles(
             return task_marks::remove_doubles(graph, mailbox, folder, mark, keep).await;
         }
         ItemKind::Opaque => {
-            return import::remove_doubles(graph, mailbox, folder, mark, keep).await;
+            return unmarked::remove_doubles(graph, mailbox, folder, mark, keep).await;
         }
         // One that says the same is not made once more.
         ItemKind::Setting => return Ok(0),

@@ -1,0 +1,125 @@
+//! What carries no mark of ours (notes, contact groups): which of it is a copy of what is sought, told
+//! by its search key or its state, see [`crate::likeness`].
+
+use std::collections::{HashMap, HashSet};
+
+use mailkeep_model::{Folder, Item, ItemId, Mailbox};
+
+use super::import::Doubt;
+use crate::{
+    ExchangeError, Existing, Likeness, Mark, Wanted,
+    graph::{client::GraphProvider, streams},
+    likeness,
+};
+
+/// The state of a mark on what was changed since.
+const CHANGED: &str = "changed";
+
+/// Those of `wanted` that are there.
+pub(super) async fn existing(
+    graph: &GraphProvider,
+    mailbox: &Mailbox,
+    wanted: &[Wanted],
+) -> Result<Vec<Existing>, ExchangeError> {
+    let originals: HashSet<&ItemId> = wanted.iter().map(|one| &one.item).collect();
+    let sought = Sought::of(wanted);
+    let mut existing = Vec::new();
+    for folder in streams::folders(graph, mailbox).await? {
+        for item in streams::listed(graph, mailbox, &folder).await? {
+            let mark = if originals.contains(&item.id) {
+                None
+            } else {
+                let Some((one, same)) = sought.copied_by(&item) else { continue };
+                // Without a state it stands for the one that is sought.
+                Some(Mark { item: one.mark.clone(), state: (!same).then(|| CHANGED.to_owned()) })
+            };
+            existing.push(Existing {
+                id: item.id,
+                folder: folder.id.clone(),
+                edited: mark.as_ref().is_some_and(|mark| mark.state.is_some()),
+                mark,
+                replaces: Vec::new(),
+                deleted: false,
+                notifies: false,
+                content_key: item.content_key,
+                heading: None,
+            });
+        }
+    }
+    Ok(existing)
+}
+
+/// Looks for a second one of what was imported without a mark. There is no way to delete it: its
+/// owner has to.
+pub(super) async fn remove_doubles(
+    graph: &GraphProvider,
+    mailbox: &Mailbox,
+    folder: &Folder,
+    mark: &Mark,
+    keep: &[ItemId],
+) -> Result<usize, ExchangeError> {
+    let doubt = graph.streams().imports.doubts().get(&mark.text()).cloned();
+    let Some(Doubt { likeness, known }) = doubt else { return Ok(0) };
+    let there = streams::listed(graph, mailbox, folder).await?;
+    let is_double = |item: &&Item| {
+        is_copy(&likeness, item).is_some() && !keep.contains(&item.id) && !known.contains(&item.id)
+    };
+    match there.iter().filter(is_double).count() {
+        0 => Ok(0),
+        count => Err(ExchangeError::unsupported(
+            format!("{}: deleting what was made twice", mailbox.address),
+            format!(
+                "{count} more of it lie in '{}', and Microsoft Graph has no way to delete them. \
+                 Their owner can in Outlook",
+                folder.name
+            ),
+        )),
+    }
+}
+
+/// What is sought, by what its copies are told by ([`is_copy`]); of several the first.
+struct Sought<'a> {
+    by_key: HashMap<&'a str, &'a Wanted>,
+    by_state: HashMap<&'a str, &'a Wanted>,
+    /// Those without a key.
+    by_state_alone: HashMap<&'a str, &'a Wanted>,
+}
+
+impl<'a> Sought<'a> {
+    fn of(wanted: &'a [Wanted]) -> Self {
+        let (by_key, by_state, by_state_alone) = Default::default();
+        let mut sought = Self { by_key, by_state, by_state_alone };
+        for one in wanted {
+            let Some(Likeness { key, state }) = &one.likeness else { continue };
+            sought.by_state.entry(state).or_insert(one);
+            match key {
+                Some(key) => sought.by_key.entry(key).or_insert(one),
+                None => sought.by_state_alone.entry(state).or_insert(one),
+            };
+        }
+        sought
+    }
+
+    /// What an item is a copy of, and whether nobody changed it.
+    fn copied_by(&self, item: &Item) -> Option<(&'a Wanted, bool)> {
+        let there = likeness(item)?;
+        let state = there.state.as_str();
+        let one = match &there.key {
+            Some(key) => self.by_key.get(key.as_str()).or_else(|| self.by_state_alone.get(state)),
+            None => self.by_state.get(state),
+        }?;
+        Some((one, is_copy(one.likeness.as_ref()?, item)?))
+    }
+}
+
+/// Whether an item is a copy of what is sought, and nobody changed it.
+pub(super) fn is_copy(sought: &Likeness, item: &Item) -> Option<bool> {
+    let there = likeness(item)?;
+    let same = there.state == sought.state;
+    let is_copy = match (&sought.key, &there.key) {
+        (Some(sought), Some(there)) => sought == there,
+        // Nothing but its state is known: class, size and times.
+        _ => same,
+    };
+    is_copy.then_some(same)
+}
