@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used)] // The helpers are tests, too.
 
+mod common;
 #[path = "examples/directory.rs"]
 mod directory;
 #[path = "examples/example.rs"]

@@ -5,6 +5,7 @@
 
 #[path = "graph/circles.rs"]
 mod circles;
+mod common;
 #[path = "graph/discovery.rs"]
 mod discovery;
 #[path = "graph/kinds.rs"]
@@ -18,27 +19,17 @@ mod subscriptions;
 
 use std::sync::Arc;
 
-use mailkeep_exchange::{Access, ExchangeError, Extras, GraphConfig, GraphProvider, Provider};
-use mailkeep_identity::{JobId, ReceiptLog, SignerClient};
-use mailkeep_lab::{Lab, LabOptions, Registration};
+use common::Site;
+use mailkeep_exchange::{ExchangeError, Extras, GraphProvider, Provider};
 use mailkeep_model::{
-    Change, Cursor, Folder, Function, Item, ItemId, ItemKind, Mailbox, Next, TenantName,
-    WellKnownFolder,
+    Change, Cursor, Folder, Function, Item, ItemId, ItemKind, Mailbox, Next, WellKnownFolder,
 };
-use mailkeep_signer::{Sealing, Signer, SignerOptions};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 const ROLES: &[&str] = &["Mail.Read", "Calendars.Read", "Contacts.Read", "User.Read.All"];
 
-/// A lab, a signer, and a tenant of the one whose reader key is in the other.
-struct World {
-    lab: Lab,
-    access: Access,
-    tenant: TenantName,
-    admin: reqwest::Client,
-    _directory: TempDir,
-}
+/// A tenant whose reader is registered.
+struct World(Site);
 
 impl World {
     async fn new() -> Self {
@@ -46,36 +37,9 @@ impl World {
     }
 
     async fn with_roles(roles: &[&str]) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let lab = Lab::start(LabOptions::new(directory.path().join("lab"))).await.unwrap();
-        let signer_directory = directory.path().join("signer");
-        let socket = signer_directory.join("signer.sock");
-        let sealing = Sealing::IdentityFile(directory.path().join("key.txt"));
-        let options = SignerOptions::new(signer_directory, socket.clone(), sealing);
-        let signer = tokio::task::spawn_blocking(|| Signer::open(options)).await.unwrap().unwrap();
-        tokio::spawn(signer.serve(std::future::pending()));
-        let signer = SignerClient::connect(&socket, "test".parse().unwrap()).await.unwrap();
-
-        let tenant: TenantName = "acme".parse().unwrap();
-        let job: JobId = "job".parse().unwrap();
-        let certificate = signer.create_key(&job, &tenant, Function::Reader).await.unwrap();
-        let description = lab.description();
-        let registration = Registration {
-            name: "reader".into(),
-            certificate: certificate.certificate_pem,
-            roles: roles.iter().map(|role| (*role).to_owned()).collect(),
-        };
-        let directory_id = description.tenants[0].id.to_string();
-        let registered = lab.register(&directory_id, registration).unwrap();
-        let endpoint = format!("{}/{directory_id}/oauth2/v2.0/token", description.authority);
-        let client_id = registered.client_id.to_string();
-        signer.bind(&job, &tenant, Function::Reader, &client_id, &endpoint).await.unwrap();
-        let receipts = ReceiptLog::open(directory.path().join("receipts.jsonl")).unwrap();
-        let ca = std::fs::read(&description.ca).unwrap();
-        let ca = reqwest::Certificate::from_pem(&ca).unwrap();
-        let admin = reqwest::Client::builder().tls_certs_only([ca]).build().unwrap();
-        let access = Access { signer, receipts, job };
-        Self { lab, access, tenant, admin, _directory: directory }
+        let site = Site::start().await;
+        site.register(Function::Reader, roles).await;
+        Self(site)
     }
 
     fn provider(&self) -> GraphProvider {
@@ -83,36 +47,17 @@ impl World {
     }
 
     fn provider_with(&self, extras: Extras) -> GraphProvider {
-        let description = self.lab.description();
-        let config = GraphConfig {
-            tenant: self.tenant.clone(),
-            function: Function::Reader,
-            graph: description.graph.parse().unwrap(),
-            ca_pem: Some(std::fs::read_to_string(&description.ca).unwrap()),
-            extras,
-        };
-        GraphProvider::new(config, self.access.clone()).unwrap()
+        self.0.connect(Function::Reader, extras)
     }
 
     /// Asks the lab's administration for something.
     async fn order(&self, what: &str, body: Value) -> Value {
-        let url = format!("{}/{what}", self.lab.description().admin);
-        self.send(what, self.admin.post(url).json(&body)).await
+        self.0.order(what, body).await
     }
 
     /// Looks something up in the lab's administration.
     async fn look(&self, what: &str) -> Value {
-        let url = format!("{}/{what}", self.lab.description().admin);
-        self.send(what, self.admin.get(url)).await
-    }
-
-    async fn send(&self, what: &str, request: reqwest::RequestBuilder) -> Value {
-        let token = std::fs::read_to_string(&self.lab.description().admin_token_file).unwrap();
-        let answer = request.bearer_auth(token.trim()).send().await.unwrap();
-        let status = answer.status();
-        let text = answer.text().await.unwrap();
-        assert!(status.is_success(), "{what}: {status} {text}");
-        serde_json::from_str(&text).unwrap_or(Value::Null)
+        self.0.look(what).await
     }
 }
 

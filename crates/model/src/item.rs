@@ -155,3 +155,29 @@ pub struct Item {
     #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
     pub provider: serde_json::Map<String, serde_json::Value>,
 }
+
+impl Item {
+    /// An item of which nothing more is known: no subject and no content key, and it arrived at the
+    /// Unix epoch.
+    pub fn new(id: ItemId, kind: ItemKind, folder: FolderId) -> Self {
+        Self {
+            id,
+            kind,
+            folder,
+            subject: String::new(),
+            from: None,
+            recipients: Vec::new(),
+            received: OffsetDateTime::UNIX_EPOCH,
+            sent: None,
+            internet_message_id: None,
+            read: false,
+            draft: false,
+            follow_up: FollowUp::NotFlagged,
+            importance: Importance::Normal,
+            categories: Vec::new(),
+            content_key: String::new(),
+            detail: None,
+            provider: serde_json::Map::new(),
+        }
+    }
+}

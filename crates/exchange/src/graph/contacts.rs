@@ -2,7 +2,7 @@ use std::collections::HashSet;
 
 use mailkeep_model::{
     Attachment, AttachmentInfo, Change, Contact, Cursor, Detail, Folder, FolderId, FolderKind,
-    FollowUp, Importance, Item, ItemId, ItemKind, Mailbox, Page, PostalAddress, WellKnownFolder,
+    Item, ItemId, ItemKind, Mailbox, Page, PostalAddress, WellKnownFolder,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -259,24 +259,14 @@ fn contact_item(mut told: Value, folder: &FolderId) -> Result<Item, String> {
     let id = ItemId(contact.id.clone());
     let detail = Contact { birthday, ..detail(contact) };
     Ok(Item {
-        id,
-        kind: ItemKind::Contact,
-        folder: folder.clone(),
         subject: name(&detail),
-        from: None,
-        recipients: Vec::new(),
         // A contact without a readable time is kept all the same, under the epoch.
         received: detail.created.or(detail.modified).unwrap_or(OffsetDateTime::UNIX_EPOCH),
-        sent: None,
-        internet_message_id: None,
-        read: false,
-        draft: false,
-        follow_up: FollowUp::NotFlagged,
-        importance: Importance::Normal,
         categories: detail.categories.clone(),
         content_key,
         detail: Some(Detail::Contact(Box::new(detail))),
         provider,
+        ..Item::new(id, ItemKind::Contact, folder.clone())
     })
 }
 

@@ -3,8 +3,8 @@
 //! Sources: the Graph resource page `event` and `Get event`.
 
 use mailkeep_model::{
-    Attendee, Body, Change, Detail, Event, Exception, FolderId, FollowUp, Importance, Item, ItemId,
-    ItemKind, Next, Page, Person, Response, Role, Sensitivity, ShowAs, ZonedTime,
+    Attendee, Body, Change, Detail, Event, Exception, FolderId, Importance, Item, ItemId, ItemKind,
+    Next, Page, Person, Response, Role, Sensitivity, ShowAs, ZonedTime,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -80,23 +80,15 @@ pub(super) fn listed(told: &Value, folder: &FolderId) -> Result<Item, String> {
         }
     }
     Ok(Item {
-        id: ItemId(event.id),
-        kind: ItemKind::Event,
-        folder: folder.clone(),
         subject: event.subject.unwrap_or_default(),
         from: event.organizer.and_then(|one| one.email_address?.address),
-        recipients: Vec::new(),
         received: start.local.assume_utc(),
-        sent: None,
-        internet_message_id: None,
-        read: false,
         draft: event.is_draft.unwrap_or_default(),
-        follow_up: FollowUp::NotFlagged,
         importance: importance(event.importance.as_deref()),
         categories: event.categories.unwrap_or_default(),
         content_key: content_key.ok_or("neither a change key nor a time of change is told")?,
-        detail: None,
         provider,
+        ..Item::new(ItemId(event.id), ItemKind::Event, folder.clone())
     })
 }
 
@@ -134,9 +126,6 @@ pub(super) fn event_item(mut told: Value, listed: &Item) -> Result<Item, String>
     let mut provider = Map::from_iter([(TOLD.to_owned(), told)]);
     note(&mut provider, not_kept);
     Ok(Item {
-        id: listed.id.clone(),
-        kind: ItemKind::Event,
-        folder: listed.folder.clone(),
         subject: full.subject.clone(),
         from: full.organizer.as_ref().map(|one| one.address.clone()).filter(|one| !one.is_empty()),
         recipients: full
@@ -146,16 +135,13 @@ pub(super) fn event_item(mut told: Value, listed: &Item) -> Result<Item, String>
             .filter(|address| !address.is_empty())
             .collect(),
         received: starts,
-        sent: None,
-        internet_message_id: None,
-        read: false,
         draft,
-        follow_up: FollowUp::NotFlagged,
         importance: full.importance,
         categories: full.categories.clone(),
         content_key,
         detail: Some(Detail::Event(Box::new(full))),
         provider,
+        ..Item::new(listed.id.clone(), ItemKind::Event, listed.folder.clone())
     })
 }
 

@@ -8,10 +8,10 @@
 
 use data_encoding::BASE64URL_NOPAD;
 use mailkeep_model::{
-    Change, Detail, Folder, FolderId, FolderKind, FollowUp, Importance, Item, ItemId, ItemKind,
-    Mailbox, Next, Page, Setting, SettingKind,
+    Change, Detail, Folder, FolderId, FolderKind, Item, ItemId, ItemKind, Mailbox, Next, Page,
+    Setting, SettingKind,
 };
-use serde_json::{Map, Value};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
@@ -222,24 +222,12 @@ impl Group {
         let content_key = key(&value);
         let detail = Setting { kind: self.kind, value };
         Ok(Item {
-            id,
-            kind: ItemKind::Setting,
-            folder: FolderId(self.folder.to_owned()),
             subject,
-            from: None,
-            recipients: Vec::new(),
             // Nobody tells since when a setting is what it is.
             received: OffsetDateTime::UNIX_EPOCH,
-            sent: None,
-            internet_message_id: None,
-            read: false,
-            draft: false,
-            follow_up: FollowUp::NotFlagged,
-            importance: Importance::Normal,
-            categories: Vec::new(),
             content_key,
             detail: Some(Detail::Setting(Box::new(detail))),
-            provider: Map::new(),
+            ..Item::new(id, ItemKind::Setting, FolderId(self.folder.to_owned()))
         })
     }
 }

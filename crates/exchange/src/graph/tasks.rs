@@ -4,8 +4,8 @@
 //! checklistItems`, `List linkedResources`, `List taskFileAttachments`.
 
 use mailkeep_model::{
-    Change, Cursor, Detail, Folder, FolderId, FolderKind, FollowUp, Importance, Item, ItemId,
-    ItemKind, Mailbox, Page, Task, TaskLink, TaskStatus, TaskStep, WellKnownFolder,
+    Change, Cursor, Detail, Folder, FolderId, FolderKind, Importance, Item, ItemId, ItemKind,
+    Mailbox, Page, Task, TaskLink, TaskStatus, TaskStep, WellKnownFolder,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -271,24 +271,15 @@ fn described(mut told: Value, folder: &FolderId) -> Result<(Item, Vec<String>), 
         drop_answer(properties);
     }
     let item = Item {
-        id: ItemId(task.id),
-        kind: ItemKind::Task,
-        folder: folder.clone(),
         subject: detail.title.clone(),
-        from: None,
-        recipients: Vec::new(),
         // A task without a readable time is kept all the same, under the epoch.
         received: detail.created.or(detail.modified).unwrap_or(OffsetDateTime::UNIX_EPOCH),
-        sent: None,
-        internet_message_id: None,
-        read: false,
-        draft: false,
-        follow_up: FollowUp::NotFlagged,
         importance: detail.importance,
         categories: detail.categories.clone(),
         content_key,
         detail: Some(Detail::Task(Box::new(detail))),
         provider: Map::from_iter([(TOLD.to_owned(), told)]),
+        ..Item::new(ItemId(task.id), ItemKind::Task, folder.clone())
     };
     Ok((item, notes))
 }

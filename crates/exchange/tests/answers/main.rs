@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used)] // The helpers are tests, too.
 
 mod batches;
+#[path = "../common/mod.rs"]
+mod common;
 mod server;
 
 use std::{

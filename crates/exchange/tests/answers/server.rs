@@ -1,5 +1,6 @@
 //! A TLS server that answers as a test tells it, and a provider that is connected to it.
 
+use crate::common::access;
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
@@ -10,9 +11,7 @@ use std::{
 };
 
 use mailkeep_exchange::{Access, Extras, GraphConfig, GraphProvider};
-use mailkeep_identity::{JobId, ReceiptLog, SignerClient};
 use mailkeep_model::{Folder, FolderId, FolderKind, Function, Mailbox, MailboxId, TenantName};
-use mailkeep_signer::{Sealing, Signer, SignerOptions};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::{
     ServerConfig, ServerConnection, StreamOwned,
@@ -179,27 +178,21 @@ impl Client {
 
     pub(crate) async fn trusting(server: &Server, ca_pem: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let signer_directory = directory.path().join("signer");
-        let socket = signer_directory.join("signer.sock");
-        let sealing = Sealing::IdentityFile(directory.path().join("key.txt"));
-        let options = SignerOptions::new(signer_directory, socket.clone(), sealing);
-        let signer = tokio::task::spawn_blocking(|| Signer::open(options)).await.unwrap().unwrap();
-        tokio::spawn(signer.serve(std::future::pending()));
-        let signer = SignerClient::connect(&socket, "test".parse().unwrap()).await.unwrap();
-        let (tenant, job): (TenantName, JobId) = ("acme".parse().unwrap(), "job".parse().unwrap());
+        let access = access(directory.path()).await;
+        let Access { signer, job, .. } = &access;
+        let tenant: TenantName = "acme".parse().unwrap();
         let function = Function::Reader;
-        signer.create_key(&job, &tenant, function).await.unwrap();
+        signer.create_key(job, &tenant, function).await.unwrap();
         let endpoint = format!("{}/tenant/oauth2/v2.0/token", server.address);
         signer
-            .bind(&job, &tenant, function, "6f1a3c52-9b0e-4d7a-8c41-2e5d90b7a613", &endpoint)
+            .bind(job, &tenant, function, "6f1a3c52-9b0e-4d7a-8c41-2e5d90b7a613", &endpoint)
             .await
             .unwrap();
-        let receipts = ReceiptLog::open(directory.path().join("receipts.jsonl")).unwrap();
         let graph = format!("{}/v1.0", server.address).parse().unwrap();
         let extras = Extras::default();
         let ca_pem = Some(ca_pem.to_owned());
         let config = GraphConfig { tenant, function, graph, ca_pem, extras };
-        let provider = GraphProvider::new(config, Access { signer, receipts, job }).unwrap();
+        let provider = GraphProvider::new(config, access).unwrap();
         let mailbox = Mailbox {
             id: MailboxId("ann".into()),
             address: "ann@story.example".parse().unwrap(),

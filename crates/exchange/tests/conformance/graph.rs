@@ -3,18 +3,15 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use mailkeep_exchange::{Access, Extras, GraphConfig, GraphProvider};
-use mailkeep_identity::{JobId, ReceiptLog, SignerClient};
-use mailkeep_lab::{Lab, LabOptions, Registration};
-use mailkeep_model::{
-    FolderId, FolderKind, Function, ItemId, Mailbox, MailboxId, TenantName, WellKnownFolder,
-};
-use mailkeep_signer::{Sealing, Signer, SignerOptions};
-use reqwest::{Client, Method};
+use mailkeep_exchange::{Access, Extras, GraphProvider};
+use mailkeep_model::{FolderId, FolderKind, Function, ItemId, Mailbox, MailboxId, WellKnownFolder};
+use reqwest::Method;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use crate::backend::{Act, Backend, Failure, TrueFolder, TrueItem, TrueMessage, Truth};
+use crate::{
+    backend::{Act, Backend, Failure, TrueFolder, TrueItem, TrueMessage, Truth},
+    common::{Site, answered},
+};
 
 const READER: &[&str] = &[
     "Mail.Read",
@@ -40,102 +37,49 @@ const RESTORER: &[&str] = &[
 ];
 
 pub(crate) struct GraphBackend {
-    lab: Lab,
-    http: Client,
-    admin_token: String,
+    site: Site,
     /// Of the people, who use Graph without our client.
     token: String,
     reader: GraphProvider,
     restorer: GraphProvider,
     seed: AtomicU64,
-    _directory: TempDir,
 }
 
 impl GraphBackend {
     pub(crate) async fn start() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let lab = Lab::start(LabOptions::new(directory.path().join("lab"))).await.unwrap();
-        let signer_directory = directory.path().join("signer");
-        let socket = signer_directory.join("signer.sock");
-        let sealing = Sealing::IdentityFile(directory.path().join("key.txt"));
-        let options = SignerOptions::new(signer_directory, socket.clone(), sealing);
-        let signer = tokio::task::spawn_blocking(|| Signer::open(options)).await.unwrap().unwrap();
-        tokio::spawn(signer.serve(std::future::pending()));
-        let signer = SignerClient::connect(&socket, "test".parse().unwrap()).await.unwrap();
-        let receipts = ReceiptLog::open(directory.path().join("receipts.jsonl")).unwrap();
-        let job: JobId = "job".parse().unwrap();
-        let access = Access { signer, receipts, job };
-        let reader = connect(&lab, &access, Function::Reader, READER).await;
-        let restorer = connect(&lab, &access, Function::Restorer, RESTORER).await;
-
-        let ca = std::fs::read(&lab.description().ca).unwrap();
-        let ca = reqwest::Certificate::from_pem(&ca).unwrap();
-        let http = Client::builder().tls_certs_only([ca]).build().unwrap();
-        let admin_token = std::fs::read_to_string(&lab.description().admin_token_file).unwrap();
-        let token = token(&lab, &access, &http).await;
-        Self {
-            lab,
-            http,
-            admin_token: admin_token.trim().to_owned(),
-            token,
-            reader,
-            restorer,
-            seed: AtomicU64::new(1),
-            _directory: directory,
-        }
+        let site = Site::start().await;
+        // What was purged is no folder that people have.
+        let extras = Extras { tasks: true, streams: true, archive: true, recoverable_items: false };
+        site.register(Function::Reader, READER).await;
+        site.register(Function::Restorer, RESTORER).await;
+        let reader = site.connect(Function::Reader, extras);
+        let restorer = site.connect(Function::Restorer, extras);
+        let token = token(&site).await;
+        Self { site, token, reader, restorer, seed: AtomicU64::new(1) }
     }
 
     async fn order(&self, what: &str, mut body: Value) -> Value {
         if matches!(what, "generate" | "mutate") {
             body["seed"] = json!(self.seed.fetch_add(1, Ordering::Relaxed));
         }
-        let url = format!("{}/{what}", self.lab.description().admin);
-        send(self.http.post(url).bearer_auth(&self.admin_token).json(&body)).await
+        self.site.order(what, body).await
     }
 
     /// A person's request.
     async fn use_graph(&self, method: Method, mailbox: &Mailbox, path: &str, body: Value) -> Value {
-        let graph = &self.lab.description().graph;
+        let graph = &self.site.lab.description().graph;
         let url = format!("{graph}/users/{}/{path}", mailbox.id.0);
-        let request = self.http.request(method, url).bearer_auth(&self.token);
+        let request = self.site.http.request(method, url).bearer_auth(&self.token);
         let request = request.header("prefer", "IdType=\"ImmutableId\"");
-        send(if body.is_null() { request } else { request.json(&body) }).await
+        answered(if body.is_null() { request } else { request.json(&body) }).await
     }
 }
 
-/// Registers an application and connects with its key.
-async fn connect(lab: &Lab, access: &Access, function: Function, rights: &[&str]) -> GraphProvider {
-    let (tenant, description) = (tenant(), lab.description());
-    let key = access.signer.create_key(&access.job, &tenant, function).await.unwrap();
-    let registration = Registration {
-        name: function.to_string(),
-        certificate: key.certificate_pem,
-        roles: rights.iter().map(|right| (*right).to_owned()).collect(),
-    };
-    let directory = description.tenants[0].id.to_string();
-    let client_id = lab.register(&directory, registration).unwrap().client_id.to_string();
-    let endpoint = format!("{}/{directory}/oauth2/v2.0/token", description.authority);
-    access.signer.bind(&access.job, &tenant, function, &client_id, &endpoint).await.unwrap();
-    let config = GraphConfig {
-        tenant,
-        function,
-        graph: description.graph.parse().unwrap(),
-        ca_pem: Some(std::fs::read_to_string(&description.ca).unwrap()),
-        // What was purged is no folder that people have.
-        extras: Extras { tasks: true, streams: true, archive: true, recoverable_items: false },
-    };
-    GraphProvider::new(config, access.clone()).unwrap()
-}
-
-fn tenant() -> TenantName {
-    "acme".parse().unwrap()
-}
-
 /// A token with which people write.
-async fn token(lab: &Lab, access: &Access, http: &Client) -> String {
-    let signer = &access.signer;
-    let signed = signer.sign_assertion(&access.job, &tenant(), Function::Restorer).await.unwrap();
-    let graph = lab.description().graph.trim_end_matches("/v1.0");
+async fn token(site: &Site) -> String {
+    let Access { signer, job, .. } = &site.access;
+    let signed = signer.sign_assertion(job, &site.tenant, Function::Restorer).await.unwrap();
+    let graph = site.lab.description().graph.trim_end_matches("/v1.0");
     let scope = format!("{graph}/.default");
     let form = [
         ("grant_type", "client_credentials"),
@@ -144,16 +88,8 @@ async fn token(lab: &Lab, access: &Access, http: &Client) -> String {
         ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
         ("client_assertion", signed.assertion.expose()),
     ];
-    let answer = send(http.post(&signed.token_endpoint).form(&form)).await;
+    let answer = answered(site.http.post(&signed.token_endpoint).form(&form)).await;
     text(&answer["access_token"])
-}
-
-async fn send(request: reqwest::RequestBuilder) -> Value {
-    let answer = request.send().await.unwrap();
-    let (status, path) = (answer.status(), answer.url().path().to_owned());
-    let body = answer.text().await.unwrap();
-    assert!(status.is_success(), "{path}: {status} {body}");
-    serde_json::from_str(&body).unwrap_or_default()
 }
 
 impl Backend for GraphBackend {
@@ -249,9 +185,7 @@ impl Backend for GraphBackend {
     }
 
     async fn truth(&self, mailbox: &Mailbox) -> Truth {
-        let admin = &self.lab.description().admin;
-        let url = format!("{admin}/mailbox/{}", mailbox.address);
-        let whole = send(self.http.get(url).bearer_auth(&self.admin_token)).await;
+        let whole = self.site.look(&format!("mailbox/{}", mailbox.address)).await;
         let seen = |name: &str| -> Vec<Value> {
             let all = whole[name].as_array().into_iter().flatten();
             all.filter(|one| one["hidden"] != true).cloned().collect()

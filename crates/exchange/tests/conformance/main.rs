@@ -16,6 +16,8 @@ mod cases {
     pub(crate) mod personal;
     pub(crate) mod refusals;
 }
+#[path = "../common/mod.rs"]
+mod common;
 mod graph;
 mod suite;
 

@@ -1,10 +1,10 @@
 use mailkeep_exchange::{Provider, parse_contacts_page, parse_event, parse_events_page};
 use mailkeep_model::{
-    Body, Change, Contact, Detail, Event, Folder, FolderId, FolderKind, FollowUp, Importance, Item,
-    ItemId, ItemKind, PostalAddress, Response, WellKnownFolder, ZonedTime,
+    Body, Change, Contact, Detail, Event, Folder, FolderId, FolderKind, Item, ItemId, ItemKind,
+    PostalAddress, Response, WellKnownFolder, ZonedTime,
 };
 use serde_json::{Value, json};
-use time::{OffsetDateTime, macros::format_description};
+use time::macros::format_description;
 
 use crate::{
     example::{Compared, Example, examples},
@@ -30,23 +30,13 @@ fn answered(response: Response) -> Value {
 /// An event as a list would have told it.
 pub(crate) fn listed(told: &Value) -> Item {
     Item {
-        id: ItemId(text(&told["id"]).to_owned()),
-        kind: ItemKind::Event,
-        folder: FolderId("calendar".into()),
         subject: text(&told["subject"]).to_owned(),
-        from: None,
-        recipients: Vec::new(),
-        received: OffsetDateTime::UNIX_EPOCH,
-        sent: None,
-        internet_message_id: None,
-        read: false,
-        draft: false,
-        follow_up: FollowUp::NotFlagged,
-        importance: Importance::Normal,
-        categories: Vec::new(),
         content_key: "key".into(),
-        detail: None,
-        provider: serde_json::Map::new(),
+        ..Item::new(
+            ItemId(text(&told["id"]).to_owned()),
+            ItemKind::Event,
+            FolderId("calendar".into()),
+        )
     }
 }
 

@@ -233,8 +233,7 @@ async fn a_mailbox_that_does_not_tell_what_it_is_for_neither_stops_the_others_no
         let expected = if backed_up { names(&["hall"]) } else { names(&[]) };
         assert_eq!(local_parts(&selected.mailboxes), expected, "{status}");
         assert_eq!(selected.unclear.len(), 1, "nobody learns that it is unclear");
-        let faults = format!("{}/faults", world.lab.description().admin);
-        world.send("no faults", world.admin.delete(faults)).await;
+        world.0.end("faults").await;
         // It is asked again.
         assert_eq!(found(&provider, &selection, &mut directory).await, names(&["hall"]));
     }

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used)] // The helpers are tests, too.
 
+#[path = "../common/mod.rs"]
+mod common;
 mod folders;
 mod kinds;
 mod marks;

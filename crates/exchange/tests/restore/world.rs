@@ -1,19 +1,15 @@
 //! A lab, a signer, and a tenant of the one whose restorer key is in the other.
 
+use crate::common::Site;
 use mailkeep_exchange::{
-    Access, Existing, Extras, GraphConfig, GraphProvider, Looked, Mark, NewItem, Origin, Provider,
-    Wanted,
+    Existing, Extras, GraphProvider, Looked, Mark, NewItem, Origin, Provider, Wanted,
 };
-use mailkeep_identity::{JobId, ReceiptLog, SignerClient};
-use mailkeep_lab::{Lab, LabOptions, Registration};
 use mailkeep_model::{
     Attachment, Contact, Detail, Event, Folder, FolderId, FolderKind, FollowUp, Function,
-    Importance, Item, ItemId, ItemKind, Mailbox, TenantName,
+    Importance, Item, ItemId, ItemKind, Mailbox,
 };
-use mailkeep_signer::{Sealing, Signer, SignerOptions};
 use serde_json::{Value, json};
 use sha2::Digest as _;
-use tempfile::TempDir;
 use time::macros::datetime;
 
 pub(crate) const RIGHTS: &[&str] =
@@ -22,11 +18,9 @@ pub(crate) const RIGHTS: &[&str] =
 pub(crate) const ADVANCED: &str = "Mail-Advanced.ReadWrite";
 
 pub(crate) struct World {
-    lab: Lab,
-    admin: reqwest::Client,
+    site: Site,
     pub(crate) provider: GraphProvider,
     pub(crate) mailbox: Mailbox,
-    _directory: TempDir,
 }
 
 impl World {
@@ -35,60 +29,18 @@ impl World {
     }
 
     pub(crate) async fn with_rights(rights: &[&str]) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let lab = Lab::start(LabOptions::new(directory.path().join("lab"))).await.unwrap();
-        let signer_directory = directory.path().join("signer");
-        let socket = signer_directory.join("signer.sock");
-        let sealing = Sealing::IdentityFile(directory.path().join("key.txt"));
-        let options = SignerOptions::new(signer_directory, socket.clone(), sealing);
-        let signer = tokio::task::spawn_blocking(|| Signer::open(options)).await.unwrap().unwrap();
-        tokio::spawn(signer.serve(std::future::pending()));
-        let signer = SignerClient::connect(&socket, "test".parse().unwrap()).await.unwrap();
-
-        let tenant: TenantName = "acme".parse().unwrap();
-        let job: JobId = "job".parse().unwrap();
+        let site = Site::start().await;
         let function = Function::Restorer;
-        let certificate = signer.create_key(&job, &tenant, function).await.unwrap();
-        let description = lab.description();
-        let registration = Registration {
-            name: "restorer".into(),
-            certificate: certificate.certificate_pem,
-            roles: rights.iter().map(|right| (*right).to_owned()).collect(),
-        };
-        let directory_id = description.tenants[0].id.to_string();
-        let registered = lab.register(&directory_id, registration).unwrap();
-        let endpoint = format!("{}/{directory_id}/oauth2/v2.0/token", description.authority);
-        let client_id = registered.client_id.to_string();
-        signer.bind(&job, &tenant, function, &client_id, &endpoint).await.unwrap();
-        let receipts = ReceiptLog::open(directory.path().join("receipts.jsonl")).unwrap();
-        let ca = std::fs::read_to_string(&description.ca).unwrap();
-        let trusted = reqwest::Certificate::from_pem(ca.as_bytes()).unwrap();
-        let admin = reqwest::Client::builder().tls_certs_only([trusted]).build().unwrap();
-        let graph = description.graph.parse().unwrap();
+        site.register(function, rights).await;
         let extras = Extras { tasks: true, streams: true, archive: true, recoverable_items: false };
-        let config = GraphConfig { tenant, function, graph, ca_pem: Some(ca), extras };
-        let provider = GraphProvider::new(config, Access { signer, receipts, job }).unwrap();
+        let provider = site.connect(function, extras);
         let mailbox = provider.mailboxes().await.unwrap().remove(0);
-        Self { lab, admin, provider, mailbox, _directory: directory }
+        Self { site, provider, mailbox }
     }
 
     /// Asks the lab's administration for something.
     pub(crate) async fn order(&self, what: &str, body: Value) -> Value {
-        let url = format!("{}/{what}", self.lab.description().admin);
-        self.send(self.admin.post(url).json(&body)).await
-    }
-
-    async fn look(&self, what: &str) -> Value {
-        self.send(self.admin.get(format!("{}/{what}", self.lab.description().admin))).await
-    }
-
-    async fn send(&self, request: reqwest::RequestBuilder) -> Value {
-        let token = std::fs::read_to_string(&self.lab.description().admin_token_file).unwrap();
-        let answer = request.bearer_auth(token.trim()).send().await.unwrap();
-        let status = answer.status();
-        let text = answer.text().await.unwrap();
-        assert!(status.is_success(), "{status} {text}");
-        serde_json::from_str(&text).unwrap_or(Value::Null)
+        self.site.order(what, body).await
     }
 
     /// What of one kind is in the mailbox, as the lab has it, with this subject or name.
@@ -100,17 +52,17 @@ impl World {
 
     /// All of one kind that is in the mailbox.
     pub(crate) async fn all(&self, kind: &str) -> Vec<Value> {
-        let whole = self.look(&format!("mailbox/{}", self.mailbox.address)).await;
+        let whole = self.site.look(&format!("mailbox/{}", self.mailbox.address)).await;
         whole[kind].as_array().unwrap().clone()
     }
 
     pub(crate) async fn invitations(&self) -> u64 {
-        self.look("counters").await["invitations_sent"].as_u64().unwrap()
+        self.site.look("counters").await["invitations_sent"].as_u64().unwrap()
     }
 
     /// Read receipts that went out because of us.
     pub(crate) async fn receipts(&self) -> u64 {
-        self.look("counters").await["receipts_sent"].as_u64().unwrap()
+        self.site.look("counters").await["receipts_sent"].as_u64().unwrap()
     }
 
     pub(crate) async fn fails(&self, faults: Value) {
@@ -199,23 +151,18 @@ pub(crate) fn contact(contact: Contact) -> Item {
 
 fn item(kind: ItemKind, subject: &str, detail: Option<Detail>) -> Item {
     Item {
-        id: ItemId(subject.into()),
-        kind,
-        folder: FolderId("gone".into()),
         subject: subject.into(),
         from: Some("ann@far.example".into()),
-        recipients: Vec::new(),
         received: datetime!(2026-02-03 04:05:06 UTC),
         sent: Some(datetime!(2026-02-03 04:05:00 UTC)),
-        internet_message_id: None,
         read: true,
-        draft: false,
         follow_up: FollowUp::Flagged,
         importance: Importance::High,
         categories: vec!["Red".into()],
         content_key: "k".into(),
         detail,
         provider: json!({"flag": {"flagStatus": "flagged"}}).as_object().unwrap().clone(),
+        ..Item::new(ItemId(subject.into()), kind, FolderId("gone".into()))
     }
 }
 

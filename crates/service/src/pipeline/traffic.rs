@@ -51,30 +51,17 @@ impl Traffic {
 
 #[cfg(test)]
 mod tests {
-    use mailkeep_model::{FolderId, FollowUp, Importance, ItemId};
+    use mailkeep_model::{FolderId, ItemId};
     use time::macros::datetime;
 
     use super::*;
 
     fn message(from: &str, to: &[&str]) -> Item {
         Item {
-            id: ItemId("1".into()),
-            kind: mailkeep_model::ItemKind::Message,
-            folder: FolderId("f".into()),
-            subject: String::new(),
             from: Some(from.into()),
             recipients: to.iter().map(|&one| one.into()).collect(),
             received: datetime!(2026-11-23 09:14:59 UTC),
-            sent: None,
-            internet_message_id: None,
-            read: false,
-            draft: false,
-            follow_up: FollowUp::NotFlagged,
-            importance: Importance::Normal,
-            categories: Vec::new(),
-            content_key: String::new(),
-            detail: None,
-            provider: serde_json::Map::new(),
+            ..Item::new(ItemId("1".into()), ItemKind::Message, FolderId("f".into()))
         }
     }
 

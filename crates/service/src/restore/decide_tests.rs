@@ -1,6 +1,5 @@
 use mailkeep_exchange::Mark;
-use mailkeep_model::{FollowUp, Importance, ItemId};
-use time::OffsetDateTime;
+use mailkeep_model::ItemId;
 
 use super::*;
 
@@ -9,23 +8,8 @@ const KINDS: [ItemKind; 3] = [ItemKind::Message, ItemKind::Event, ItemKind::Cont
 
 fn item(kind: ItemKind) -> Item {
     Item {
-        id: ItemId("1".into()),
-        kind,
-        folder: FolderId("inbox".into()),
-        subject: String::new(),
-        from: None,
-        recipients: Vec::new(),
-        received: OffsetDateTime::UNIX_EPOCH,
-        sent: None,
-        internet_message_id: None,
-        read: false,
-        draft: false,
-        follow_up: FollowUp::NotFlagged,
-        importance: Importance::Normal,
-        categories: Vec::new(),
         content_key: "a".into(),
-        detail: None,
-        provider: serde_json::Map::new(),
+        ..Item::new(ItemId("1".into()), kind, FolderId("inbox".into()))
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
     },
 };
 
-use mailkeep_model::{Folder, FolderId, Item, ItemId, Mailbox, MailboxId, Secret};
+use mailkeep_model::{Folder, FolderId, Item, ItemId, ItemKind, Mailbox, MailboxId, Secret};
 use mailkeep_vault::{
     Completeness, Content, ItemChange, ItemPath, MailboxRound, OpenContent, Round, RoundReport,
     SnapshotId, StoredItem, Vault,
@@ -52,23 +52,13 @@ pub(crate) fn folder(id: &str, parent: Option<&str>, name: &str) -> Folder {
 pub(crate) fn item(n: usize, folder: &str) -> Item {
     let received = datetime!(2026-11-03 08:00 UTC) + Duration::minutes(i64::try_from(n).unwrap());
     Item {
-        id: ItemId(format!("item {n}")),
-        kind: mailkeep_model::ItemKind::Message,
-        folder: FolderId(folder.to_owned()),
         subject: format!("Subject of {n}: what/else?"),
         from: Some("ben@example.com".to_owned()),
         recipients: vec!["ann@example.com".to_owned()],
         received,
-        sent: None,
         internet_message_id: Some(format!("<{n}@example.com>")),
-        read: false,
-        draft: false,
-        follow_up: Default::default(),
-        importance: Default::default(),
-        categories: vec![],
         content_key: format!("key of {n}"),
-        detail: None,
-        provider: serde_json::Map::new(),
+        ..Item::new(ItemId(format!("item {n}")), ItemKind::Message, FolderId(folder.to_owned()))
     }
 }
 

@@ -1,7 +1,6 @@
 use data_encoding::BASE64URL_NOPAD;
 use mailkeep_model::{
-    Change, Cursor, Folder, FolderId, FollowUp, Importance, Item, ItemId, ItemKind, Mailbox, Next,
-    Page,
+    Change, Cursor, Folder, FolderId, Item, ItemId, ItemKind, Mailbox, Next, Page,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -186,25 +185,14 @@ pub(super) fn told_item(told: Told, folder: &FolderId) -> Result<Item, String> {
         }
     }
     Ok(Item {
-        id: store.item(told.id),
-        kind: ItemKind::Opaque,
-        folder: folder.clone(),
         subject: subject.unwrap_or_default(),
-        from: None,
-        recipients: Vec::new(),
         // One without a readable time is kept all the same, under the epoch.
         received: zones::instant(told.created_date_time.as_deref())
             .unwrap_or(OffsetDateTime::UNIX_EPOCH),
-        sent: None,
-        internet_message_id: None,
-        read: false,
-        draft: false,
-        follow_up: FollowUp::NotFlagged,
-        importance: Importance::Normal,
         categories: told.categories.unwrap_or_default(),
         content_key,
-        detail: None,
         provider,
+        ..Item::new(store.item(told.id), ItemKind::Opaque, folder.clone())
     })
 }
 

@@ -13,27 +13,21 @@ fn mailbox() -> Mailbox {
 
 fn item() -> Item {
     Item {
-        id: ItemId("m".into()),
-        kind: ItemKind::Message,
-        folder: FolderId("f".into()),
         subject: "Told".into(),
         from: Some("told@a.example".into()),
         recipients: vec!["owner@a.example".into(), "blind@a.example".into()],
         received: datetime!(2026-01-02 03:04:05 UTC),
         sent: Some(datetime!(2026-01-02 03:04:00 UTC)),
         internet_message_id: Some("<told@a.example>".into()),
-        read: false,
-        draft: false,
         follow_up: FollowUp::Flagged,
         importance: Importance::High,
         categories: vec!["Red".into()],
-        content_key: String::new(),
-        detail: None,
         provider: json!({"flag": {"flagStatus": "flagged",
             "dueDateTime": {"dateTime": "2026-02-01T00:00:00.0000000", "timeZone": "UTC"}}})
         .as_object()
         .unwrap()
         .clone(),
+        ..Item::new(ItemId("m".into()), ItemKind::Message, FolderId("f".into()))
     }
 }
 
