@@ -16,12 +16,12 @@ const WOULD_NOTIFY: &str = "what is there is another state of it, and it is a me
 pub(super) enum Action {
     /// Make it.
     Create,
-    /// Make it, then delete this one.
-    Replace(Existing),
+    /// Make it, then delete these.
+    Replace(Vec<Existing>),
     /// Delete these: what replaces them was made before, and the restore was cut off then.
     Remove(Vec<Existing>),
-    /// Set folder, flags and categories of this one.
-    Update(Existing),
+    /// Set folder, flags and categories of this one, then delete these.
+    Update(Existing, Vec<Existing>),
     /// Nothing.
     Nothing,
     /// Nothing, because it would do harm: why.
@@ -61,8 +61,11 @@ pub(super) fn decide(sought: &Sought<'_>, found: &Found<'_>, on_conflict: OnConf
         OnConflict::Replace => scene.replace(),
     };
     match &action {
-        Action::Replace(old) if old.notifies => Action::Refuse(WOULD_NOTIFY),
-        Action::Remove(old) if old.iter().any(|one| one.notifies) => Action::Refuse(WOULD_NOTIFY),
+        Action::Replace(old) | Action::Remove(old) | Action::Update(_, old)
+            if old.iter().any(|one| one.notifies) =>
+        {
+            Action::Refuse(WOULD_NOTIFY)
+        }
         _ => action,
     }
 }
@@ -110,7 +113,7 @@ impl<'a> Scene<'a> {
                 if self.sought.item.kind == ItemKind::Message
                     && self.sought.has_content_of(original) =>
             {
-                Action::Update(original.clone())
+                Action::Update(original.clone(), Vec::new())
             }
             Some(_) => Action::Create,
         }
@@ -128,15 +131,15 @@ impl<'a> Scene<'a> {
             (None, None) => Action::Create,
             (Some(one), _) | (None, Some(one)) if self.sought.has_content_of(one) => {
                 if self.sought.item.kind == ItemKind::Message {
-                    Action::Update(one.clone())
+                    Action::Update(one.clone(), Vec::new())
                 } else if self.sought.lies_right(one) {
                     // The content key of an event or contact stands for all of it.
                     Action::Nothing
                 } else {
-                    Action::Replace(one.clone())
+                    Action::Replace(vec![one.clone()])
                 }
             }
-            (Some(one), _) | (None, Some(one)) => Action::Replace(one.clone()),
+            (Some(one), _) | (None, Some(one)) => Action::Replace(vec![one.clone()]),
         }
     }
 
@@ -154,14 +157,16 @@ impl<'a> Scene<'a> {
                 older.push(one.clone());
             }
         }
-        if !older.is_empty() {
+        let as_made = !made.edited && self.sought.lies_right(made);
+        if as_made && !older.is_empty() {
             Action::Remove(older)
         } else if self.sought.is_settled() {
-            Action::Update(made.clone())
-        } else if made.edited || !self.sought.lies_right(made) {
-            Action::Replace(made.clone())
-        } else {
+            Action::Update(made.clone(), older)
+        } else if as_made {
             Action::Nothing
+        } else {
+            older.insert(0, made.clone());
+            Action::Replace(older)
         }
     }
 

@@ -80,15 +80,15 @@ fn an_item_restored_from_two_snapshots_is_there_once_unless_a_copy_is_asked_for(
         assert_eq!(does(&item, None, &[&other], OnConflict::Copy), Action::Create);
         assert_eq!(does(&item, None, &[&other, &same], OnConflict::Copy), Action::Nothing);
         let action = does(&item, None, &[&other], OnConflict::Replace);
-        assert_eq!(action, Action::Replace(other.clone()));
+        assert_eq!(action, Action::Replace(vec![other.clone()]));
         // A copy that somebody asked for is not taken away again.
         let action = does(&item, None, &[&other, &same], OnConflict::Replace);
-        assert!(matches!(action, Action::Nothing | Action::Update(_)), "{action:?}");
+        assert!(matches!(action, Action::Nothing | Action::Update(..)), "{action:?}");
     }
     // Of a message that differs in its marks alone these are set.
     let letter = Item { internet_message_id: Some("<1@x>".into()), ..item(ItemKind::Message) };
     let other = Existing { heading: heading(&letter), ..other };
-    assert_eq!(does(&letter, None, &[&other], OnConflict::Replace), Action::Update(other));
+    assert_eq!(does(&letter, None, &[&other], OnConflict::Replace), Action::Update(other, vec![]));
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn what_was_restored_and_edited_since_is_set_back_when_asked_for() {
     for item in [item(ItemKind::Event), item(ItemKind::Contact), draft] {
         for there in [&there, &moved] {
             let action = does(&item, None, &[there], OnConflict::Replace);
-            assert_eq!(action, Action::Replace(there.clone()));
+            assert_eq!(action, Action::Replace(vec![there.clone()]));
             assert_eq!(does(&item, None, &[there], OnConflict::Skip), Action::Nothing);
         }
     }
@@ -125,7 +125,7 @@ fn what_was_restored_and_thrown_away_comes_back_and_what_belongs_in_the_trash_is
 fn what_a_restore_made_and_its_owner_moved_is_set_back_when_asked_for() {
     let there = made("2", "elsewhere", "a");
     let decided = |on_conflict| does(&item(ItemKind::Message), None, &[&there], on_conflict);
-    assert_eq!(decided(OnConflict::Replace), Action::Update(there.clone()));
+    assert_eq!(decided(OnConflict::Replace), Action::Update(there.clone(), vec![]));
     assert_eq!(decided(OnConflict::Skip), Action::Nothing);
     assert_eq!(decided(OnConflict::Copy), Action::Nothing);
 }
@@ -134,14 +134,14 @@ fn what_a_restore_made_and_its_owner_moved_is_set_back_when_asked_for() {
 fn a_message_that_was_thrown_away_is_moved_back_instead_of_left_in_the_trash() {
     let trashed = existing("trash", "a");
     let action = decided(ItemKind::Message, Some(&trashed), OnConflict::Skip);
-    assert_eq!(action, Action::Update(trashed.clone()));
+    assert_eq!(action, Action::Update(trashed.clone(), vec![]));
     // Unless it was restored meanwhile.
     let made = made("2", "inbox", "b");
     let letter = item(ItemKind::Message);
     let action = does(&letter, Some(&trashed), &[&made], OnConflict::Skip);
     assert_eq!(action, Action::Nothing);
     let action = does(&letter, Some(&trashed), &[&made], OnConflict::Replace);
-    assert_eq!(action, Action::Replace(made));
+    assert_eq!(action, Action::Replace(vec![made]));
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn a_newer_state_is_replaced_only_when_asked_for() {
         assert_eq!(decided(kind, Some(&newer), OnConflict::Skip), Action::Nothing);
         assert_eq!(decided(kind, Some(&newer), OnConflict::Copy), Action::Create);
         let action = decided(kind, Some(&newer), OnConflict::Replace);
-        assert_eq!(action, Action::Replace(newer.clone()));
+        assert_eq!(action, Action::Replace(vec![newer.clone()]));
     }
     let same = existing("inbox", "a");
     assert_eq!(decided(ItemKind::Event, Some(&same), OnConflict::Replace), Action::Nothing);
@@ -162,15 +162,15 @@ fn a_message_whose_size_alone_changed_keeps_its_identity_and_a_draft_is_brought_
     let letter = Item { internet_message_id: Some("<1@x>".into()), ..item(ItemKind::Message) };
     let grown = Existing { heading: heading(&letter), ..existing("inbox", "another size") };
     let action = does(&letter, Some(&grown), &[], OnConflict::Replace);
-    assert_eq!(action, Action::Update(grown.clone()));
+    assert_eq!(action, Action::Update(grown.clone(), vec![]));
     let renamed = Item { subject: "Another".into(), ..letter.clone() };
     let other = Existing { heading: heading(&renamed), ..grown.clone() };
     let action = does(&letter, Some(&other), &[], OnConflict::Replace);
-    assert_eq!(action, Action::Replace(other));
+    assert_eq!(action, Action::Replace(vec![other]));
     let draft = Item { draft: true, ..letter };
     let newer = Existing { heading: heading(&draft), ..grown };
     let action = does(&draft, Some(&newer), &[], OnConflict::Replace);
-    assert_eq!(action, Action::Replace(newer));
+    assert_eq!(action, Action::Replace(vec![newer]));
 }
 
 #[test]
@@ -185,6 +185,21 @@ fn a_replacement_that_was_cut_off_is_finished_instead_of_leaving_both() {
         assert_eq!(action, Action::Nothing);
         let action = does(&item, None, &[&restored, &there], OnConflict::Replace);
         assert_eq!(action, Action::Remove(vec![restored.clone()]));
+    }
+}
+
+#[test]
+fn a_copy_beside_what_it_was_made_of_is_set_back_when_both_were_changed() {
+    let original = existing("elsewhere", "b");
+    let moved = made("2", "elsewhere", "a");
+    let edited = Existing { edited: true, ..made("2", "inbox", "a") };
+    for there in [moved, edited] {
+        let draft = Item { draft: true, ..item(ItemKind::Message) };
+        let action = does(&draft, Some(&original), &[&there], OnConflict::Replace);
+        assert_eq!(action, Action::Replace(vec![there.clone(), original.clone()]));
+        let letter = item(ItemKind::Message);
+        let action = does(&letter, Some(&original), &[&there], OnConflict::Replace);
+        assert_eq!(action, Action::Update(there, vec![original.clone()]));
     }
 }
 

@@ -159,12 +159,13 @@ impl<'a, P: Provider> Writer<'a, P> {
                 None => Done::without(RestoreOutcome::NotTried),
             }),
             Action::Replace(old) => {
-                let Some(made) = self.create(work, std::slice::from_ref(&old.id)).await? else {
+                let replaces: Vec<ItemId> = old.iter().map(|one| one.id.clone()).collect();
+                let Some(made) = self.create(work, &replaces).await? else {
                     return Ok(Done::without(RestoreOutcome::NotTried));
                 };
                 // Where this fails both are there, the report says so, and the next try goes on
-                // with it.
-                if made.id != old.id {
+                // with it. What was written over is what is there.
+                for old in old.iter().filter(|old| old.id != made.id) {
                     self.delete(item.kind, old).await?;
                 }
                 Ok(Done::with(RestoreOutcome::Replaced, made))
@@ -175,7 +176,7 @@ impl<'a, P: Provider> Writer<'a, P> {
                 }
                 Ok(Done::without(RestoreOutcome::Replaced))
             }
-            Action::Update(old) => {
+            Action::Update(old, older) => {
                 if let Some(folder) = &work.folder
                     && folder.id != old.folder
                 {
@@ -185,7 +186,10 @@ impl<'a, P: Provider> Writer<'a, P> {
                 }
                 let update = |_| self.provider.update(&self.into, &old.id, item);
                 self.course.outlast(update).await?;
-                Ok(Done::without(RestoreOutcome::Updated))
+                for old in older {
+                    self.delete(item.kind, old).await?;
+                }
+                Ok(Done::without(expected(action)))
             }
         }
     }
@@ -342,7 +346,8 @@ fn expected(action: &Action) -> RestoreOutcome {
     match action {
         Action::Create => RestoreOutcome::Created,
         Action::Replace(_) | Action::Remove(_) => RestoreOutcome::Replaced,
-        Action::Update(_) => RestoreOutcome::Updated,
+        Action::Update(_, older) if !older.is_empty() => RestoreOutcome::Replaced,
+        Action::Update(..) => RestoreOutcome::Updated,
         Action::Nothing => RestoreOutcome::Present,
         Action::Refuse(why) => RestoreOutcome::Failed((*why).into()),
     }
