@@ -214,8 +214,8 @@ pub trait Provider: Clone + Send + Sync + 'static {
     /// Safe to repeat after any failure: an item whose answer was lost is found by its origin, and
     /// one that was left half-made is made anew.
     ///
-    /// Where the provider has no way to delete what is replaced, it is overwritten instead: then
-    /// [`Created::id`] is the one of [`NewItem::replaces`], and nothing is left to delete.
+    /// Where the provider has no way to delete what is replaced, the first of [`NewItem::replaces`] is
+    /// overwritten instead: then [`Created::id`] is that one.
     fn create(
         &self,
         mailbox: &Mailbox,

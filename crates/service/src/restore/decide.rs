@@ -58,6 +58,7 @@ pub(super) fn decide(sought: &Sought<'_>, found: &Found<'_>, on_conflict: OnConf
         OnConflict::Skip => scene.skip(),
         OnConflict::Copy if scene.same.is_empty() => Action::Create,
         OnConflict::Copy => Action::Nothing,
+        OnConflict::Replace if sought.item.kind == ItemKind::Opaque => scene.write_over(),
         OnConflict::Replace => scene.replace(),
     };
     match &action {
@@ -143,6 +144,21 @@ impl<'a> Scene<'a> {
         }
     }
 
+    /// Notes and contact groups cannot be deleted, nor moved: one that lies right is written over, and
+    /// others stay.
+    fn write_over(&self) -> Action {
+        let is_right = |one: &&Existing| self.sought.lies_right(one);
+        if self.same.iter().copied().any(|one| is_right(&one)) {
+            return Action::Nothing;
+        }
+        let other = self.other.iter().copied();
+        match self.found.original.into_iter().chain(other).find(is_right) {
+            None => Action::Create,
+            Some(one) if self.sought.has_content_of(one) => Action::Nothing,
+            Some(one) => Action::Replace(vec![one.clone()]),
+        }
+    }
+
     /// What a restore made in the state that is sought: its owner may have changed it since.
     fn set_back(&self, made: &Existing) -> Action {
         let replaced =
@@ -150,23 +166,23 @@ impl<'a> Scene<'a> {
         let original = self
             .found
             .original
-            .filter(|original| original.id != made.id && !self.sought.has_content_of(original));
+            .filter(|original| original.id != made.id && !self.sought.has_content_of(original))
+            .filter(|original| !self.is_thrown_away(original));
         let mut older: Vec<Existing> = Vec::new();
         for one in replaced.filter(|one| !one.deleted).chain(original) {
             if older.iter().all(|known| known.id != one.id) {
                 older.push(one.clone());
             }
         }
-        let as_made = !made.edited && self.sought.lies_right(made);
-        if as_made && !older.is_empty() {
-            Action::Remove(older)
-        } else if self.sought.is_settled() {
+        if self.sought.is_settled() {
             Action::Update(made.clone(), older)
-        } else if as_made {
-            Action::Nothing
-        } else {
+        } else if made.edited || !self.sought.lies_right(made) {
             older.insert(0, made.clone());
             Action::Replace(older)
+        } else if older.is_empty() {
+            Action::Nothing
+        } else {
+            Action::Remove(older)
         }
     }
 

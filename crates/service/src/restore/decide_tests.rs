@@ -179,12 +179,25 @@ fn a_replacement_that_was_cut_off_is_finished_instead_of_leaving_both() {
     let there = Existing { replaces: vec![restored.id.clone()], ..made("2", "inbox", "a") };
     for kind in KINDS {
         let item = item(kind);
+        let finished = |old: &Existing| match kind {
+            // It may have come from another snapshot, with other marks.
+            ItemKind::Message => Action::Update(there.clone(), vec![old.clone()]),
+            _ => Action::Remove(vec![old.clone()]),
+        };
         let action = does(&item, Some(&older), &[&there], OnConflict::Replace);
-        assert_eq!(action, Action::Remove(vec![older.clone()]));
+        assert_eq!(action, finished(&older));
         let action = does(&item, Some(&older), &[&there], OnConflict::Skip);
         assert_eq!(action, Action::Nothing);
         let action = does(&item, None, &[&restored, &there], OnConflict::Replace);
-        assert_eq!(action, Action::Remove(vec![restored.clone()]));
+        assert_eq!(action, finished(&restored));
+        // What its owner has thrown away since is the owner's business.
+        let trashed = existing("trash", "b");
+        let there = made("2", "inbox", "a");
+        let action = does(&item, Some(&trashed), &[&there], OnConflict::Replace);
+        match kind {
+            ItemKind::Message => assert_eq!(action, Action::Update(there, vec![])),
+            _ => assert_eq!(action, Action::Nothing),
+        }
     }
 }
 
@@ -200,6 +213,26 @@ fn a_copy_beside_what_it_was_made_of_is_set_back_when_both_were_changed() {
         let letter = item(ItemKind::Message);
         let action = does(&letter, Some(&original), &[&there], OnConflict::Replace);
         assert_eq!(action, Action::Update(there, vec![original.clone()]));
+    }
+}
+
+#[test]
+fn what_cannot_be_deleted_is_written_over_or_left() {
+    let note = item(ItemKind::Opaque);
+    let (as_it_was, edited) = (existing("inbox", "a"), existing("inbox", "b"));
+    let copy = |folder, state| made("2", folder, state);
+    for (original, copies, action) in [
+        (None, vec![], Action::Create),
+        (Some(&as_it_was), vec![], Action::Nothing),
+        (Some(&edited), vec![], Action::Replace(vec![edited.clone()])),
+        (Some(&edited), vec![copy("inbox", "a")], Action::Nothing),
+        (Some(&edited), vec![copy("elsewhere", "a")], Action::Replace(vec![edited.clone()])),
+        (None, vec![copy("inbox", "b")], Action::Replace(vec![copy("inbox", "b")])),
+        (None, vec![copy("elsewhere", "a")], Action::Create),
+        (Some(&existing("trash", "b")), vec![copy("elsewhere", "b")], Action::Create),
+    ] {
+        let there: Vec<&Existing> = copies.iter().collect();
+        assert_eq!(does(&note, original, &there, OnConflict::Replace), action);
     }
 }
 

@@ -71,7 +71,8 @@ pub struct RestoredItem {
 pub enum RestoreOutcome {
     /// It was not there and was made.
     Created,
-    /// It was there in another state and was made anew.
+    /// It was there in another state, which is gone: it was made anew, or what an earlier restore made
+    /// was set back.
     Replaced,
     /// It was there; its folder, flags or categories were set back.
     Updated,
