@@ -61,6 +61,8 @@ pub(crate) struct SpoolWriter {
     pending: Vec<u8>,
     pieces: Vec<Piece>,
     bytes: u64,
+    /// A piece was lost: nothing more is taken.
+    failed: bool,
 }
 
 /// A content that waits; dropping it gives its space back.
@@ -126,6 +128,7 @@ impl Spool {
             pending: Vec::new(),
             pieces: Vec::new(),
             bytes: 0,
+            failed: false,
         }
     }
 
@@ -151,7 +154,11 @@ impl SpoolWriter {
         Ok(spooled)
     }
 
+    /// Encrypts what is pending and writes it to the disk.
     fn seal(&mut self) -> io::Result<()> {
+        if std::mem::replace(&mut self.failed, true) {
+            return Err(io::Error::other("the spool could not be written to before"));
+        }
         let clear_len = u32::try_from(self.pending.len()).map_err(io::Error::other)?;
         let number = self.shared.pieces.fetch_add(1, Ordering::Relaxed);
         self.shared
@@ -163,6 +170,7 @@ impl SpoolWriter {
         segment.file.write_all_at(&self.pending, offset)?;
         self.pending.clear();
         self.pieces.push(Piece { segment, offset, clear_len, number });
+        self.failed = false;
         Ok(())
     }
 }
@@ -170,13 +178,14 @@ impl SpoolWriter {
 /// Appends to the content. What was appended is on disk when [`SpoolWriter::finish`] has come back.
 impl Write for SpoolWriter {
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        // Before anything of `data` is taken: what fails has taken nothing.
+        if self.pending.len() >= PIECE {
+            self.seal()?;
+        }
         let now = &data[..data.len().min(PIECE - self.pending.len())];
         self.bytes += now.len() as u64;
         self.shared.used.fetch_add(now.len() as u64, Ordering::Relaxed);
         self.pending.extend_from_slice(now);
-        if self.pending.len() == PIECE {
-            self.seal()?;
-        }
         Ok(now.len())
     }
 
@@ -339,6 +348,22 @@ mod tests {
         writer.write_all(&pattern(5000)).unwrap();
         assert!(spool.is_full());
         drop(writer);
+        assert!(!spool.is_full());
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_fails_is_told_once_and_again_and_leaves_nothing_counted() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().join("spool");
+        let spool = Spool::new(&place, 1000).unwrap();
+        std::fs::remove_dir(&place).unwrap();
+        let mut out = std::io::BufWriter::new(spool.begin().await);
+        let all = pattern(3 * PIECE);
+        let failed = all.chunks(1000).find_map(|part| out.write_all(part).err()).unwrap();
+        assert_eq!(failed.kind(), io::ErrorKind::NotFound);
+        assert!(out.write_all(&all).is_err());
+        // Flushes once more.
+        drop(out);
         assert!(!spool.is_full());
     }
 }
