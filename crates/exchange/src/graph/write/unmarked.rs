@@ -79,6 +79,8 @@ pub(super) async fn remove_doubles(
 
 /// What is sought, by what its copies are told by ([`is_copy`]); of several the first.
 struct Sought<'a> {
+    /// Copies of an item have its key, too, and may be sought with it.
+    by_both: HashMap<(&'a str, &'a str), &'a Wanted>,
     by_key: HashMap<&'a str, &'a Wanted>,
     by_state: HashMap<&'a str, &'a Wanted>,
     /// Those without a key.
@@ -87,15 +89,20 @@ struct Sought<'a> {
 
 impl<'a> Sought<'a> {
     fn of(wanted: &'a [Wanted]) -> Self {
-        let (by_key, by_state, by_state_alone) = Default::default();
-        let mut sought = Self { by_key, by_state, by_state_alone };
+        let (by_both, by_key, by_state, by_state_alone) = Default::default();
+        let mut sought = Self { by_both, by_key, by_state, by_state_alone };
         for one in wanted {
             let Some(Likeness { key, state }) = &one.likeness else { continue };
             sought.by_state.entry(state).or_insert(one);
             match key {
-                Some(key) => sought.by_key.entry(key).or_insert(one),
-                None => sought.by_state_alone.entry(state).or_insert(one),
-            };
+                Some(key) => {
+                    sought.by_both.entry((key, state)).or_insert(one);
+                    sought.by_key.entry(key).or_insert(one);
+                }
+                None => {
+                    sought.by_state_alone.entry(state).or_insert(one);
+                }
+            }
         }
         sought
     }
@@ -104,8 +111,11 @@ impl<'a> Sought<'a> {
     fn copied_by(&self, item: &Item) -> Option<(&'a Wanted, bool)> {
         let there = likeness(item)?;
         let state = there.state.as_str();
-        let one = match &there.key {
-            Some(key) => self.by_key.get(key.as_str()).or_else(|| self.by_state_alone.get(state)),
+        let one = match there.key.as_deref() {
+            Some(key) => {
+                let of_key = self.by_both.get(&(key, state)).or_else(|| self.by_key.get(key));
+                of_key.or_else(|| self.by_state_alone.get(state))
+            }
             None => self.by_state.get(state),
         }?;
         Some((one, is_copy(one.likeness.as_ref()?, item)?))
@@ -122,4 +132,54 @@ pub(super) fn is_copy(sought: &Likeness, item: &Item) -> Option<bool> {
         _ => same,
     };
     is_copy.then_some(same)
+}
+
+#[cfg(test)]
+mod tests {
+    use mailkeep_model::{FolderId, ItemKind};
+    use serde_json::json;
+
+    use super::*;
+    use crate::provider::{SEARCH_KEY, STATE};
+
+    fn note(id: &str, key: Option<&str>, state: &str) -> Item {
+        let mut note = Item::new(ItemId(id.into()), ItemKind::Opaque, FolderId("notes".into()));
+        note.provider.extend(key.map(|key| (SEARCH_KEY.to_owned(), json!(key))));
+        note.provider.insert(STATE.to_owned(), json!(state));
+        note
+    }
+
+    #[test]
+    fn copies_are_told_by_key_and_state_then_by_key_and_without_a_key_by_state() {
+        let wanted = [
+            note("a", Some("k"), "1"),
+            // A copy of it, which somebody changed.
+            note("b", Some("k"), "2"),
+            note("c", None, "3"),
+        ];
+        let wanted = wanted.map(|item| Wanted {
+            mark: item.id.0.clone(),
+            former: String::new(),
+            likeness: likeness(&item),
+            item: item.id,
+        });
+        let sought = Sought::of(&wanted);
+        for (key, state, copied, same) in [
+            (Some("k"), "1", Some("a"), true),
+            (Some("k"), "2", Some("b"), true),
+            (Some("k"), "9", Some("a"), false),
+            (Some("x"), "3", Some("c"), true),
+            (Some("x"), "1", None, false),
+            (None, "2", Some("b"), true),
+            (None, "9", None, false),
+        ] {
+            let found = sought.copied_by(&note("n", key, state));
+            let expected = copied.map(|mark| (mark, same));
+            assert_eq!(
+                found.map(|(one, same)| (one.mark.as_str(), same)),
+                expected,
+                "{key:?} {state}"
+            );
+        }
+    }
 }
