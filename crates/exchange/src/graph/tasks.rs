@@ -76,7 +76,7 @@ pub(super) async fn find(
         match task(graph, mailbox, &list.id, id).await {
             Ok(told) => {
                 let item = task_item(told, &list.id);
-                return item.map(Some).map_err(|reason| broken(mailbox, reason));
+                return item.map(Some).map_err(|reason| broken(graph, mailbox, &reason));
             }
             Err(error) if super::refusal::is_foreign_id(&error) => {}
             Err(error) => return Err(error),
@@ -97,15 +97,15 @@ pub(super) async fn details(
     let steps = all_pages(graph, part("reading a task's steps", "checklistItems")).await?;
     let links = all_pages(graph, part("reading a task's links", "linkedResources")).await?;
     let has_files = told["hasAttachments"].as_bool().unwrap_or_default();
-    let mut item =
-        whole(told, &item.folder, steps, links).map_err(|reason| broken(mailbox, reason))?;
+    let mut item = whole(told, &item.folder, steps, links)
+        .map_err(|reason| broken(graph, mailbox, &reason))?;
     let (attachments, room) = task_files::read(graph, mailbox, &mut item, has_files).await?;
     Ok(Details { item, attachments, room })
 }
 
 /// The error for a task that is not understood.
-fn broken(mailbox: &Mailbox, reason: String) -> ExchangeError {
-    ExchangeError::protocol(format!("{}: {READING}", mailbox.address), reason)
+fn broken(graph: &GraphProvider, mailbox: &Mailbox, reason: &str) -> ExchangeError {
+    graph.unfit(&ask(graph, mailbox, READING, &["lists"], &[]), reason)
 }
 
 /// Reads one page of `todoTask: delta` of the list `folder`, and which tasks were told only in part.

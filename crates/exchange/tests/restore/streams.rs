@@ -306,6 +306,10 @@ async fn what_was_read_gives_no_second_receipt_and_what_was_not_can_still_give_o
             let made = restore(&world, &into, &item, &whole, once).await.unwrap();
             let asks = as_kept(&world, item.kind, &made.id).await["read_receipt"] == true;
             assert_eq!(asks, !read, "{was_read} {read}");
+            // The same in a later state, without being made anew.
+            let later = Item { read: true, ..item.clone() };
+            world.provider.update(&world.mailbox, &made.id, &later).await.unwrap();
+            assert_eq!(as_kept(&world, item.kind, &made.id).await["read_receipt"], false);
         }
     }
     assert_eq!(world.receipts().await, 0);

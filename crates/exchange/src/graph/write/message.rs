@@ -73,17 +73,27 @@ pub fn message_request(mailbox: &Mailbox, item: &Item, content: &[u8]) -> Value 
 }
 
 /// Whether the mailbox's owner wrote it.
-pub(super) fn is_own(mailbox: &Mailbox, from: Option<&str>) -> bool {
+fn is_own(mailbox: &Mailbox, from: Option<&str>) -> bool {
     from.is_some_and(|from| from.eq_ignore_ascii_case(mailbox.address.as_str()))
 }
 
 /// The read mark, the follow-up flag with its dates, categories and importance.
-pub(super) fn marks(item: &Item) -> Map<String, Value> {
+fn marks(item: &Item) -> Map<String, Value> {
     let mut fields = Map::new();
     fields.insert("isRead".into(), json!(item.read));
     fields.insert("flag".into(), flag(item));
     fields.insert("categories".into(), json!(item.categories));
     fields.insert("importance".into(), json!(importance(item.importance)));
+    fields
+}
+
+/// The same for a message that is there, whose sender may wait for a receipt. One that was read has
+/// given it, and to mark it as read by an application would send another: it no longer asks.
+pub(super) fn marks_once_made(mailbox: &Mailbox, item: &Item) -> Map<String, Value> {
+    let mut fields = marks(item);
+    if item.read && !item.draft && !is_own(mailbox, item.from.as_deref()) {
+        fields.insert("isReadReceiptRequested".into(), json!(false));
+    }
     fields
 }
 

@@ -6,7 +6,7 @@
 //! An item that takes several requests carries `unfinished:` before its mark until the last of
 //! them; one found so is deleted and made anew. Tasks carry it as an open extension (`task_marks`);
 //! settings, notes and contact groups can carry none and are told by what they are (`setting`,
-//! `import`).
+//! `unmarked`).
 //!
 //! Sources: the Graph reference pages "Create message", "Create event", "Create contact", "Create
 //! singleValueLegacyExtendedProperty", "List instances", "Update profilePhoto"; MS-OXPROPS.
@@ -233,14 +233,14 @@ async fn remove_marked(
     Ok(removed)
 }
 
-/// Gives a message the marks of `to`.
+/// Gives a message the marks of `to`. Nobody gets a receipt.
 pub(super) async fn update(
     graph: &GraphProvider,
     mailbox: &Mailbox,
     id: &ItemId,
     to: &Item,
 ) -> Result<(), ExchangeError> {
-    let fields = message::marks(to);
+    let fields = message::marks_once_made(mailbox, to);
     let ask = Ask {
         action: format!("{}: setting a message's marks", mailbox.address),
         right: MAIL,

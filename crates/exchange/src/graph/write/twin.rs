@@ -8,7 +8,7 @@
 use mailkeep_model::{Detail, Folder, ItemId, ItemKind, Mailbox};
 use reqwest::Method;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::Map;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
@@ -252,8 +252,7 @@ impl Twin<'_> {
         Ok(there.into_iter().map(|told| told.message.id).find(|id| !is_known(id)))
     }
 
-    /// Sets our mark, and of a message what may have changed after its stream was read; nobody gets a
-    /// receipt for it, as [`message::plan`] says. A meeting of
+    /// Sets our mark, and of a message what may have changed after its stream was read. A meeting of
     /// this mailbox with attendees is left as it is: Graph might tell them of a change. It is told by
     /// its `UID`.
     async fn mark(&self, id: &str, at: Option<OffsetDateTime>) -> Result<ItemId, ExchangeError> {
@@ -263,7 +262,7 @@ impl Twin<'_> {
             return Ok(ItemId(self.graph.json::<Identified>(&ask).await?.id));
         }
         let mut fields = match self.new.item.kind {
-            ItemKind::Message => self.marks(),
+            ItemKind::Message => message::marks_once_made(self.place.mailbox, self.new.item),
             _ => Map::new(),
         };
         add_property(&mut fields, ORIGIN, &self.new.origin.mark.text());
@@ -282,17 +281,6 @@ impl Twin<'_> {
             Ok(told) => Ok(ItemId(told.id)),
             Err(error) => Err(ExchangeError::protocol(&ask.action, error)),
         }
-    }
-
-    /// What may have changed of a message. One that was read has given its receipt: its stream may be
-    /// of before, and to mark what was imported as read would send another.
-    fn marks(&self) -> Map<String, Value> {
-        let item = self.new.item;
-        let mut fields = message::marks(item);
-        if item.read && !item.draft && !message::is_own(self.place.mailbox, item.from.as_deref()) {
-            fields.insert("isReadReceiptRequested".into(), json!(false));
-        }
-        fields
     }
 
     fn invites(&self) -> bool {
