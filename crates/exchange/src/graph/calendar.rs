@@ -11,6 +11,7 @@ use super::{
     client::{Ask, GraphProvider},
     events::{self, SINGLE, TOLD, TYPE, ZONE, parse_events_page},
     pages::{all_pages, page},
+    refusal::is_unknown_zone,
     wire_outlook::{Calendar, Identified},
     zones,
 };
@@ -113,7 +114,8 @@ pub(super) async fn details(
     let zone = told(ZONE).and_then(zones::preference);
     let (mut event, zone) = match event(graph, mailbox, &item.id, query, zone.clone()).await {
         // A zone that somebody's program made up. In UTC everything is there but the clock.
-        Err(ExchangeError::Answer { status: 400, .. }) if zone.is_some() => {
+        // Whatever else is refused may come with the next try, and then whole.
+        Err(error) if zone.is_some() && is_unknown_zone(&error) => {
             (event(graph, mailbox, &item.id, query, None).await?, None)
         }
         other => (other?, zone),

@@ -220,6 +220,26 @@ async fn an_event_in_a_zone_that_nobody_knows_is_read_in_utc() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_is_refused_for_a_moment_does_not_lose_its_zone() {
+    let (world, provider, mailbox) = world(14, 0).await;
+    let (calendar, _) = other_folders(&provider, &mailbox, FolderKind::Calendar).await;
+    let mut tried = 0;
+    for item in listed(&provider, &mailbox, &calendar).await {
+        let good = provider.details(&mailbox, &item).await.unwrap();
+        if event(&good).start.zone == "UTC" {
+            continue;
+        }
+        tried += 1;
+        let fault = json!([{"operation": "event.show", "status": 400, "times": 1}]);
+        world.order("faults", fault).await;
+        let refused = provider.details(&mailbox, &item).await;
+        assert!(matches!(refused, Err(ExchangeError::Answer { status: 400, .. })), "{refused:?}");
+        assert_eq!(provider.details(&mailbox, &item).await.unwrap().item, good.item);
+    }
+    assert!(tried > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_attachment_that_cannot_be_read_does_not_cost_the_event() {
     let (world, provider, mailbox) = world(14, 0).await;
     let (calendar, _) = other_folders(&provider, &mailbox, FolderKind::Calendar).await;
