@@ -396,6 +396,24 @@ pub struct Existing {
     pub heading: Option<String>,
 }
 
+impl Existing {
+    /// One that no restore made, that is not among the deleted items, whose deletion sends nothing, and
+    /// that has no heading.
+    pub fn new(id: ItemId, folder: FolderId, content_key: String) -> Self {
+        Self {
+            id,
+            folder,
+            mark: None,
+            edited: false,
+            replaces: Vec::new(),
+            deleted: false,
+            notifies: false,
+            content_key,
+            heading: None,
+        }
+    }
+}
+
 /// What makes a message that was received or sent the same message: identifier, subject, time,
 /// sender and recipients. Unlike [`Item::content_key`] without the size, which providers and
 /// clients change without touching the content.

@@ -31,6 +31,7 @@ impl Extras {
         }
         kinds
     }
+
     /// Whether a folder is read. Streams of the mailbox and of its archive are of one kind, and what
     /// was purged is mail like other mail.
     pub(super) fn read(self, folder: &Folder) -> bool {

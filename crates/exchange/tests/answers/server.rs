@@ -1,6 +1,5 @@
 //! A TLS server that answers as a test tells it, and a provider that is connected to it.
 
-use crate::common::access;
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
@@ -19,6 +18,8 @@ use rustls::{
     pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
 };
 use tempfile::TempDir;
+
+use crate::common::access;
 
 /// What is written to a client, by its request.
 pub(crate) type Script = dyn Fn(&Asked, &mut dyn Write) -> io::Result<()> + Send + Sync;

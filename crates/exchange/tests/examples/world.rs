@@ -1,9 +1,10 @@
 //! A provider whose answers are the documentation's examples: the lab is told to give them.
 
-use crate::common::Site;
 use mailkeep_exchange::{Extras, GraphProvider, Provider};
 use mailkeep_model::{Function, Mailbox};
 use serde_json::{Value, json};
+
+use crate::common::Site;
 
 const RIGHTS: &[&str] = &[
     "Calendars.ReadWrite",

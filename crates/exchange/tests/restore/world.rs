@@ -1,6 +1,5 @@
 //! A lab, a signer, and a tenant of the one whose restorer key is in the other.
 
-use crate::common::Site;
 use mailkeep_exchange::{
     Existing, Extras, GraphProvider, Looked, Mark, NewItem, Origin, Provider, Wanted,
 };
@@ -11,6 +10,8 @@ use mailkeep_model::{
 use serde_json::{Value, json};
 use sha2::Digest as _;
 use time::macros::datetime;
+
+use crate::common::Site;
 
 pub(crate) const RIGHTS: &[&str] =
     &["Mail.ReadWrite", "Calendars.ReadWrite", "Contacts.ReadWrite", "User.Read.All"];

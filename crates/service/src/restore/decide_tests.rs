@@ -15,15 +15,8 @@ fn item(kind: ItemKind) -> Item {
 
 fn existing(folder: &str, content_key: &str) -> Existing {
     Existing {
-        id: ItemId("1".into()),
-        folder: FolderId(folder.into()),
-        mark: None,
-        edited: false,
-        replaces: Vec::new(),
         deleted: folder == "trash",
-        notifies: false,
-        content_key: content_key.into(),
-        heading: None,
+        ..Existing::new(ItemId("1".into()), FolderId(folder.into()), content_key.into())
     }
 }
 

@@ -363,17 +363,16 @@ impl Look<'_> {
         let notifies = self.kind == ItemKind::Event
             && told.is_organizer.unwrap_or(true)
             && told.attendees.as_ref().is_none_or(|attendees| !attendees.is_empty());
+        let edited = mark.is_some() && told.times.edited(properties);
+        // As `events::listed` and `contacts` compute it.
+        let content_key = told.change_key.or(told.times.last_modified_date_time);
+        let content_key = content_key.unwrap_or_default();
         Existing {
-            edited: mark.is_some() && told.times.edited(properties),
+            edited,
             replaces: replaced(properties),
             mark,
-            id: ItemId(told.id),
-            folder,
-            deleted: false,
             notifies,
-            // As `events::listed` and `contacts` compute it.
-            content_key: told.change_key.or(told.times.last_modified_date_time).unwrap_or_default(),
-            heading: None,
+            ..Existing::new(ItemId(told.id), folder, content_key)
         }
     }
 

@@ -79,17 +79,7 @@ pub(super) async fn existing(
         let all = group.read(graph, mailbox).await?;
         let all = all.into_iter().filter_map(|told| group.item(told).ok());
         let there = all.filter(|item| wanted.iter().any(|one| one.item == item.id));
-        existing.extend(there.map(|item| Existing {
-            id: item.id,
-            folder: item.folder,
-            mark: None,
-            edited: false,
-            replaces: Vec::new(),
-            deleted: false,
-            notifies: false,
-            content_key: item.content_key,
-            heading: None,
-        }));
+        existing.extend(there.map(|item| Existing::new(item.id, item.folder, item.content_key)));
     }
     Ok(existing)
 }

@@ -128,15 +128,10 @@ pub(super) async fn existing(
                 continue;
             }
             existing.push(Existing {
-                id,
-                folder: list.id.clone(),
                 edited: marked.as_ref().is_some_and(|one| one.edited),
                 replaces: marked.map(|one| one.replaces).unwrap_or_default(),
                 mark,
-                deleted: false,
-                notifies: false,
-                content_key,
-                heading: None,
+                ..Existing::new(id, list.id.clone(), content_key)
             });
         }
     }

@@ -34,15 +34,9 @@ pub(super) async fn existing(
                 Some(Mark { item: one.mark.clone(), state: (!same).then(|| CHANGED.to_owned()) })
             };
             existing.push(Existing {
-                id: item.id,
-                folder: folder.id.clone(),
                 edited: mark.as_ref().is_some_and(|mark| mark.state.is_some()),
                 mark,
-                replaces: Vec::new(),
-                deleted: false,
-                notifies: false,
-                content_key: item.content_key,
-                heading: None,
+                ..Existing::new(item.id, folder.id.clone(), item.content_key)
             });
         }
     }
