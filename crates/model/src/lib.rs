@@ -14,6 +14,8 @@
 //! - A [`MailboxSelection`] says which mailboxes of a provider's [`Directory`] are meant.
 //! - A [`Function`] is a purpose that a tenant's mailboxes are opened for. Every pair of tenant
 //!   and function has a key of its own.
+//! - A [`SignIn`], a [`MailAccess`], a [`ProviderCall`] and a [`DirectoryChange`] are records of a
+//!   provider's logs; a [`Registration`] is an application as the provider has it.
 //!
 //! Nothing in here reads a clock, a file or the network.
 
@@ -21,9 +23,11 @@ mod change;
 mod contact;
 mod directory;
 mod event;
+mod evidence;
 mod finding;
 mod item;
 mod mailbox;
+mod registration;
 mod secret;
 mod setting;
 mod task;
@@ -39,10 +43,17 @@ pub use event::{
     Attachment, AttachmentInfo, Attendee, Body, Event, Exception, Pattern, Person, Recurrence,
     Response, Role, Sensitivity, ShowAs, Until, WeekIndex, Weekday, ZonedTime,
 };
+pub use evidence::{
+    AccessedMessage, Actor, Breadth, ChangedObject, CredentialKind, DirectoryChange, MailAccess,
+    ProviderCall, SignIn,
+};
 pub use finding::{Category, Finding, Severity, Verdict, VerdictKind};
 pub use item::{Detail, FollowUp, Importance, Item, ItemId, ItemKind};
 pub use mailbox::{
     Address, Folder, FolderId, FolderKind, InvalidAddress, Mailbox, MailboxId, WellKnownFolder,
+};
+pub use registration::{
+    FederatedCredential, RegisteredKey, RegisteredObject, RegisteredPassword, Registration,
 };
 pub use secret::Secret;
 pub use setting::{Setting, SettingKind};
