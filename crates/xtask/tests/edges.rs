@@ -13,11 +13,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "mailkeep",
         &[
-            "service", "vault", "inspect", "exchange", "identity", "signer", "control", "model",
-            "lab",
+            "service", "sentry", "vault", "inspect", "exchange", "identity", "signer", "control",
+            "model", "lab",
         ],
     ),
-    ("service", &["vault", "inspect", "exchange", "identity", "control", "model"]),
+    ("service", &["sentry", "vault", "inspect", "exchange", "identity", "control", "model"]),
+    ("sentry", &["identity", "model"]),
     ("vault", &["model"]),
     ("inspect", &["model"]),
     ("exchange", &["identity", "model"]),

@@ -1,0 +1,116 @@
+//! What the provider's logs can be trusted to show, and when we are blind.
+//!
+//! That nothing stands in a log says something only of a time in which the log was complete. Nobody
+//! tells us that it was; but our own uses have to be in it. So a time counts as *seen* when it lies
+//! between two of our own uses, next to each other, that both arrived, and is old enough that what was
+//! still on its way has come. Everything else is *blind*. A gap in the log that is shorter than the
+//! distance of two uses can go unnoticed: how often we sign in is how finely we see.
+
+use std::collections::HashMap;
+
+use mailkeep_model::MailAccess;
+use serde::{Deserialize, Serialize};
+use time::{Duration, OffsetDateTime};
+
+use crate::{Span, Spans};
+
+/// Whether a log was read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum LogSource {
+    /// It was not, and why: not licensed, no right to it, not set up, out of reach.
+    Absent {
+        /// Why, for people.
+        why: String,
+    },
+    /// It was, with everything in it since then.
+    Read {
+        /// The beginning of what was read.
+        #[serde(with = "time::serde::rfc3339")]
+        since: OffsetDateTime,
+        /// How long a record takes to show up, at most.
+        settle: Settle,
+    },
+}
+
+/// How long a record takes to show up at most; what is younger counts as not seen yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Settle(pub u32);
+
+impl Settle {
+    /// As a duration; the number is seconds.
+    pub fn duration(self) -> Duration {
+        Duration::seconds(self.0.into())
+    }
+}
+
+/// One of our own uses that a log has to have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Beacon {
+    /// When it was, by our clock.
+    pub(crate) sent: OffsetDateTime,
+    /// When it was, by the log; `None` when the log does not have it.
+    pub(crate) arrived: Option<OffsetDateTime>,
+}
+
+/// When a log shows all that happened.
+pub(crate) fn seen(mut beacons: Vec<Beacon>, source: &LogSource, now: OffsetDateTime) -> Spans {
+    let LogSource::Read { since, settle } = source else { return Spans::default() };
+    beacons.sort_by_key(|beacon| beacon.sent);
+    let horizon = now - settle.duration();
+    let Some(whole) = Span::new(*since, horizon) else { return Spans::default() };
+    beacons
+        .windows(2)
+        .filter_map(|pair| Span::new(pair[0].arrived?, pair[1].arrived?))
+        .filter_map(|span| span.intersection(&whole))
+        .collect()
+}
+
+/// When mailboxes recorded nothing because they had recorded too much, by mailbox.
+pub(crate) fn silent_mailboxes(accesses: &[MailAccess]) -> HashMap<&str, Spans> {
+    let mut silences: HashMap<&str, Vec<Span>> = HashMap::new();
+    for access in accesses.iter().filter(|access| access.throttled) {
+        let silence = Span { from: access.at, to: access.at + MailAccess::SILENCE };
+        silences.entry(&access.mailbox).or_default().push(silence);
+    }
+    silences.into_iter().map(|(mailbox, spans)| (mailbox, spans.into_iter().collect())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(minutes: i64) -> OffsetDateTime {
+        OffsetDateTime::UNIX_EPOCH + Duration::minutes(minutes)
+    }
+
+    fn beacons(arrived: &[(i64, bool)]) -> Vec<Beacon> {
+        let beacon = |(sent, there): &(i64, bool)| Beacon {
+            sent: at(*sent),
+            arrived: there.then(|| at(*sent)),
+        };
+        arrived.iter().map(beacon).collect()
+    }
+
+    fn span(from: i64, to: i64) -> Span {
+        Span { from: at(from), to: at(to) }
+    }
+
+    #[test]
+    fn nothing_is_seen_around_a_use_of_ours_that_never_arrived() {
+        let log = LogSource::Read { since: at(0), settle: Settle(0) };
+        let all = beacons(&[(0, true), (5, true), (10, false), (15, true), (20, true)]);
+        let seen = seen(all, &log, at(60));
+        assert_eq!(seen.as_slice(), [span(0, 5), span(15, 20)]);
+    }
+
+    #[test]
+    fn nothing_is_seen_before_it_has_had_time_to_arrive() {
+        let log = LogSource::Read { since: at(2), settle: Settle(30 * 60) };
+        let seen = seen(beacons(&[(0, true), (20, true), (40, true)]), &log, at(55));
+        assert_eq!(seen.as_slice(), [span(2, 25)]);
+        let absent = LogSource::Absent { why: "no licence".into() };
+        assert!(super::seen(beacons(&[(0, true), (20, true)]), &absent, at(55)).is_empty());
+    }
+}

@@ -1,0 +1,91 @@
+//! What shows that somebody acts as us.
+
+use std::net::IpAddr;
+
+use mailkeep_model::Function;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use crate::{IncidentKind, Severity};
+
+/// Pieces of evidence that an incident keeps; of what comes behind them only the count grows.
+pub const MOST_EVIDENCE: usize = 200;
+
+/// A log that evidence comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Source {
+    /// The provider's sign-in log.
+    SignIns,
+    /// The provider's log of requests.
+    Calls,
+    /// The provider's log of reads of mail.
+    MailAccesses,
+    /// The provider's log of changes of the directory.
+    DirectoryChanges,
+    /// What the provider has now, against what we expect.
+    Posture,
+    /// Our own receipts and ledger.
+    Ledger,
+}
+
+/// One record that shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// When it was, by the clock of whoever wrote the record.
+    #[serde(with = "time::serde::rfc3339")]
+    pub at: OffsetDateTime,
+    /// Which log it is from.
+    pub source: Source,
+    /// The log's id of the record.
+    pub record: String,
+    /// What it says, for people.
+    pub text: String,
+    /// Where the request came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<IpAddr>,
+    /// The token that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uti: Option<String>,
+}
+
+/// Records that show one thing that somebody did as us.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Incident {
+    /// What.
+    pub kind: IncidentKind,
+    /// How bad it is.
+    pub severity: Severity,
+    /// The application that it was done as.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    /// What that application is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub function: Option<Function>,
+    /// What tells it from others of its kind: the key, the credential, the assertion, the token.
+    pub subject: String,
+    /// The records, oldest first, at most [`MOST_EVIDENCE`].
+    pub evidence: Vec<Evidence>,
+    /// How many records there are.
+    pub records: u64,
+}
+
+impl Incident {
+    /// The same for all reconciliations that find this incident, and for no other incident of the
+    /// tenant.
+    pub fn key(&self) -> String {
+        let client = self.client_id.as_deref().unwrap_or("-");
+        format!("{}/{client}/{}", self.kind.as_str(), self.subject)
+    }
+
+    /// When its first record was.
+    pub fn first(&self) -> Option<OffsetDateTime> {
+        self.evidence.first().map(|evidence| evidence.at)
+    }
+
+    /// When the last record that is kept was.
+    pub fn last(&self) -> Option<OffsetDateTime> {
+        self.evidence.last().map(|evidence| evidence.at)
+    }
+}

@@ -1,0 +1,228 @@
+//! The kinds of incidents, and the words for people.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What somebody did as us. The words for people stand in a table: [`IncidentKind::title`],
+/// [`IncidentKind::next_steps`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum IncidentKind {
+    /// A token was got with a key of ours by a request that we did not make.
+    StolenKey,
+    /// A token was got for our application with a certificate, password or other issuer's assertion
+    /// that is not ours.
+    ForeignCredential,
+    /// An assertion that we made got a token for somebody else as well.
+    ReplayedAssertion,
+    /// A request that looks like ours came from an address that is not ours, or was made with
+    /// another key than ours.
+    Impersonated,
+    /// A token of ours was used for what no job asked for, or from an address that is not ours.
+    StolenToken,
+    /// A token that is none of ours was used as our application.
+    ForeignToken,
+    /// A worker claims to have done what the signer's ledger contradicts.
+    ForgedReceipt,
+    /// Somebody tried to get a token as our application and did not.
+    FailedAttempt,
+    /// The registration of our application at the provider is not as we left it.
+    Tampered,
+    /// Something that protects the tenant was switched off or no longer works.
+    ProtectionOff,
+    /// The ledger is not what the signer wrote.
+    LedgerDamaged,
+}
+
+/// How bad an incident is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Worth to know.
+    Notice,
+    /// Something is not as it should be, and nothing shows yet that mail was reached.
+    Warning,
+    /// Somebody has, or had, access as us.
+    Critical,
+}
+
+struct Words {
+    kind: IncidentKind,
+    severity: Severity,
+    title: &'static str,
+    next_steps: &'static [&'static str],
+}
+
+const REVOKE: &str = "Shut it: mailkeep identity revoke TENANT --reason '…'";
+const BLAST: &str = "Find out what was reached: mailkeep identity blast-radius TENANT";
+const POSTURE: &str = "See what else was changed: mailkeep identity posture TENANT";
+const HOST: &str = "Take the host that the job ran on out of service, and keep its disk";
+
+const WORDS: &[Words] = &[
+    Words {
+        kind: IncidentKind::StolenKey,
+        severity: Severity::Critical,
+        title: "a token was got with our key, not by us",
+        next_steps: &[
+            REVOKE,
+            BLAST,
+            POSTURE,
+            "Find out how the key left the signer: until that is known, fresh keys belong into an HSM",
+        ],
+    },
+    Words {
+        kind: IncidentKind::ForeignCredential,
+        severity: Severity::Critical,
+        title: "a token was got as our application with a credential that is not ours",
+        next_steps: &[
+            REVOKE,
+            BLAST,
+            POSTURE,
+            "Find out who added the credential: the provider's directory audit log names the account",
+        ],
+    },
+    Words {
+        kind: IncidentKind::ReplayedAssertion,
+        severity: Severity::Critical,
+        title: "an assertion of ours was used a second time",
+        next_steps: &[
+            BLAST,
+            "Look for what reads our requests on their way: a proxy, a debugger, a log of request bodies",
+            REVOKE,
+        ],
+    },
+    Words {
+        kind: IncidentKind::Impersonated,
+        severity: Severity::Critical,
+        title: "a request that looks like ours was not made by us",
+        next_steps: &[
+            "If our addresses have changed, say so: mailkeep tenant egress TENANT; else go on",
+            REVOKE,
+            BLAST,
+        ],
+    },
+    Words {
+        kind: IncidentKind::StolenToken,
+        severity: Severity::Critical,
+        title: "a token of ours was used for what no job asked for",
+        next_steps: &[
+            HOST,
+            "Disable the application until the token has ended (the steward's key, or the break-glass script)",
+            BLAST,
+        ],
+    },
+    Words {
+        kind: IncidentKind::ForeignToken,
+        severity: Severity::Critical,
+        title: "a token that is none of ours was used as our application",
+        next_steps: &[REVOKE, BLAST, POSTURE],
+    },
+    Words {
+        kind: IncidentKind::ForgedReceipt,
+        severity: Severity::Critical,
+        title: "a worker claims what the ledger contradicts",
+        next_steps: &[
+            HOST,
+            "Check the ledger against the outside witness: mailkeep identity ledger verify --witness FILE",
+            BLAST,
+        ],
+    },
+    Words {
+        kind: IncidentKind::FailedAttempt,
+        severity: Severity::Warning,
+        title: "somebody tried to get a token as our application",
+        next_steps: &[
+            "Look at the address: a misconfigured client of your own, or somebody who tries",
+            POSTURE,
+        ],
+    },
+    Words {
+        kind: IncidentKind::Tampered,
+        severity: Severity::Critical,
+        title: "the registration of our application was changed",
+        next_steps: &["Ask the tenant's administrators whether they did it", REVOKE, POSTURE],
+    },
+    Words {
+        kind: IncidentKind::ProtectionOff,
+        severity: Severity::Critical,
+        title: "a protection of the tenant is off",
+        next_steps: &["Ask the tenant's administrators whether they did it", POSTURE],
+    },
+    Words {
+        kind: IncidentKind::LedgerDamaged,
+        severity: Severity::Critical,
+        title: "the ledger is not what the signer wrote",
+        next_steps: &[
+            "Keep the signer's disk; compare with the outside witness: mailkeep identity ledger verify --witness FILE",
+            "Until it is explained, what the ledger says of the time before is no proof",
+        ],
+    },
+];
+
+impl IncidentKind {
+    fn words(self) -> &'static Words {
+        // A test holds that every kind has its words.
+        WORDS.iter().find(|words| words.kind == self).unwrap_or(&WORDS[0])
+    }
+
+    /// How bad it is, unless the evidence says otherwise.
+    pub fn severity(self) -> Severity {
+        self.words().severity
+    }
+
+    /// What happened, in a few words.
+    pub fn title(self) -> &'static str {
+        self.words().title
+    }
+
+    /// What to do, in this order; `TENANT` stands for the tenant's name.
+    pub fn next_steps(self) -> &'static [&'static str] {
+        self.words().next_steps
+    }
+
+    /// All kinds.
+    pub fn all() -> impl Iterator<Item = Self> {
+        WORDS.iter().map(|words| words.kind)
+    }
+
+    /// Its name in JSON and in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::StolenKey => "stolen_key",
+            Self::ForeignCredential => "foreign_credential",
+            Self::ReplayedAssertion => "replayed_assertion",
+            Self::Impersonated => "impersonated",
+            Self::StolenToken => "stolen_token",
+            Self::ForeignToken => "foreign_token",
+            Self::ForgedReceipt => "forged_receipt",
+            Self::FailedAttempt => "failed_attempt",
+            Self::Tampered => "tampered",
+            Self::ProtectionOff => "protection_off",
+            Self::LedgerDamaged => "ledger_damaged",
+        }
+    }
+}
+
+impl fmt::Display for IncidentKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.title())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_incident_says_what_happened_and_what_to_do() {
+        let all: Vec<IncidentKind> = IncidentKind::all().collect();
+        for kind in &all {
+            assert_eq!(kind.words().kind, *kind);
+            assert!(!kind.next_steps().is_empty(), "{kind:?}");
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
+        }
+        assert_eq!(all.len(), IncidentKind::LedgerDamaged as usize + 1);
+    }
+}

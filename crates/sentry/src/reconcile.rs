@@ -1,0 +1,226 @@
+use std::collections::{HashMap, HashSet};
+
+use mailkeep_model::{MailAccess, ProviderCall, SignIn};
+use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
+
+use crate::{
+    Contradiction, Incident, LogSource, Spans,
+    accesses::{Accessor, attribute},
+    coverage::{Beacon, seen, silent_mailboxes},
+    incident::{Evidence, Source},
+    kind::IncidentKind,
+    ours::{CallAbout, Ours},
+    signins::{Join, Judged, RogueToken, Whose, judge},
+    suspicion::{Suspicion, gather},
+    uses::Outcome,
+};
+
+/// What a provider's logs said of a tenant, each record once.
+#[derive(Clone, Debug, Default)]
+pub struct Records {
+    /// Attempts to get a token.
+    pub sign_ins: Vec<SignIn>,
+    /// Reads of mail.
+    pub accesses: Vec<MailAccess>,
+    /// Requests.
+    pub calls: Vec<ProviderCall>,
+}
+
+/// Which logs were read.
+#[derive(Clone, Debug)]
+pub struct Logs {
+    /// The sign-in log.
+    pub sign_ins: LogSource,
+    /// The log of requests.
+    pub calls: LogSource,
+    /// The log of reads of mail.
+    pub mail: LogSource,
+}
+
+/// What is assumed of the provider.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// How far its clock and ours may be apart.
+    pub skew: Duration,
+    /// How long a token works at most, whatever its getter asked for. Microsoft: an hour and a half
+    /// without continuous access evaluation, 24 hours, and for users 28, with it.
+    pub longest_token: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { skew: Duration::minutes(5), longest_token: Duration::hours(28) }
+    }
+}
+
+/// When each log showed all that happened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SeenTimes {
+    /// The sign-in log.
+    pub sign_ins: Spans,
+    /// The log of requests.
+    pub calls: Spans,
+    /// The log of reads of mail, for mailboxes that were not silent.
+    pub mail: Spans,
+}
+
+/// The provider's logs held against what we know of ourselves.
+#[derive(Clone, Debug)]
+pub struct Reconciliation {
+    /// Whose each sign-in is, in the order of [`Records::sign_ins`].
+    pub sign_ins: Vec<Whose>,
+    /// Whose each read of mail is, in the order of [`Records::accesses`].
+    pub accesses: Vec<Accessor>,
+    /// Whose each request is, in the order of [`Records::calls`].
+    pub calls: Vec<Accessor>,
+    /// Tokens that somebody else got as us.
+    pub rogue: Vec<RogueToken>,
+    /// What that comes to, the oldest first.
+    pub incidents: Vec<Incident>,
+    /// When what is not in a log did not happen.
+    pub seen: SeenTimes,
+}
+
+/// Finds every use of our applications that is not ours.
+///
+/// `records` have to be read before what `ours` is made of, so that a use which is just being made
+/// is not taken for somebody else's.
+pub fn reconcile(
+    ours: &Ours,
+    records: &Records,
+    logs: &Logs,
+    settings: &Settings,
+    now: OffsetDateTime,
+) -> Reconciliation {
+    let mut judged = judge(ours, &records.sign_ins, settings);
+    let attributed = attribute(ours, &judged, &records.accesses, &records.calls, settings);
+    let mut suspicions = std::mem::take(&mut judged.suspicions);
+    suspicions.extend(attributed.suspicions);
+    suspicions.extend(ours.contradictions.iter().map(forged));
+    let sign_ins = seen(sign_in_beacons(ours, &judged), &logs.sign_ins, now);
+    let sign_ins = without_doubtful(&sign_ins, records, &judged, settings);
+    let seen = SeenTimes {
+        sign_ins,
+        calls: seen(call_beacons(ours, records, &attributed.calls), &logs.calls, now),
+        mail: seen(mail_beacons(ours, records, &attributed.accesses), &logs.mail, now),
+    };
+    Reconciliation {
+        sign_ins: judged.whose,
+        accesses: attributed.accesses,
+        calls: attributed.calls,
+        rogue: judged.rogue,
+        incidents: gather(suspicions),
+        seen,
+    }
+}
+
+/// Every token that we got has to be in the log.
+fn sign_in_beacons(ours: &Ours, judged: &Judged) -> Vec<Beacon> {
+    let beacon = |(number, one): (usize, &crate::Use)| {
+        let request = one.request.as_ref()?;
+        let received = matches!(request.outcome, Outcome::Received { .. });
+        received.then(|| Beacon {
+            sent: request.intended,
+            arrived: judged.arrived.get(&number).copied(),
+        })
+    };
+    ours.uses.iter().enumerate().filter_map(beacon).collect()
+}
+
+/// A record that is ours by its circumstances alone proves nothing: around it, we are blind.
+fn without_doubtful(
+    seen: &Spans,
+    records: &Records,
+    judged: &Judged,
+    settings: &Settings,
+) -> Spans {
+    let doubtful = |(record, whose): (&SignIn, &Whose)| {
+        let doubtful = matches!(whose, Whose::Ours { by: Join::Circumstances, .. });
+        doubtful.then_some(crate::Span {
+            from: record.at - settings.skew,
+            to: record.at + settings.skew,
+        })
+    };
+    let doubtful: Spans = records.sign_ins.iter().zip(&judged.whose).filter_map(doubtful).collect();
+    seen.without(&doubtful)
+}
+
+/// Every request of ours has to be in the log.
+fn call_beacons(ours: &Ours, records: &Records, verdicts: &[Accessor]) -> Vec<Beacon> {
+    let arrived: HashMap<Uuid, OffsetDateTime> = records
+        .calls
+        .iter()
+        .zip(verdicts)
+        .filter(|(_, verdict)| **verdict == Accessor::Ours)
+        .filter_map(|(call, _)| Some((call.client_request_id?, call.at)))
+        .collect();
+    let beacon = |call: &crate::Call| Beacon {
+        sent: call.at,
+        arrived: arrived.get(&call.client_request_id).copied(),
+    };
+    ours.journal.calls().iter().map(beacon).collect()
+}
+
+/// Every message that we read has to be in the log, the first time within an hour.
+fn mail_beacons(ours: &Ours, records: &Records, verdicts: &[Accessor]) -> Vec<Beacon> {
+    let mut arrived: HashMap<(&str, &str), Vec<OffsetDateTime>> = HashMap::new();
+    for (access, verdict) in records.accesses.iter().zip(verdicts) {
+        if *verdict == Accessor::Ours {
+            for item in access.messages.iter().filter_map(|message| message.item.as_deref()) {
+                arrived.entry((&access.mailbox, item)).or_default().push(access.at);
+            }
+        }
+    }
+    let silent = silent_mailboxes(&records.accesses);
+    let mut told: HashMap<(&str, &str), OffsetDateTime> = HashMap::new();
+    let mut beacons = Vec::new();
+    for call in ours.journal.calls() {
+        let (Some(mailbox), CallAbout::Item(item)) = (call.mailbox.as_deref(), &call.about) else {
+            continue;
+        };
+        let key = (mailbox, item.as_str());
+        let again = told.get(&key).is_some_and(|last| call.at - *last < REPEATED);
+        if again || silent.get(mailbox).is_some_and(|spans| spans.contains(call.at)) {
+            continue;
+        }
+        told.insert(key, call.at);
+        let near = |at: &&OffsetDateTime| (**at - call.at).abs() <= NEAR;
+        let found = arrived.get(&key).and_then(|times| times.iter().find(near)).copied();
+        beacons.push(Beacon { sent: call.at, arrived: found });
+    }
+    beacons
+}
+
+/// Exchange does not tell again of a message that was read within the hour.
+const REPEATED: Duration = Duration::hours(1);
+/// A record is begun up to two minutes before the read that it tells of; the clocks differ, too.
+const NEAR: Duration = Duration::minutes(10);
+
+fn forged(contradiction: &Contradiction) -> Suspicion {
+    let subject = contradiction.subject();
+    Suspicion {
+        kind: IncidentKind::ForgedReceipt,
+        client_id: None,
+        function: None,
+        evidence: Evidence {
+            at: contradiction.at(),
+            source: Source::Ledger,
+            record: subject.clone(),
+            text: contradiction.to_string(),
+            address: None,
+            uti: None,
+        },
+        subject,
+    }
+}
+
+impl Reconciliation {
+    /// The identifiers of all tokens that incidents are about: those that somebody else got, and
+    /// those of ours that somebody used.
+    pub fn tainted_tokens(&self) -> HashSet<&str> {
+        let evidence = self.incidents.iter().flat_map(|incident| &incident.evidence);
+        let named = evidence.filter_map(|evidence| evidence.uti.as_deref());
+        named.chain(self.rogue.iter().filter_map(|token| token.uti.as_deref())).collect()
+    }
+}
