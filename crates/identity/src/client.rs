@@ -1,21 +1,24 @@
 use std::{
     io,
-    path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    path::Path,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 use mailkeep_model::{Function, Secret, TenantName};
-use tokio::{net::UnixStream, sync::Semaphore};
+use tokio::sync::Semaphore;
 
 use crate::{
     Binding, CallerLabel, CertificateInfo, Checkpoint, CredentialInfo, IdentityError, JobId,
-    KeyUse, SecretName, SignedAssertion, SignerStatus,
-    protocol::{
-        Failure, FrameError, Request, RequestFrame, Response, VERSION, decode_response, encode,
-        read_frame, write_frame,
-    },
+    SecretName, SignedAssertion, SignerStatus,
+    protocol::{Request, RequestFrame, Response, VERSION, encode},
 };
+
+mod connection;
+mod subject;
+
+use connection::{CallError, Shared};
+use subject::Subject;
 
 /// How long a request may take. Making a key takes a second on a slow machine, and requests wait
 /// for each other there.
@@ -244,171 +247,5 @@ impl SignerClient {
             Ok(Ok(Response::Failed(failure))) => Err(subject.failure(failure)),
             Ok(Ok(response)) => Ok(response),
         }
-    }
-}
-
-#[derive(Debug)]
-struct Shared {
-    socket: PathBuf,
-    caller: CallerLabel,
-    idle: Mutex<Vec<UnixStream>>,
-    permits: Semaphore,
-}
-
-enum CallError {
-    Connect(io::Error),
-    Frame(FrameError),
-}
-
-impl Shared {
-    /// Sends a frame and reads the answer. A connection from before may have ended with the
-    /// signer that it led to: then once more, over a new one.
-    async fn exchange(&self, frame: &[u8]) -> Result<Response, CallError> {
-        let pooled = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        if let Some(stream) = pooled
-            && let Some(answer) = self.once(stream, frame).await.map_err(CallError::Frame)?
-        {
-            return Ok(answer);
-        }
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        let stream = UnixStream::connect(&self.socket).await.map_err(CallError::Connect)?;
-        let answer = self.once(stream, frame).await.map_err(CallError::Frame)?;
-        answer.ok_or(CallError::Frame(FrameError::Truncated))
-    }
-
-    /// `None` when the connection had ended before an answer began.
-    async fn once(
-        &self,
-        mut stream: UnixStream,
-        frame: &[u8],
-    ) -> Result<Option<Response>, FrameError> {
-        if let Err(error) = write_frame(&mut stream, frame).await {
-            return if ended(&error) { Ok(None) } else { Err(error.into()) };
-        }
-        let json = match read_frame(&mut stream).await {
-            Err(FrameError::Io(error)) if ended(&error) => return Ok(None),
-            other => other?,
-        };
-        let Some(json) = json else { return Ok(None) };
-        let response = decode_response(&json)?.response;
-        // After these the signer closes the connection, or may.
-        if !matches!(
-            response,
-            Response::Failed(Failure::Malformed { .. } | Failure::Version { .. })
-        ) {
-            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(stream);
-        }
-        Ok(Some(response))
-    }
-
-    fn unreachable(&self, source: io::Error) -> IdentityError {
-        let socket = self.socket.clone();
-        match source.kind() {
-            io::ErrorKind::PermissionDenied => IdentityError::NotPermitted { socket },
-            _ => IdentityError::NotRunning { socket, source },
-        }
-    }
-}
-
-fn ended(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::BrokenPipe
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::NotConnected
-            | io::ErrorKind::UnexpectedEof
-    )
-}
-
-/// What a request was about, for its errors.
-enum Subject {
-    Key(KeyUse),
-    Secret(TenantName, SecretName),
-    General(&'static str),
-}
-
-impl Subject {
-    fn key(tenant: &TenantName, function: Function) -> Self {
-        Self::Key(KeyUse { tenant: tenant.clone(), function })
-    }
-
-    fn secret(tenant: &TenantName, name: &SecretName) -> Self {
-        Self::Secret(tenant.clone(), name.clone())
-    }
-
-    fn general(what: &'static str) -> Self {
-        Self::General(what)
-    }
-
-    fn text(&self) -> String {
-        match self {
-            Self::Key(key_use) => key_use.to_string(),
-            Self::Secret(tenant, name) => format!("tenant '{tenant}', secret '{name}'"),
-            Self::General(what) => (*what).to_owned(),
-        }
-    }
-
-    fn failure(&self, failure: Failure) -> IdentityError {
-        let subject = self.text();
-        match (failure, self) {
-            (Failure::NoKey, Self::Key(key_use)) => {
-                IdentityError::NoKey { key_use: key_use.clone() }
-            }
-            (Failure::NotBound, Self::Key(key_use)) => {
-                IdentityError::NotBound { key_use: key_use.clone() }
-            }
-            (Failure::RateLimited { retry_after_ms }, Self::Key(key_use)) => {
-                IdentityError::RateLimited {
-                    key_use: key_use.clone(),
-                    retry_after: Duration::from_millis(retry_after_ms),
-                }
-            }
-            (Failure::NoSecret, Self::Secret(tenant, name)) => {
-                IdentityError::NoSecret { tenant: tenant.clone(), name: name.clone() }
-            }
-            (Failure::Refused { reason }, _) => IdentityError::Refused { subject, reason },
-            (Failure::Damaged { what }, _) => IdentityError::Damaged { subject, what },
-            (Failure::LedgerUnavailable { what }, _) => {
-                IdentityError::LedgerUnavailable { subject, what }
-            }
-            (Failure::Internal { what }, _) => IdentityError::Signer { subject, what },
-            (Failure::Malformed { what }, _) => IdentityError::Protocol { subject, what },
-            (Failure::Version { speaks }, _) => IdentityError::Protocol {
-                subject,
-                what: format!("the signer speaks version {speaks}, this process {VERSION}"),
-            },
-            (
-                other @ (Failure::NoKey
-                | Failure::NotBound
-                | Failure::NoSecret
-                | Failure::RateLimited { .. }),
-                _,
-            ) => IdentityError::Protocol { subject, what: format!("unexpected answer {other:?}") },
-        }
-    }
-
-    fn unexpected(&self, _response: &Response) -> IdentityError {
-        // The answer itself stays out of the message: it may hold a secret.
-        IdentityError::Protocol {
-            subject: self.text(),
-            what: "an answer to another request".to_owned(),
-        }
-    }
-
-    fn frame_error(&self, error: FrameError) -> IdentityError {
-        match error {
-            FrameError::Io(source) => self.connection(source),
-            FrameError::Truncated => self.connection(io::ErrorKind::UnexpectedEof.into()),
-            other => IdentityError::Protocol { subject: self.text(), what: other.to_string() },
-        }
-    }
-
-    fn connection(&self, source: io::Error) -> IdentityError {
-        IdentityError::Connection { subject: self.text(), source }
-    }
-
-    fn closed(&self) -> IdentityError {
-        self.connection(io::ErrorKind::NotConnected.into())
     }
 }

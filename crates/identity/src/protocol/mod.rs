@@ -8,15 +8,16 @@
 //! What cannot be asked: a client id, an audience, a lifetime, a text to sign. Those come from the
 //! signer's own registry.
 
+mod credential;
 mod frame;
 mod message;
 
+pub use credential::{Binding, CertificateInfo, CredentialInfo, CredentialState};
 pub use frame::{
     FrameError, MAX_FRAME, Split, decode_request, decode_response, encode, read_frame, split_frame,
     write_frame,
 };
 pub use message::{
-    Binding, CertificateInfo, CredentialInfo, CredentialState, Failure, Request, RequestFrame,
-    Response, ResponseFrame, SealingInfo, SealingKind, SignedAssertion, SignerStatus, VERSION,
-    WireSecret,
+    Failure, Request, RequestFrame, Response, ResponseFrame, SealingInfo, SealingKind,
+    SignedAssertion, SignerStatus, VERSION, WireSecret,
 };
