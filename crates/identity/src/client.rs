@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 
 use crate::{
     Binding, CallerLabel, CertificateInfo, Checkpoint, CredentialInfo, IdentityError, JobId,
-    SecretName, SignedAssertion, SignerStatus,
+    SecretName, SignedAssertion, SignedProof, SignerStatus,
     protocol::{Request, RequestFrame, Response, VERSION, encode},
 };
 
@@ -59,7 +59,7 @@ impl SignerClient {
         Ok(client)
     }
 
-    /// A client assertion for this tenant and function, good for five minutes.
+    /// A client assertion for this tenant and function, good for five minutes, with the active key.
     ///
     /// # Errors
     /// [`IdentityError::NoKey`], [`IdentityError::NotBound`], [`IdentityError::RateLimited`],
@@ -71,19 +71,53 @@ impl SignerClient {
         tenant: &TenantName,
         function: Function,
     ) -> Result<SignedAssertion, IdentityError> {
+        self.assertion(job, tenant, function, None).await
+    }
+
+    /// [`sign_assertion`](Self::sign_assertion) with one key of any slot: how a prepared key is
+    /// tried before it is active, and one that was removed at the provider is found to be refused.
+    ///
+    /// # Errors
+    /// As there; [`IdentityError::Refused`] when there is no such key as well.
+    pub async fn sign_assertion_with(
+        &self,
+        job: &JobId,
+        tenant: &TenantName,
+        function: Function,
+        key_id: &str,
+    ) -> Result<SignedAssertion, IdentityError> {
+        self.assertion(job, tenant, function, Some(key_id.to_owned())).await
+    }
+
+    /// A proof of possession for this tenant and function, good for five minutes, with the active
+    /// key, or another one that the provider knows. It is made out for the application that the
+    /// keys are bound to.
+    ///
+    /// # Errors
+    /// As [`sign_assertion_with`](Self::sign_assertion_with), whose rate limit it shares;
+    /// [`IdentityError::Refused`] when the binding has no object id as well.
+    pub async fn sign_proof(
+        &self,
+        job: &JobId,
+        tenant: &TenantName,
+        function: Function,
+        key_id: Option<&str>,
+    ) -> Result<SignedProof, IdentityError> {
         let subject = Subject::key(tenant, function);
-        let request = Request::SignAssertion { job: job.clone(), tenant: tenant.clone(), function };
+        let (job, tenant, key_id) = (job.clone(), tenant.clone(), key_id.map(str::to_owned));
+        let request = Request::SignProof { job, tenant, function, key_id };
         match self.call(&subject, request).await? {
-            Response::Assertion(assertion) => Ok(assertion),
+            Response::Proof(proof) => Ok(proof),
             other => Err(subject.unexpected(&other)),
         }
     }
 
-    /// Makes a key (RSA, 3072 bits) with a self-signed certificate of 30 days; the present one is
-    /// returned while it is valid.
+    /// Makes an active key (RSA, 3072 bits) with a self-signed certificate of 30 days; the present
+    /// one is returned while it is valid.
     ///
     /// # Errors
-    /// What every request may meet.
+    /// [`IdentityError::Refused`] when there are as many keys as there may be (4), and what every
+    /// request may meet.
     pub async fn create_key(
         &self,
         job: &JobId,
@@ -92,16 +126,47 @@ impl SignerClient {
     ) -> Result<CertificateInfo, IdentityError> {
         let subject = Subject::key(tenant, function);
         let request = Request::CreateKey { job: job.clone(), tenant: tenant.clone(), function };
-        match self.call(&subject, request).await? {
-            Response::Certificate(certificate) => Ok(certificate),
-            other => Err(subject.unexpected(&other)),
-        }
+        self.certificate(&subject, request).await
     }
 
-    /// Binds the key to an application (`client_id`, a GUID) and the token endpoint (an `https`
-    /// URL) that its assertions will be for. Once bound, a key stays bound to it until it is
-    /// retired: a caller that could choose could have anything signed. Repeating the same binding
-    /// is no error.
+    /// Makes a prepared key as [`create_key`](Self::create_key) makes an active one; the present one
+    /// is returned while it is valid.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn prepare_key(
+        &self,
+        job: &JobId,
+        tenant: &TenantName,
+        function: Function,
+    ) -> Result<CertificateInfo, IdentityError> {
+        let subject = Subject::key(tenant, function);
+        let request = Request::PrepareKey { job: job.clone(), tenant: tenant.clone(), function };
+        self.certificate(&subject, request).await
+    }
+
+    /// Makes a prepared key the active one, or a retiring one again; the active one is retiring
+    /// then. No error when it is active already.
+    ///
+    /// # Errors
+    /// [`IdentityError::NoKey`]; [`IdentityError::Refused`] when there is no such key, or its
+    /// certificate has expired.
+    pub async fn activate_key(
+        &self,
+        job: &JobId,
+        tenant: &TenantName,
+        function: Function,
+        key_id: &str,
+    ) -> Result<(), IdentityError> {
+        let subject = Subject::key(tenant, function);
+        let (job, tenant, key_id) = (job.clone(), tenant.clone(), key_id.to_owned());
+        self.done(&subject, Request::ActivateKey { job, tenant, function, key_id }).await
+    }
+
+    /// Binds the keys to an application (`client_id`, a GUID) and the token endpoint (an `https`
+    /// URL) that their assertions will be for. Once bound, a tenant and function stay bound to it
+    /// until all is retired: a caller that could choose could have anything signed. Repeating the
+    /// same binding is no error.
     ///
     /// # Errors
     /// [`IdentityError::NoKey`]; [`IdentityError::Refused`] when the key is bound otherwise, or
@@ -114,9 +179,27 @@ impl SignerClient {
         client_id: &str,
         token_endpoint: &str,
     ) -> Result<(), IdentityError> {
+        let binding = Binding {
+            client_id: client_id.to_owned(),
+            token_endpoint: token_endpoint.to_owned(),
+            object_id: None,
+        };
+        self.bind_to(job, tenant, function, binding).await
+    }
+
+    /// [`bind`](Self::bind) that may tell the application's object id as well, at once or later; it
+    /// stays, too.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn bind_to(
+        &self,
+        job: &JobId,
+        tenant: &TenantName,
+        function: Function,
+        binding: Binding,
+    ) -> Result<(), IdentityError> {
         let subject = Subject::key(tenant, function);
-        let binding =
-            Binding { client_id: client_id.to_owned(), token_endpoint: token_endpoint.to_owned() };
         let request = Request::Bind { job: job.clone(), tenant: tenant.clone(), function, binding };
         self.done(&subject, request).await
     }
@@ -183,7 +266,7 @@ impl SignerClient {
         }
     }
 
-    /// Destroys the key of one function, or all keys of a tenant, with their bindings, and tells how
+    /// Destroys the keys of one function, or all keys of a tenant, with their bindings, and tells how
     /// many there were. Secrets stay. At the provider the certificates must be removed as well.
     ///
     /// # Errors
@@ -195,11 +278,26 @@ impl SignerClient {
         function: Option<Function>,
     ) -> Result<u64, IdentityError> {
         let subject = Subject::general("retirement of keys");
-        let request = Request::Retire { job: job.clone(), tenant: tenant.clone(), function };
-        match self.call(&subject, request).await? {
-            Response::Retired { keys } => Ok(keys),
-            other => Err(subject.unexpected(&other)),
-        }
+        let (job, tenant) = (job.clone(), tenant.clone());
+        self.retired(&subject, Request::Retire { job, tenant, function, key_id: None }).await
+    }
+
+    /// Destroys one key, whichever slot it is in, and tells whether it was there. The other keys and
+    /// the binding stay.
+    ///
+    /// # Errors
+    /// What every request may meet.
+    pub async fn retire_key(
+        &self,
+        job: &JobId,
+        tenant: &TenantName,
+        function: Function,
+        key_id: &str,
+    ) -> Result<bool, IdentityError> {
+        let subject = Subject::key(tenant, function);
+        let (job, tenant, key_id) = (job.clone(), tenant.clone(), Some(key_id.to_owned()));
+        let request = Request::Retire { job, tenant, function: Some(function), key_id };
+        Ok(self.retired(&subject, request).await? > 0)
     }
 
     /// How the signer is.
@@ -222,6 +320,40 @@ impl SignerClient {
         let subject = Subject::general("checkpoint");
         match self.call(&subject, Request::Checkpoint).await? {
             Response::Checkpoint(checkpoint) => Ok(checkpoint),
+            other => Err(subject.unexpected(&other)),
+        }
+    }
+
+    async fn assertion(
+        &self,
+        job: &JobId,
+        tenant: &TenantName,
+        function: Function,
+        key_id: Option<String>,
+    ) -> Result<SignedAssertion, IdentityError> {
+        let subject = Subject::key(tenant, function);
+        let (job, tenant) = (job.clone(), tenant.clone());
+        let request = Request::SignAssertion { job, tenant, function, key_id };
+        match self.call(&subject, request).await? {
+            Response::Assertion(assertion) => Ok(assertion),
+            other => Err(subject.unexpected(&other)),
+        }
+    }
+
+    async fn certificate(
+        &self,
+        subject: &Subject,
+        request: Request,
+    ) -> Result<CertificateInfo, IdentityError> {
+        match self.call(subject, request).await? {
+            Response::Certificate(certificate) => Ok(certificate),
+            other => Err(subject.unexpected(&other)),
+        }
+    }
+
+    async fn retired(&self, subject: &Subject, request: Request) -> Result<u64, IdentityError> {
+        match self.call(subject, request).await? {
+            Response::Retired { keys } => Ok(keys),
             other => Err(subject.unexpected(&other)),
         }
     }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::{
-    CallerLabel, Checkpoint, CheckpointError, CheckpointKey, JobId, LineError, SecretName,
+    CallerLabel, Checkpoint, CheckpointError, CheckpointKey, JobId, LineError, SecretName, Slot,
     chain::{self, Event, Fault, FaultKind, Head, Record, Summary},
 };
 
@@ -77,6 +77,9 @@ pub enum LedgerEvent {
         function: Function,
         /// Its name.
         key_id: String,
+        /// Which of the keys of its tenant and function it is.
+        #[serde(default)]
+        slot: Slot,
         /// SHA-256 over the certificate, hexadecimal, upper case.
         thumbprint: String,
         /// Valid from.
@@ -88,16 +91,31 @@ pub enum LedgerEvent {
         /// Who asked.
         by: Requester,
     },
-    /// A key was bound to an application.
-    Bound {
+    /// A key became the active one, and the one that was, a retiring one.
+    KeyActivated {
         /// Whose.
         tenant: TenantName,
         /// What for.
         function: Function,
         /// The key.
         key_id: String,
+        /// Who asked.
+        by: Requester,
+    },
+    /// The keys of a tenant and function were bound to an application.
+    Bound {
+        /// Whose.
+        tenant: TenantName,
+        /// What for.
+        function: Function,
+        /// The active key; `None` where there is none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key_id: Option<String>,
         /// The application.
         client_id: String,
+        /// The application's object id, where it is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        object_id: Option<String>,
         /// Where it gets its tokens.
         token_endpoint: String,
         /// Who asked.
@@ -118,6 +136,22 @@ pub enum LedgerEvent {
         /// The assertion's audience: the token endpoint.
         audience: String,
         /// When the assertion stops being good.
+        #[serde(with = "time::serde::rfc3339")]
+        expires: OffsetDateTime,
+        /// Who asked.
+        by: Requester,
+    },
+    /// A proof of possession is about to be signed.
+    ProofSigned {
+        /// Whose.
+        tenant: TenantName,
+        /// What for.
+        function: Function,
+        /// The key.
+        key_id: String,
+        /// The application's object id.
+        object_id: String,
+        /// When the proof stops being good.
         #[serde(with = "time::serde::rfc3339")]
         expires: OffsetDateTime,
         /// Who asked.
@@ -169,7 +203,7 @@ pub enum LedgerEvent {
         tenant: TenantName,
         /// What for.
         function: Function,
-        /// The key; `None` when its file was damaged.
+        /// The key; `None` when its file was damaged, or held a binding and no keys.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         key_id: Option<String>,
         /// Who asked.

@@ -7,8 +7,11 @@
 //! - A *credential* is a key and its certificate. It serves one tenant and one [`Function`]
 //!   (a [`KeyUse`]), is *bound* to one application (client id) and one token endpoint, and is
 //!   never handed out: [`SignerClient`] asks for signatures.
+//! - A [`Slot`] tells the keys of one [`KeyUse`] apart: one is active, one is prepared to follow it,
+//!   others retire. They share the binding.
 //! - An *assertion* is the JSON Web Token that proves to the provider that we hold the key
-//!   (RFC 7523, `private_key_jwt`); see [`assertion`].
+//!   (RFC 7523, `private_key_jwt`); see [`assertion`]. A *proof* shows it to Graph when an application
+//!   changes its own keys; see [`proof`].
 //! - The [`ledger`] is the signer's chain of records: each names the hash of the one before it.
 //!   It is written before the signer answers. A *checkpoint* is a signed statement of where the
 //!   ledger stands.
@@ -25,8 +28,10 @@ mod chain;
 mod checkpoint;
 mod client;
 mod error;
+pub mod jwt;
 pub mod ledger;
 mod names;
+pub mod proof;
 pub mod protocol;
 mod receipts;
 pub mod uti;
@@ -37,7 +42,7 @@ pub use client::SignerClient;
 pub use error::IdentityError;
 pub use names::{CallerLabel, InvalidName, JobId, KeyUse, SecretName};
 pub use protocol::{
-    Binding, CertificateInfo, CredentialInfo, CredentialState, SealingInfo, SealingKind,
-    SignedAssertion, SignerStatus,
+    Binding, CertificateInfo, CredentialInfo, CredentialState, KeyInfo, SealingInfo, SealingKind,
+    SignedAssertion, SignedProof, SignerStatus, Slot,
 };
 pub use receipts::{ReceiptError, ReceiptEvent, ReceiptLog, verify as verify_receipts};

@@ -109,7 +109,7 @@ impl SecretName {
     }
 }
 
-/// What one key is for: one tenant and one function. No key serves two.
+/// What keys are for: one tenant and one function. No key serves two.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct KeyUse {
     /// Whose mailboxes.

@@ -4,7 +4,7 @@
 use std::io::Cursor;
 
 use mailkeep_identity::{
-    FaultKind, Head, LineError, MAX_LINE,
+    FaultKind, Head, LineError, MAX_LINE, Slot,
     ledger::{self, LedgerEvent, LedgerFault, Requester},
 };
 use mailkeep_model::Function;
@@ -218,6 +218,18 @@ fn a_record_of_a_later_version_does_not_break_the_chain() {
     let mut events = Vec::new();
     ledger::verify_each(Cursor::new(line), |record| events.push(record.event.clone())).unwrap();
     assert_eq!(events, [LedgerEvent::Other]);
+}
+
+#[test]
+fn records_from_before_there_were_slots_are_read() {
+    let old = [
+        r#"{"kind":"key_created","tenant":"acme","function":"reader","key_id":"k","thumbprint":"t","not_before":"2026-03-01T12:00:00Z","not_after":"2026-03-31T12:00:00Z","by":{"caller":"cli","uid":1}}"#,
+        r#"{"kind":"bound","tenant":"acme","function":"reader","key_id":"k","client_id":"c","token_endpoint":"https://e/","by":{"caller":"cli","uid":1}}"#,
+    ];
+    let [created, bound] = old.map(|json| serde_json::from_str::<LedgerEvent>(json).unwrap());
+    assert!(matches!(created, LedgerEvent::KeyCreated { slot: Slot::Active, .. }), "{created:?}");
+    let LedgerEvent::Bound { key_id, object_id, .. } = bound else { panic!("{bound:?}") };
+    assert_eq!((key_id.as_deref(), object_id), (Some("k"), None));
 }
 
 proptest! {

@@ -1,27 +1,50 @@
-//! What a key's sealed file holds.
+//! What the sealed file of a tenant and function holds.
 
 use data_encoding::BASE64;
-use mailkeep_identity::{Binding, CertificateInfo};
+use mailkeep_identity::{Binding, KeyInfo, Slot};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
-use crate::key::Certificate;
+use crate::key::{Certificate, PrivateKey};
 
-/// Version of the sealed file's content.
-const VERSION: u16 = 1;
+/// Version of the sealed file's content. Version 1 held one key.
+const VERSION: u16 = 2;
 
-/// One credential without its private key.
-#[derive(Clone)]
+/// Keys of one tenant and function: an active, a prepared and a retiring one, and another that an
+/// interrupted rotation left.
+pub(crate) const MAX_KEYS: usize = 4;
+
+/// The keys of a tenant and function, without what is private, and what they may sign for.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct Credential {
-    pub(crate) key_id: String,
-    pub(crate) certificate: Certificate,
+    pub(crate) keys: Vec<Key>,
     pub(crate) binding: Option<Binding>,
 }
 
 impl Credential {
-    pub(crate) fn info(&self) -> CertificateInfo {
-        self.certificate.info(&self.key_id)
+    pub(crate) fn key(&self, key_id: &str) -> Option<&Key> {
+        self.keys.iter().find(|key| key.key_id == key_id)
+    }
+
+    /// The key in a slot; among those that are retiring, any.
+    pub(crate) fn in_slot(&self, slot: Slot) -> Option<&Key> {
+        self.keys.iter().find(|key| key.slot == slot)
+    }
+}
+
+/// One key without its private half.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Key {
+    pub(crate) key_id: String,
+    pub(crate) slot: Slot,
+    pub(crate) certificate: Certificate,
+}
+
+impl Key {
+    pub(crate) fn info(&self) -> KeyInfo {
+        let certificate = self.certificate.info(&self.key_id);
+        KeyInfo { key_id: self.key_id.clone(), slot: self.slot, certificate }
     }
 
     pub(crate) fn is_expired(&self, now: OffsetDateTime) -> bool {
@@ -29,49 +52,164 @@ impl Credential {
     }
 }
 
-/// One credential with its private key (PKCS#8).
+/// A credential with its private keys (PKCS#8).
+#[derive(Default)]
 pub(crate) struct Opened {
-    pub(crate) credential: Credential,
-    pub(crate) pkcs8: Zeroizing<Vec<u8>>,
+    pub(crate) keys: Vec<OpenedKey>,
+    pub(crate) binding: Option<Binding>,
+}
+
+pub(crate) struct OpenedKey {
+    pub(crate) key: Key,
+    pkcs8: Zeroizing<Vec<u8>>,
+}
+
+impl OpenedKey {
+    pub(crate) fn new(key: Key, private: &PrivateKey) -> Result<Self, crate::SignerError> {
+        Ok(Self { key, pkcs8: private.to_pkcs8()? })
+    }
+
+    /// The private key, which is that of the certificate.
+    pub(crate) fn private(&self) -> Result<PrivateKey, String> {
+        let private = PrivateKey::from_pkcs8(&self.pkcs8).ok_or("it does not hold a key")?;
+        if private.public() != self.key.certificate.public {
+            return Err("its key is not that of its certificate".to_owned());
+        }
+        Ok(private)
+    }
 }
 
 impl Opened {
+    /// Makes a key the active one; the one that was is retiring.
+    pub(crate) fn activate(&mut self, key_id: &str) {
+        for OpenedKey { key, .. } in &mut self.keys {
+            if key.key_id == key_id {
+                key.slot = Slot::Active;
+            } else if key.slot == Slot::Active {
+                key.slot = Slot::Retiring;
+            }
+        }
+    }
+
+    /// What is not private.
+    pub(crate) fn credential(&self) -> Credential {
+        let keys = self.keys.iter().map(|opened| opened.key.clone()).collect();
+        Credential { keys, binding: self.binding.clone() }
+    }
+
     /// Reads the content of a sealed file.
     pub(crate) fn from_json(json: &[u8]) -> Result<Self, String> {
         // serde_json's message would quote what it does not understand.
-        let stored: Stored = serde_json::from_slice(json).map_err(|_| "it holds no credential")?;
-        if stored.v != VERSION {
-            return Err(format!("it is of version {}, which this signer cannot read", stored.v));
-        }
-        let decode = |text: &str| BASE64.decode(text.as_bytes()).map_err(|_| "it is not base64");
-        let certificate =
-            Certificate::from_der(decode(&stored.certificate)?).ok_or("it holds no certificate")?;
-        let pkcs8 = Zeroizing::new(decode(&stored.pkcs8)?);
-        let credential = Credential { key_id: stored.key_id, certificate, binding: stored.binding };
-        Ok(Self { credential, pkcs8 })
+        let none = |_| "it holds no credential".to_owned();
+        let Versioned { v } = serde_json::from_slice(json).map_err(none)?;
+        let stored = match v {
+            1 => serde_json::from_slice::<StoredOne>(json).map_err(none)?.into(),
+            VERSION => serde_json::from_slice::<Stored>(json).map_err(none)?,
+            _ => return Err(format!("it is of version {v}, which this signer cannot read")),
+        };
+        let keys = stored.keys.into_iter().map(StoredKey::open).collect::<Result<_, _>>()?;
+        Ok(Self { keys, binding: stored.binding })
     }
 
     /// The content of its sealed file.
     pub(crate) fn to_json(&self) -> serde_json::Result<Zeroizing<Vec<u8>>> {
-        let stored = Stored {
-            v: VERSION,
-            key_id: self.credential.key_id.clone(),
-            pkcs8: Zeroizing::new(BASE64.encode(&self.pkcs8)),
-            certificate: BASE64.encode(&self.credential.certificate.der),
-            binding: self.credential.binding.clone(),
-        };
+        let keys = self.keys.iter().map(StoredKey::of).collect();
+        let stored = Stored { v: VERSION, keys, binding: self.binding.clone() };
         // Room enough that the buffer does not move and leave copies behind.
-        let mut json = Zeroizing::new(Vec::with_capacity(16 * 1024));
+        let mut json = Zeroizing::new(Vec::with_capacity(128 * 1024));
         serde_json::to_writer(&mut *json, &stored)?;
         Ok(json)
     }
 }
 
+#[derive(Deserialize)]
+struct Versioned {
+    v: u16,
+}
+
 #[derive(Serialize, Deserialize)]
 struct Stored {
     v: u16,
+    keys: Vec<StoredKey>,
+    binding: Option<Binding>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredKey {
     key_id: String,
+    #[serde(default)]
+    slot: Slot,
     pkcs8: Zeroizing<String>,
     certificate: String,
+}
+
+/// Version 1: one key, which was the active one.
+#[derive(Deserialize)]
+struct StoredOne {
+    #[serde(flatten)]
+    key: StoredKey,
     binding: Option<Binding>,
+}
+
+impl From<StoredOne> for Stored {
+    fn from(StoredOne { key, binding }: StoredOne) -> Self {
+        Self { v: VERSION, keys: vec![key], binding }
+    }
+}
+
+impl StoredKey {
+    fn of(opened: &OpenedKey) -> Self {
+        Self {
+            key_id: opened.key.key_id.clone(),
+            slot: opened.key.slot,
+            pkcs8: Zeroizing::new(BASE64.encode(&opened.pkcs8)),
+            certificate: BASE64.encode(&opened.key.certificate.der),
+        }
+    }
+
+    fn open(self) -> Result<OpenedKey, String> {
+        let decode = |text: &str| BASE64.decode(text.as_bytes()).map_err(|_| "it is not base64");
+        let certificate = Certificate::from_der(decode(&self.certificate)?);
+        let certificate = certificate.ok_or("it holds no certificate")?;
+        let pkcs8 = Zeroizing::new(decode(&self.pkcs8)?);
+        let key = Key { key_id: self.key_id, slot: self.slot, certificate };
+        Ok(OpenedKey { key, pkcs8 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mailkeep_identity::KeyUse;
+    use mailkeep_model::Function;
+    use time::macros::datetime;
+
+    use super::*;
+
+    #[test]
+    fn a_file_of_the_first_version_still_signs_and_is_written_as_the_second() {
+        let private = PrivateKey::generate().unwrap();
+        let key_use = KeyUse { tenant: "acme".parse().unwrap(), function: Function::Reader };
+        let now = datetime!(2026-03-01 12:00 UTC);
+        let certificate = Certificate::self_signed(&private, &key_use, now).unwrap();
+        // As version 0.1.0 wrote it.
+        let first = serde_json::json!({
+            "v": 1, "key_id": "one", "pkcs8": BASE64.encode(&private.to_pkcs8().unwrap()),
+            "certificate": BASE64.encode(&certificate.der),
+            "binding": {"client_id": "id", "token_endpoint": "https://login.example/token"},
+        });
+        let opened = Opened::from_json(first.to_string().as_bytes()).unwrap();
+        let credential = opened.credential();
+        assert_eq!(credential.in_slot(Slot::Active).unwrap().key_id, "one");
+        assert_eq!(credential.binding.as_ref().unwrap().object_id, None);
+        assert_eq!(opened.keys[0].private().unwrap().public(), private.public());
+
+        let second = opened.to_json().unwrap();
+        let again = Opened::from_json(&second).unwrap();
+        assert!(again.credential() == credential);
+        assert_eq!(again.keys[0].private().unwrap().public(), private.public());
+        assert!(String::from_utf8_lossy(&second).starts_with("{\"v\":2,"));
+        for bad in ["{}", r#"{"v":1}"#, r#"{"v":2,"keys":[{}]}"#, r#"{"v":3,"keys":[]}"#] {
+            assert!(Opened::from_json(bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
 }

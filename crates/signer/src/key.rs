@@ -1,12 +1,14 @@
 //! One RSA key and its certificate.
 
 use aws_lc_rs::{
+    digest,
     encoding::AsDer,
     rand::SystemRandom,
     rsa::KeySize,
     signature::{KeyPair as _, RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaEncoding, RsaKeyPair},
 };
-use mailkeep_identity::{CertificateInfo, KeyUse, assertion::Thumbprint};
+use data_encoding::HEXUPPER;
+use mailkeep_identity::{CertificateInfo, KeyUse, jwt::Thumbprint};
 use mailkeep_model::Function;
 use rcgen::{
     CertificateParams, DistinguishedName, DnType, KeyUsagePurpose, PublicKeyData, SerialNumber,
@@ -74,7 +76,7 @@ impl PrivateKey {
 }
 
 /// The public half: the certificate, and what is read from it.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Certificate {
     pub(crate) der: Vec<u8>,
     pub(crate) thumbprint: Thumbprint,
@@ -121,9 +123,12 @@ impl Certificate {
     }
 
     pub(crate) fn info(&self, key_id: &str) -> CertificateInfo {
+        // The provider's name for it, not a proof of anything.
+        let sha1 = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, &self.der);
         CertificateInfo {
             key_id: key_id.to_owned(),
             thumbprint_sha256: self.thumbprint.hex(),
+            thumbprint_sha1: HEXUPPER.encode(sha1.as_ref()),
             certificate_pem: pem(&self.der),
             not_before: self.not_before,
             not_after: self.not_after,

@@ -4,10 +4,12 @@
 //!
 //! - The *master key* (an age X25519 identity) opens every other file of the signer. It is sealed
 //!   with a passphrase, or lies in a file that the operator keeps elsewhere ([`Sealing`]).
-//! - A *sealed file* holds a key with its certificate and binding, or a secret. It is encrypted to
-//!   the master key and names what it is for, so that it is of no use in another's place.
-//! - The *registry* is the sealed files of all keys: which key serves which tenant and function,
-//!   for which application and token endpoint. No key and no application serves two.
+//! - A *sealed file* holds the keys of a tenant and function with their certificates and the
+//!   binding, or a secret. It is encrypted to the master key and names what it is for, so that it is
+//!   of no use in another's place. It is replaced as a whole: a key becomes the active one in the
+//!   moment in which the one before stops to be.
+//! - The *registry* is the sealed files of all keys: which keys serve which tenant and function, in
+//!   which slot, for which application and token endpoint. No key and no application serves two.
 //! - The *ledger* gets a record, on disk, before anything is signed or handed out.
 //!
 //! # Directory
@@ -19,7 +21,7 @@
 //! checkpoint-key.age        signs checkpoints of the ledger (ECDSA P-256)
 //! ledger.jsonl              the ledger; torn-*.bin: what crashes left of records
 //! checkpoint.json           the last checkpoint
-//! keys/TENANT/FUNCTION.age  one credential
+//! keys/TENANT/FUNCTION.age  the keys of a tenant and function, and their binding
 //! secrets/TENANT/NAME.age   one secret
 //! ```
 //!

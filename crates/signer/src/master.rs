@@ -20,8 +20,8 @@ use crate::{
     files::{read_bounded, write_atomically},
 };
 
-/// Largest sealed file: a key, its certificate and its binding take some 6 KB.
-const MAX_SEALED: u64 = 64 * 1024;
+/// Largest sealed file: a key and its certificate take some 5 KB.
+const MAX_SEALED: u64 = 256 * 1024;
 
 /// scrypt with N = 2^18: age's own default, about a second and 256 MB, once at every start.
 const WORK_FACTOR: u8 = 18;

@@ -1,4 +1,4 @@
-//! Which key serves which tenant and function, for which application and token endpoint.
+//! Which keys serve which tenant and function, for which application and token endpoint.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -8,13 +8,13 @@ use std::{
     sync::Arc,
 };
 
-use mailkeep_identity::{Binding, CredentialInfo, CredentialState, KeyUse};
+use mailkeep_identity::{CredentialInfo, CredentialState, KeyUse, Slot};
 use mailkeep_model::TenantName;
 use time::OffsetDateTime;
 
 use crate::{
     SignerError,
-    credential::{Credential, Opened},
+    credential::{Credential, Key, Opened},
     files::{make_private_directory, sync_directory},
     key::PrivateKey,
     master::Master,
@@ -27,19 +27,25 @@ pub(crate) enum Entry {
     Damaged { what: String },
 }
 
+/// What fits into one answer (64 KB), with what is around it.
+const PAGE_BYTES: usize = 60 * 1024;
+
 /// All credentials. Private keys are read from their files for one signature each.
 pub(crate) struct Registry {
     directory: PathBuf,
     master: Arc<Master>,
     entries: BTreeMap<KeyUse, Entry>,
-    /// Who uses an application (by client id), or a public key. More than one is a conflict.
+    /// Who uses an application, or a public key. More than one is a conflict.
     users: HashMap<Identifier, BTreeSet<KeyUse>>,
 }
 
 /// What must not serve two.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Identifier {
+    /// By its client id.
     Application(String),
+    /// An application, by its object id.
+    Object(String),
     PublicKey(Vec<u8>),
 }
 
@@ -57,7 +63,7 @@ impl Registry {
         };
         for key_use in on_disk(&directory).map_err(io)? {
             let entry = match registry.read(&key_use) {
-                Ok(opened) => Entry::Usable(opened.credential),
+                Ok(opened) => Entry::Usable(opened.credential()),
                 Err(what) => {
                     tracing::error!(tenant = %key_use.tenant, function = %key_use.function, what, "a sealed key file cannot be used");
                     Entry::Damaged { what }
@@ -83,44 +89,37 @@ impl Registry {
             .find_map(|users| users.iter().find(|user| *user != key_use))
     }
 
-    /// The private key of a credential.
-    pub(crate) fn private_key(
-        &self,
-        key_use: &KeyUse,
-        credential: &Credential,
-    ) -> Result<PrivateKey, String> {
+    /// The private half of a key.
+    pub(crate) fn private_key(&self, key_use: &KeyUse, key: &Key) -> Result<PrivateKey, String> {
+        let opened = self.opened(key_use)?;
+        let mut keys = opened.keys.iter();
+        let found = keys.find(|opened| opened.key.key_id == key.key_id);
+        found.ok_or("it does not hold the key")?.private()
+    }
+
+    /// What there is of a tenant and function, to be changed and [saved](Self::save).
+    pub(crate) fn opened(&self, key_use: &KeyUse) -> Result<Opened, String> {
+        let known = match self.entries.get(key_use) {
+            None => return Ok(Opened::default()),
+            Some(Entry::Damaged { what }) => return Err(what.clone()),
+            Some(Entry::Usable(known)) => known,
+        };
         let opened = self.read(key_use)?;
-        let key = PrivateKey::from_pkcs8(&opened.pkcs8).ok_or("it does not hold a key")?;
-        if key.public() != credential.certificate.public {
-            return Err("its key is not that of its certificate".to_owned());
+        // An older state of it would bring retired keys back.
+        if opened.credential() != *known {
+            return Err("it was exchanged for another while the signer ran".to_owned());
         }
-        Ok(key)
+        Ok(opened)
     }
 
-    /// Puts a credential in the place of what may be there.
-    pub(crate) fn store(
-        &mut self,
-        key_use: &KeyUse,
-        key: &PrivateKey,
-        credential: Credential,
-    ) -> io::Result<()> {
-        let pkcs8 = key.to_pkcs8().map_err(io::Error::other)?;
-        let opened = Opened { credential, pkcs8 };
-        self.write(key_use, &opened)?;
-        self.insert(key_use.clone(), Entry::Usable(opened.credential));
+    /// Puts this in the place of what there is, all at once.
+    pub(crate) fn save(&mut self, key_use: &KeyUse, opened: &Opened) -> io::Result<()> {
+        self.write(key_use, opened)?;
+        self.insert(key_use.clone(), Entry::Usable(opened.credential()));
         Ok(())
     }
 
-    /// Binds a key.
-    pub(crate) fn bind(&mut self, key_use: &KeyUse, binding: Binding) -> Result<(), String> {
-        let mut opened = self.read(key_use)?;
-        opened.credential.binding = Some(binding);
-        self.write(key_use, &opened).map_err(|error| error.to_string())?;
-        self.insert(key_use.clone(), Entry::Usable(opened.credential));
-        Ok(())
-    }
-
-    /// Removes a credential and its private key.
+    /// Removes a credential and its private keys.
     pub(crate) fn remove(&mut self, key_use: &KeyUse) -> io::Result<()> {
         let path = self.path(key_use);
         match fs::remove_file(&path) {
@@ -136,45 +135,60 @@ impl Registry {
         self.entries.keys().filter(|key_use| key_use.tenant == *tenant).cloned().collect()
     }
 
-    /// At most `limit` credentials behind `after`, and whether there are more.
+    /// The credentials behind `after` that go into one answer, and whether there are more.
     pub(crate) fn page(
         &self,
         tenant: Option<&TenantName>,
         after: Option<&KeyUse>,
-        limit: usize,
         now: OffsetDateTime,
     ) -> (Vec<CredentialInfo>, bool) {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let mut rest = self
+        let rest = self
             .entries
             .range((start, Bound::Unbounded))
             .filter(|(key_use, _)| tenant.is_none_or(|tenant| key_use.tenant == *tenant));
-        let items =
-            rest.by_ref().take(limit).map(|(key_use, entry)| self.info(key_use, entry, now));
-        let items = items.collect();
-        (items, rest.next().is_some())
+        let (mut items, mut bytes) = (Vec::new(), 0);
+        for (key_use, entry) in rest {
+            let info = self.info(key_use, entry, now);
+            bytes += serde_json::to_vec(&info).map_or(0, |json| json.len());
+            if bytes > PAGE_BYTES && !items.is_empty() {
+                return (items, true);
+            }
+            items.push(info);
+        }
+        (items, false)
     }
 
     fn info(&self, key_use: &KeyUse, entry: &Entry, now: OffsetDateTime) -> CredentialInfo {
-        let key_use = key_use.clone();
+        let mut info = CredentialInfo {
+            key_use: key_use.clone(),
+            state: CredentialState::Active,
+            certificate: None,
+            keys: Vec::new(),
+            binding: None,
+        };
         let credential = match entry {
             Entry::Usable(credential) => credential,
             Entry::Damaged { what } => {
-                let state = CredentialState::Damaged { what: what.clone() };
-                return CredentialInfo { key_use, state, certificate: None, binding: None };
+                info.state = CredentialState::Damaged { what: what.clone() };
+                return info;
             }
         };
-        let state = if let Some(with) = self.conflict(&key_use, credential) {
+        let active = credential.in_slot(Slot::Active);
+        info.state = if let Some(with) = self.conflict(key_use, credential) {
             CredentialState::Conflict { with: with.clone() }
-        } else if credential.is_expired(now) {
-            CredentialState::Expired
-        } else if credential.binding.is_none() {
-            CredentialState::Unbound
         } else {
-            CredentialState::Active
+            match active {
+                None => CredentialState::Inactive,
+                Some(key) if key.is_expired(now) => CredentialState::Expired,
+                Some(_) if credential.binding.is_none() => CredentialState::Unbound,
+                Some(_) => CredentialState::Active,
+            }
         };
-        let certificate = Some(credential.info());
-        CredentialInfo { key_use, state, certificate, binding: credential.binding.clone() }
+        info.certificate = active.map(|key| key.info().certificate);
+        info.keys = credential.keys.iter().map(Key::info).collect();
+        info.binding.clone_from(&credential.binding);
+        info
     }
 
     fn insert(&mut self, key_use: KeyUse, entry: Entry) {
@@ -219,9 +233,11 @@ impl Registry {
 }
 
 fn identifiers(credential: &Credential) -> impl Iterator<Item = Identifier> {
-    let application =
-        credential.binding.iter().map(|b| Identifier::Application(b.client_id.clone()));
-    application.chain([Identifier::PublicKey(credential.certificate.public.clone())])
+    let binding = credential.binding.iter();
+    let application = binding.clone().map(|b| Identifier::Application(b.client_id.clone()));
+    let object = binding.filter_map(|b| b.object_id.clone()).map(Identifier::Object);
+    let public = |key: &Key| Identifier::PublicKey(key.certificate.public.clone());
+    application.chain(object).chain(credential.keys.iter().map(public))
 }
 
 fn label(key_use: &KeyUse) -> String {

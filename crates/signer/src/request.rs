@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 /// A binding in the one form in which it is compared.
 pub(crate) fn normalised(binding: &Binding) -> Result<Binding, Failure> {
-    let client_id = Uuid::try_parse(&binding.client_id)
-        .map_err(|_| refusal("the client id is not a GUID".to_owned()))?;
+    let client_id = guid(&binding.client_id, "client id")?;
+    let object_id = binding.object_id.as_deref().map(|id| guid(id, "object id")).transpose()?;
     let endpoint = &binding.token_endpoint;
     let url = Url::parse(endpoint).ok().filter(|url| {
         endpoint.len() <= 1024
@@ -27,7 +27,12 @@ pub(crate) fn normalised(binding: &Binding) -> Result<Binding, Failure> {
         return Err(refusal("the token endpoint is not a plain https URL".to_owned()));
     }
     // The endpoint stays as it was written: the provider compares the audience as a text.
-    Ok(Binding { client_id: client_id.to_string(), token_endpoint: endpoint.clone() })
+    Ok(Binding { client_id, token_endpoint: endpoint.clone(), object_id })
+}
+
+fn guid(text: &str, what: &str) -> Result<String, Failure> {
+    let id = Uuid::try_parse(text).map_err(|_| refusal(format!("the {what} is not a GUID")))?;
+    Ok(id.to_string())
 }
 
 /// What a refusal's record says of a request.
@@ -40,11 +45,20 @@ pub(crate) struct Parts {
 
 pub(crate) fn parts(request: &Request) -> Parts {
     let (operation, job, tenant, function) = match request {
-        Request::SignAssertion { job, tenant, function } => {
+        Request::SignAssertion { job, tenant, function, .. } => {
             ("sign_assertion", Some(job), Some(tenant), Some(*function))
+        }
+        Request::SignProof { job, tenant, function, .. } => {
+            ("sign_proof", Some(job), Some(tenant), Some(*function))
         }
         Request::CreateKey { job, tenant, function } => {
             ("create_key", Some(job), Some(tenant), Some(*function))
+        }
+        Request::PrepareKey { job, tenant, function } => {
+            ("prepare_key", Some(job), Some(tenant), Some(*function))
+        }
+        Request::ActivateKey { job, tenant, function, .. } => {
+            ("activate_key", Some(job), Some(tenant), Some(*function))
         }
         Request::Bind { job, tenant, function, .. } => {
             ("bind", Some(job), Some(tenant), Some(*function))
@@ -55,7 +69,9 @@ pub(crate) fn parts(request: &Request) -> Parts {
         Request::ReleaseSecret { job, tenant, .. } => {
             ("release_secret", Some(job), Some(tenant), None)
         }
-        Request::Retire { job, tenant, function } => ("retire", Some(job), Some(tenant), *function),
+        Request::Retire { job, tenant, function, .. } => {
+            ("retire", Some(job), Some(tenant), *function)
+        }
         Request::Credentials { tenant, .. } => ("credentials", None, tenant.as_ref(), None),
         Request::Status => ("status", None, None, None),
         Request::Checkpoint => ("checkpoint", None, None, None),
@@ -82,4 +98,9 @@ pub(crate) fn reason(failure: &Failure) -> String {
 /// A rule of the signer's forbids it.
 pub(crate) fn refusal(reason: String) -> Failure {
     Failure::Refused { reason }
+}
+
+/// Its id is not repeated: it may be of any length.
+pub(crate) fn no_such_key() -> Failure {
+    refusal("it has no key of that id; it may have been retired".to_owned())
 }

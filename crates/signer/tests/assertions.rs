@@ -7,9 +7,7 @@ use std::collections::HashSet;
 
 use common::{CLIENT_ID, ENDPOINT, Home, job, tenant};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
-use mailkeep_identity::{
-    CertificateInfo, IdentityError, assertion::Thumbprint, ledger::LedgerEvent,
-};
+use mailkeep_identity::{CertificateInfo, IdentityError, jwt::Thumbprint, ledger::LedgerEvent};
 use mailkeep_model::Function;
 use serde_json::{Value, json};
 use x509_parser::pem::Pem;

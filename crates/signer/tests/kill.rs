@@ -16,7 +16,10 @@ use std::{
 };
 
 use common::{CLIENT_ID, ENDPOINT, job, tenant};
-use mailkeep_identity::{SignerClient, ledger};
+use mailkeep_identity::{
+    SignerClient, Slot,
+    ledger::{self, LedgerEvent},
+};
 use mailkeep_model::Function;
 use mailkeep_signer::{RateLimit, Sealing, Signer, SignerOptions};
 
@@ -101,7 +104,7 @@ async fn what_was_signed_before_a_kill_is_in_a_ledger_without_a_fault() {
         let bytes = fs::read(root.path().join("signer/ledger.jsonl")).unwrap();
         let mut recorded = HashSet::new();
         ledger::verify_each(&bytes[..], |record| {
-            if let ledger::LedgerEvent::AssertionSigned { jti, .. } = &record.event {
+            if let LedgerEvent::AssertionSigned { jti, .. } = &record.event {
                 recorded.insert(jti.clone());
             }
         })
@@ -110,5 +113,66 @@ async fn what_was_signed_before_a_kill_is_in_a_ledger_without_a_fault() {
         let lost: Vec<_> = released.difference(&recorded).collect();
         assert!(lost.is_empty(), "after kill {round}: signed and not recorded: {lost:?}");
         assert!(released.len() >= 3);
+    }
+}
+
+/// Rotates keys until the signer is gone, and tells which key was made the active one last.
+async fn rotate(client: SignerClient, activated: Arc<Mutex<Vec<String>>>) {
+    let (acme, job) = (tenant("acme"), job());
+    while let Ok(listed) = client.credentials(Some(&acme)).await {
+        for old in listed[0].keys.iter().filter(|key| key.slot == Slot::Retiring) {
+            let _ = client.retire_key(&job, &acme, Function::Reader, &old.key_id).await;
+        }
+        let Ok(next) = client.prepare_key(&job, &acme, Function::Reader).await else { return };
+        if client.activate_key(&job, &acme, Function::Reader, &next.key_id).await.is_ok() {
+            activated.lock().unwrap().push(next.key_id);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_in_the_middle_of_a_rotation_leaves_one_active_key_that_is_in_the_ledger() {
+    let root = tempfile::tempdir().unwrap();
+    let acme = tenant("acme");
+    let activated = Arc::new(Mutex::new(Vec::new()));
+    for round in 0..6_u64 {
+        let process = Process::start(root.path());
+        let client = connect(root.path()).await;
+        let first = client.create_key(&job(), &acme, Function::Reader).await.unwrap();
+        client.bind(&job(), &acme, Function::Reader, CLIENT_ID, ENDPOINT).await.unwrap();
+        let signed = client.sign_assertion(&job(), &acme, Function::Reader).await.unwrap();
+        assert_eq!(signed.key_id, first.key_id, "after kill {round}");
+        let before = activated.lock().unwrap().len();
+        let rotation = tokio::spawn(rotate(client.clone(), Arc::clone(&activated)));
+        while activated.lock().unwrap().len() < before + 2 {
+            tokio::task::yield_now().await;
+        }
+        // Somewhere within the next step of it.
+        tokio::time::sleep(Duration::from_millis(37 * round)).await;
+        drop(process);
+        rotation.await.unwrap();
+
+        let (mut created, mut activations) = (HashSet::new(), Vec::new());
+        for event in common::events(&root.path().join("signer/ledger.jsonl")) {
+            match event {
+                LedgerEvent::KeyCreated { key_id, .. } => drop(created.insert(key_id)),
+                LedgerEvent::KeyActivated { key_id, .. } => activations.push(key_id),
+                _ => {}
+            }
+        }
+        let told = activated.lock().unwrap().clone();
+        let mut recorded = activations.iter();
+        assert!(told.iter().all(|key| recorded.any(|one| one == key)), "after kill {round}");
+
+        let process = Process::start(root.path());
+        let client = connect(root.path()).await;
+        let keys = client.credentials(Some(&acme)).await.unwrap().remove(0).keys;
+        assert!(keys.iter().all(|key| created.contains(&key.key_id)), "after kill {round}");
+        let active: Vec<_> = keys.iter().filter(|key| key.slot == Slot::Active).collect();
+        assert_eq!(active.len(), 1, "after kill {round}: {keys:?}");
+        // The last one that was told, or one whose answer the kill cut off.
+        let last = activations.iter().rposition(|key| Some(key) == told.last()).unwrap();
+        assert!(activations[last..].contains(&active[0].key_id), "after kill {round}");
+        drop(process);
     }
 }

@@ -29,10 +29,25 @@ pub enum Request {
         job: JobId,
         /// Whose key.
         tenant: TenantName,
-        /// Which key.
+        /// What for.
         function: Function,
+        /// With this key; the active one when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key_id: Option<String>,
     },
-    /// Make a key and a self-signed certificate, unless there is a valid one. Answer:
+    /// Sign a proof of possession. Answer: [`Response::Proof`].
+    SignProof {
+        /// The job that needs it.
+        job: JobId,
+        /// Whose key.
+        tenant: TenantName,
+        /// What for.
+        function: Function,
+        /// With this key; the active one when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key_id: Option<String>,
+    },
+    /// Make an active key and a self-signed certificate, unless there is a valid one. Answer:
     /// [`Response::Certificate`].
     CreateKey {
         /// The job that needs it.
@@ -42,8 +57,30 @@ pub enum Request {
         /// What for.
         function: Function,
     },
-    /// Bind the key to an application and a token endpoint, once for the key's life. Answer:
+    /// Make a prepared key and a self-signed certificate, unless there is a valid one. Answer:
+    /// [`Response::Certificate`].
+    PrepareKey {
+        /// The job that needs it.
+        job: JobId,
+        /// Whose key.
+        tenant: TenantName,
+        /// What for.
+        function: Function,
+    },
+    /// Make a prepared or retiring key the active one; the active one is retiring then. Answer:
     /// [`Response::Done`].
+    ActivateKey {
+        /// The job that needs it.
+        job: JobId,
+        /// Whose key.
+        tenant: TenantName,
+        /// What for.
+        function: Function,
+        /// Which.
+        key_id: String,
+    },
+    /// Bind the keys of a tenant and function, those to come included, to an application and a token
+    /// endpoint, once. Answer: [`Response::Done`].
     Bind {
         /// The job that needs it.
         job: JobId,
@@ -80,16 +117,19 @@ pub enum Request {
         /// Its name.
         name: SecretName,
     },
-    /// Destroy the keys of a tenant, or the one of a function, with their bindings. Its secrets
-    /// stay: mail is read with them. Answer: [`Response::Retired`].
+    /// Destroy the keys of a tenant, or those of a function, with their bindings, or a single key
+    /// without. Its secrets stay: mail is read with them. Answer: [`Response::Retired`].
     Retire {
         /// The job that asks.
         job: JobId,
         /// Whose keys.
         tenant: TenantName,
-        /// Which key; all when absent.
+        /// Of which function; of all when absent.
         #[serde(default)]
         function: Option<Function>,
+        /// This one of the function's keys; all when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key_id: Option<String>,
     },
     /// How the signer is. Answer: [`Response::Status`].
     Status,
@@ -112,6 +152,8 @@ pub struct ResponseFrame {
 pub enum Response {
     /// A signed assertion.
     Assertion(SignedAssertion),
+    /// A signed proof.
+    Proof(SignedProof),
     /// The certificate of a key.
     Certificate(CertificateInfo),
     /// A page of credentials.
@@ -145,7 +187,7 @@ pub enum Response {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "why", rename_all = "snake_case")]
 pub enum Failure {
-    /// There is no key for that tenant and function.
+    /// There is no active key for that tenant and function.
     NoKey,
     /// The key is not bound to an application yet.
     NotBound,
@@ -207,6 +249,19 @@ pub struct SignedAssertion {
     pub expires: OffsetDateTime,
 }
 
+/// A proof of possession, ready to be sent with a request that adds or removes a key.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SignedProof {
+    /// The proof itself (`proof`). Whoever has it, and a token, can change the application's keys.
+    #[serde(with = "secret_text")]
+    pub proof: Secret,
+    /// The key that signed it.
+    pub key_id: String,
+    /// When it stops being good.
+    #[serde(with = "time::serde::rfc3339")]
+    pub expires: OffsetDateTime,
+}
+
 /// How the signer is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignerStatus {
@@ -218,7 +273,7 @@ pub struct SignerStatus {
     pub checkpoint_key: String,
     /// The signer's process id.
     pub pid: u32,
-    /// Number of credentials, usable or not.
+    /// Number of tenants and functions that have keys, usable or not.
     pub credentials: u64,
 }
 

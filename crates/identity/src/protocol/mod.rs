@@ -5,19 +5,19 @@
 //! requests, one after another; each gets one response. Both frames name the version of the
 //! protocol; a signer that does not speak it says so and what it does speak.
 //!
-//! What cannot be asked: a client id, an audience, a lifetime, a text to sign. Those come from the
+//! What cannot be asked: a client id, an object id, an audience, a lifetime, a text to sign. Those come from the
 //! signer's own registry.
 
 mod credential;
 mod frame;
 mod message;
 
-pub use credential::{Binding, CertificateInfo, CredentialInfo, CredentialState};
+pub use credential::{Binding, CertificateInfo, CredentialInfo, CredentialState, KeyInfo, Slot};
 pub use frame::{
     FrameError, MAX_FRAME, Split, decode_request, decode_response, encode, read_frame, split_frame,
     write_frame,
 };
 pub use message::{
     Failure, Request, RequestFrame, Response, ResponseFrame, SealingInfo, SealingKind,
-    SignedAssertion, SignerStatus, VERSION, WireSecret,
+    SignedAssertion, SignedProof, SignerStatus, VERSION, WireSecret,
 };

@@ -75,6 +75,7 @@ fn signer() -> (TempDir, Core, Fake) {
     let binding = Binding {
         client_id: "11111111-2222-3333-4444-555555555555".to_owned(),
         token_endpoint: "https://login.example/token".to_owned(),
+        object_id: Some("99999999-2222-3333-4444-555555555555".to_owned()),
     };
     let create = Request::CreateKey { job: job.clone(), tenant: tenant.clone(), function };
     assert!(matches!(ask(&core, create), Response::Certificate(_)));
@@ -99,7 +100,8 @@ fn ask(core: &Core, request: Request) -> Response {
 
 fn sign(core: &Core) -> Response {
     let KeyUse { tenant, function } = key_use();
-    ask(core, Request::SignAssertion { job: "job".parse().unwrap(), tenant, function })
+    let job = "job".parse().unwrap();
+    ask(core, Request::SignAssertion { job, tenant, function, key_id: None })
 }
 
 fn is_refused(response: &Response) -> bool {
@@ -131,6 +133,12 @@ fn nothing_is_signed_that_cannot_be_recorded_and_a_full_disk_heals() {
         name: "repository".parse().unwrap(),
     };
     assert!(is_refused(&ask(&core, secret)));
+    let KeyUse { tenant, function } = key_use();
+    let job: mailkeep_identity::JobId = "job".parse().unwrap();
+    let (of, by) = (tenant.clone(), job.clone());
+    let proof = Request::SignProof { job: by, tenant: of, function, key_id: None };
+    assert!(is_refused(&ask(&core, proof)));
+    assert!(is_refused(&ask(&core, Request::PrepareKey { job, tenant, function })));
     assert_eq!(
         recorded(&fake),
         std::slice::from_ref(&first.jti),
