@@ -18,6 +18,7 @@
 //! - A *receipt* is a worker's record of what it did with an assertion ([`ReceiptLog`]): another
 //!   chain, which the workers write themselves and which is trusted no further than they are.
 //! - `uti` is the provider's identifier of a token, and joins our receipts with its logs ([`uti`]).
+//! - A *rotation* brings a new key into the place of an old one; [`rotation`] says what comes next.
 //!
 //! Everything in here is pure, but for [`SignerClient`] and [`ReceiptLog`].
 //!
@@ -34,6 +35,7 @@ mod names;
 pub mod proof;
 pub mod protocol;
 mod receipts;
+pub mod rotation;
 pub mod uti;
 
 pub use chain::{Fault, FaultKind, Hash, Head, LineError, MAX_LINE, Record, Summary, Torn};

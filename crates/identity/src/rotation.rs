@@ -1,0 +1,450 @@
+//! How the keys of one tenant and function are changed: `prepared → registered → active → retiring →
+//! revoked`.
+//!
+//! [`next`] says what to do, given what is known of each key and what time it is. What was done is
+//! noted in the keys' [`KeyFacts`], and `next` is asked again. Nothing else is remembered, so that a
+//! crash anywhere costs at most a repetition, and every action can be repeated: registering a key that
+//! is there, or removing one that is not, changes nothing. Only that a key is about to be registered
+//! has to be noted before it is done ([`KeyFindings::requested`]).
+//!
+//! Two things hold whatever happens: no key is removed before another one has been *seen to be
+//! accepted* by the provider, and none is forgotten before it has been *seen to be refused*.
+
+use serde::{Deserialize, Serialize};
+use time::{Duration, OffsetDateTime};
+
+use crate::Slot;
+
+/// What is known of one key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyFacts {
+    /// The signer's name for it.
+    pub key_id: String,
+    /// Which it is in the signer.
+    pub slot: Slot,
+    /// Its certificate is good from then on.
+    #[serde(with = "time::serde::rfc3339")]
+    pub not_before: OffsetDateTime,
+    /// Its certificate is good until then.
+    #[serde(with = "time::serde::rfc3339")]
+    pub not_after: OffsetDateTime,
+    /// What was found out about it at the provider.
+    #[serde(flatten)]
+    pub found: KeyFindings,
+}
+
+/// What was found out about a key at the provider, and when last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyFindings {
+    /// We were about to ask the provider to take it. Noted *before* [`Action::Register`] is done: a
+    /// key that the provider may know must not be forgotten because a crash came in between.
+    #[serde(default, with = "time::serde::rfc3339::option")]
+    pub requested: Option<OffsetDateTime>,
+    /// We asked the provider to take it, and it said yes.
+    #[serde(default, with = "time::serde::rfc3339::option")]
+    pub registered: Option<OffsetDateTime>,
+    /// A token was got with it.
+    #[serde(default, with = "time::serde::rfc3339::option")]
+    pub accepted: Option<OffsetDateTime>,
+    /// We asked the provider to take it no more, and it said yes.
+    #[serde(default, with = "time::serde::rfc3339::option")]
+    pub removed: Option<OffsetDateTime>,
+    /// A token was refused because the provider does not know it.
+    #[serde(default, with = "time::serde::rfc3339::option")]
+    pub refused: Option<OffsetDateTime>,
+}
+
+impl KeyFindings {
+    /// When it was last tried.
+    fn tried(&self) -> Option<OffsetDateTime> {
+        self.accepted.max(self.refused)
+    }
+
+    /// Whether the provider may take it.
+    fn is_known(&self) -> bool {
+        self.requested.is_some() || self.registered.is_some() || self.accepted.is_some()
+    }
+
+    /// Whether the provider took it when it was last tried.
+    fn is_accepted(&self) -> bool {
+        self.accepted > self.refused
+    }
+
+    /// Whether the provider refused it after we had it removed. Of a key that it may not have known
+    /// yet, being refused says nothing until it has had the time to get to know it.
+    fn is_gone(&self, patience: Duration) -> bool {
+        let Some((removed, refused)) = self.removed.zip(self.refused) else { return false };
+        let was_known = self.accepted.is_some()
+            || self.requested.max(self.registered).is_none_or(|asked| refused > asked + patience);
+        refused > removed && was_known && !self.is_accepted()
+    }
+}
+
+/// Why keys are changed before their time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// Keys made before then must go; the prepared one stays good unless it was made before
+    /// `distrust`.
+    #[serde(with = "time::serde::rfc3339")]
+    pub at: OffsetDateTime,
+    /// Keys made before then are not put to use any more: whoever broke into the signer has them.
+    #[serde(default, with = "time::serde::rfc3339::option")]
+    pub distrust: Option<OffsetDateTime>,
+    /// Whether the old key goes at once, and not after [`Policy::overlap`].
+    pub urgent: bool,
+}
+
+impl Order {
+    /// This order, given while an earlier one may not have been carried out: what that one did not
+    /// trust stays distrusted.
+    #[must_use]
+    pub fn after(self, earlier: Option<&Self>) -> Self {
+        let distrusted = earlier.and_then(|earlier| earlier.distrust);
+        Self { distrust: self.distrust.max(distrusted), ..self }
+    }
+}
+
+/// How keys are changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// How long the old key stays at the provider after the new one took its place: whoever signed
+    /// with it just before shall get his token.
+    pub overlap: Duration,
+    /// Between two tries of what the provider has not caught up with.
+    pub retry: Duration,
+    /// How long the provider may take to know a key, or to forget it, before somebody has to be
+    /// told. Nothing is given up then.
+    pub patience: Duration,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            overlap: Duration::minutes(15),
+            retry: Duration::seconds(20),
+            patience: Duration::minutes(30),
+        }
+    }
+}
+
+/// What to do now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Action {
+    /// Nothing, before that time or before something else happens.
+    Wait {
+        /// When to ask again.
+        until: OffsetDateTime,
+    },
+    /// Make a key in the prepared slot.
+    Prepare,
+    /// Destroy a key in the signer that is not to be used any more, or has done its service.
+    Destroy {
+        /// The key.
+        key_id: String,
+    },
+    /// Have the provider take a key, with a proof by another.
+    Register {
+        /// The key.
+        key_id: String,
+        /// The one that the provider takes already.
+        proof_by: String,
+    },
+    /// Get a token with a key, and note whether that is refused.
+    Try {
+        /// The key.
+        key_id: String,
+    },
+    /// Make a key the one that signs.
+    Activate {
+        /// The key.
+        key_id: String,
+    },
+    /// Have the provider take a key no more, with a proof by another.
+    Remove {
+        /// The key.
+        key_id: String,
+        /// The one that the provider takes.
+        proof_by: String,
+    },
+    /// None of our keys is accepted any more: only the steward or the tenant's administrator can
+    /// register this one.
+    AskForHelp {
+        /// The key to be registered.
+        key_id: String,
+        /// When to ask again.
+        until: OffsetDateTime,
+    },
+}
+
+/// Where a rotation stands, for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// One key, accepted, and not old.
+    Settled,
+    /// A new key is being made or registered.
+    Registering,
+    /// The provider has not been seen to take the new key yet.
+    Verifying,
+    /// The old key is still accepted.
+    Retiring,
+    /// No key of ours is accepted.
+    LockedOut,
+}
+
+/// What to do next for one tenant and function.
+///
+/// `keys` are all that the signer has; those that it has no more are left out.
+pub fn next(
+    keys: &[KeyFacts],
+    order: Option<&Order>,
+    policy: &Policy,
+    now: OffsetDateTime,
+) -> Action {
+    Rotation { keys, order, policy, now }.next()
+}
+
+/// Where a rotation stands, and whether it has stood there for longer than [`Policy::patience`].
+pub fn stage(
+    keys: &[KeyFacts],
+    order: Option<&Order>,
+    policy: &Policy,
+    now: OffsetDateTime,
+) -> (Stage, bool) {
+    Rotation { keys, order, policy, now }.stage()
+}
+
+/// When a key of that life is changed: at two thirds of it.
+pub fn due(key: &KeyFacts) -> OffsetDateTime {
+    key.not_before + (key.not_after - key.not_before) * 2 / 3
+}
+
+struct Rotation<'a> {
+    keys: &'a [KeyFacts],
+    order: Option<&'a Order>,
+    policy: &'a Policy,
+    now: OffsetDateTime,
+}
+
+impl<'a> Rotation<'a> {
+    fn next(&self) -> Action {
+        // What serves nothing goes first: it must not be taken for a spare.
+        if let Some(useless) = self.keys.iter().find(|key| self.is_useless(key)) {
+            return Action::Destroy { key_id: useless.key_id.clone() };
+        }
+        match self.active() {
+            Some(active) if !self.is_due(active) => {
+                self.retire(active).unwrap_or_else(|| self.rest(active))
+            }
+            active => self.replace(active),
+        }
+    }
+
+    fn active(&self) -> Option<&'a KeyFacts> {
+        self.keys.iter().find(|key| key.slot == Slot::Active)
+    }
+
+    fn is_expired(&self, key: &KeyFacts) -> bool {
+        self.now >= key.not_after
+    }
+
+    fn is_distrusted(&self, key: &KeyFacts) -> bool {
+        let since = self.order.and_then(|order| order.distrust);
+        since.is_some_and(|since| made(key) < since)
+    }
+
+    /// Whether a key is no longer worth to be put to use.
+    fn is_spent(&self, key: &KeyFacts) -> bool {
+        self.is_distrusted(key) || self.now >= due(key) || key.found.removed.is_some()
+    }
+
+    /// Whether the signer can forget a key: nobody takes it, or it will never be asked for.
+    fn is_useless(&self, key: &KeyFacts) -> bool {
+        let gone = key.found.is_gone(self.policy.patience) || self.is_expired(key);
+        match key.slot {
+            Slot::Active => false,
+            Slot::Retiring => gone,
+            // With nothing left to prove ourselves with, what the provider still takes is swept
+            // away by whoever helps us back in.
+            Slot::Prepared => {
+                self.is_spent(key)
+                    && (gone || !key.found.is_known() || self.prover(&key.key_id).is_none())
+            }
+        }
+    }
+
+    /// Whether the active key has to be replaced.
+    fn is_due(&self, active: &KeyFacts) -> bool {
+        let in_use_since = active.found.registered.unwrap_or(made(active));
+        self.order.is_some_and(|order| in_use_since < order.at)
+            || self.is_spent(active)
+            || self.is_locked_out(active)
+    }
+
+    /// The active key was in use, and is refused now: somebody else removed it. A provider that does
+    /// not know a fresh key everywhere yet is no reason.
+    fn is_locked_out(&self, active: &KeyFacts) -> bool {
+        let found = &active.found;
+        let settled = found.registered.is_none_or(|at| self.now > at + self.policy.patience);
+        found.accepted.is_some() && !found.is_accepted() && settled
+    }
+
+    /// The key that can prove to the provider that we are who we are: the one that signs anyway,
+    /// where it can.
+    fn prover(&self, but: &str) -> Option<&'a KeyFacts> {
+        let usable = |key: &&KeyFacts| {
+            key.key_id != but
+                && !self.is_expired(key)
+                && key.found.is_accepted()
+                && key.found.removed.is_none()
+        };
+        let usable = self.keys.iter().filter(usable);
+        usable.min_by_key(|key| (key.slot != Slot::Active, std::cmp::Reverse(key.not_after)))
+    }
+
+    /// Brings a new key into the place of the active one.
+    fn replace(&self, active: Option<&'a KeyFacts>) -> Action {
+        let prepared = self.keys.iter().find(|key| key.slot == Slot::Prepared);
+        // The signer has room for so many.
+        let retiring = self.keys.iter().filter(|key| key.slot == Slot::Retiring).count();
+        if retiring >= MOST_RETIRING
+            && let Some(active) = active.filter(|active| active.found.is_accepted())
+            && let Some(action) = self.retire(active)
+        {
+            return action;
+        }
+        let Some(candidate) = prepared else { return Action::Prepare };
+        if self.is_spent(candidate) {
+            // Known to the provider, or it would be gone by now.
+            return self.end(candidate, self.prover(&candidate.key_id));
+        }
+        if candidate.found.is_accepted() {
+            return Action::Activate { key_id: candidate.key_id.clone() };
+        }
+        match (candidate.found.registered, self.prover(&candidate.key_id)) {
+            (None, Some(prover)) => Action::Register {
+                key_id: candidate.key_id.clone(),
+                proof_by: prover.key_id.clone(),
+            },
+            (None, None) => self.ask_for_help(active, candidate),
+            (Some(_), _) => self.keep_trying(candidate),
+        }
+    }
+
+    /// Nothing of ours is known to be accepted. A key that nobody has tried may well be; else somebody
+    /// has to register the new one, and may have done so meanwhile.
+    fn ask_for_help(&self, active: Option<&KeyFacts>, candidate: &KeyFacts) -> Action {
+        if let Some(active) = active
+            && active.found.tried().is_none()
+            && !self.is_expired(active)
+        {
+            return Action::Try { key_id: active.key_id.clone() };
+        }
+        let key_id = candidate.key_id.clone();
+        match self.try_again_at(candidate) {
+            Some(until) if self.now < until => Action::AskForHelp { key_id, until },
+            _ => Action::Try { key_id },
+        }
+    }
+
+    /// When a key that was refused is tried again: more and more seldom.
+    fn try_again_at(&self, key: &KeyFacts) -> Option<OffsetDateTime> {
+        let tried = key.found.tried()?;
+        let since = key.found.removed.or(key.found.registered).unwrap_or(tried);
+        let pause = ((tried - since) / 4_i32).clamp(self.policy.retry, LONGEST_PAUSE);
+        Some(tried + pause)
+    }
+
+    fn keep_trying(&self, key: &KeyFacts) -> Action {
+        match self.try_again_at(key) {
+            Some(until) if self.now < until => Action::Wait { until },
+            _ => Action::Try { key_id: key.key_id.clone() },
+        }
+    }
+
+    /// Ends the keys that the active one replaced; `None` when there are none.
+    fn retire(&self, active: &KeyFacts) -> Option<Action> {
+        let old = self.keys.iter().find(|key| match key.slot {
+            Slot::Active => false,
+            Slot::Retiring => true,
+            Slot::Prepared => self.is_spent(key),
+        })?;
+        // Nothing is taken away before what took its place has been seen to work.
+        if !active.found.is_accepted() {
+            return Some(self.keep_trying(active));
+        }
+        let urgent = self.order.is_some_and(|order| order.urgent);
+        let overlap = if urgent { Duration::ZERO } else { self.policy.overlap };
+        let until = active.found.registered.map(|registered| registered + overlap);
+        match until {
+            Some(until) if self.now < until && old.found.removed.is_none() => {
+                Some(Action::Wait { until })
+            }
+            _ => Some(self.end(old, Some(active))),
+        }
+    }
+
+    /// Has the provider forget a key, and sees to it that it has.
+    fn end(&self, old: &KeyFacts, prover: Option<&KeyFacts>) -> Action {
+        let key_id = old.key_id.clone();
+        match (old.found.removed, prover) {
+            (None, Some(prover)) => Action::Remove { key_id, proof_by: prover.key_id.clone() },
+            (None, None) => Action::Destroy { key_id },
+            (Some(removed), _) if old.found.tried() < Some(removed) => Action::Try { key_id },
+            (Some(_), _) => self.keep_trying(old),
+        }
+    }
+
+    /// Everything is as it should be: a fresh key for the next time is made ahead.
+    fn rest(&self, active: &KeyFacts) -> Action {
+        if !active.found.is_accepted() {
+            return self.keep_trying(active);
+        }
+        let Some(spare) = self.keys.iter().find(|key| key.slot == Slot::Prepared) else {
+            return Action::Prepare;
+        };
+        let stale = spare.not_before + (spare.not_after - spare.not_before) / 3;
+        match spare.found.is_known() {
+            false if self.now >= stale => Action::Destroy { key_id: spare.key_id.clone() },
+            false => Action::Wait { until: due(active).min(stale) },
+            true => Action::Wait { until: due(active) },
+        }
+    }
+
+    fn stage(&self) -> (Stage, bool) {
+        let late = |since: Option<OffsetDateTime>| {
+            since.is_some_and(|since| self.now > since + self.policy.patience)
+        };
+        let is_due = self.active().is_none_or(|active| self.is_due(active));
+        let of = |slot| self.keys.iter().filter(move |key| key.slot == slot);
+        let candidate = of(Slot::Prepared).next().map(|key| key.found).unwrap_or_default();
+        match self.next() {
+            Action::AskForHelp { .. } => (Stage::LockedOut, true),
+            _ if is_due && candidate.registered.is_some() => {
+                (Stage::Verifying, late(candidate.registered))
+            }
+            _ if is_due => (Stage::Registering, late(self.order.map(|order| order.at))),
+            _ if of(Slot::Retiring).next().is_some() => {
+                let removed = of(Slot::Retiring).filter_map(|key| key.found.removed).min();
+                (Stage::Retiring, late(removed))
+            }
+            _ => (Stage::Settled, false),
+        }
+    }
+}
+
+/// Keys that are on their way out at the same time; the signer has room for two more.
+const MOST_RETIRING: usize = 2;
+
+/// Between two tries of a key that the provider has refused for long.
+const LONGEST_PAUSE: Duration = Duration::minutes(5);
+
+/// When a key was made. Certificates are backdated by minutes, for clocks that are behind: orders are
+/// given with that in mind ([`BACKDATED`]).
+fn made(key: &KeyFacts) -> OffsetDateTime {
+    key.not_before + BACKDATED
+}
+
+/// How much earlier than it was made a certificate begins to be good.
+pub const BACKDATED: Duration = Duration::minutes(5);
