@@ -17,10 +17,12 @@
 //!   ledger stands.
 //! - A *receipt* is a worker's record of what it did with an assertion ([`ReceiptLog`]): another
 //!   chain, which the workers write themselves and which is trusted no further than they are.
+//! - The [`journal`] has every request that a job makes, before it goes out.
 //! - `uti` is the provider's identifier of a token, and joins our receipts with its logs ([`uti`]).
 //! - A *rotation* brings a new key into the place of an old one; [`rotation`] says what comes next.
 //!
-//! Everything in here is pure, but for [`SignerClient`] and [`ReceiptLog`].
+//! Everything in here is pure, but for [`SignerClient`], [`ReceiptLog`] and the
+//! [`journal`].
 //!
 //! [`Function`]: mailkeep_model::Function
 
@@ -29,6 +31,7 @@ mod chain;
 mod checkpoint;
 mod client;
 mod error;
+pub mod journal;
 pub mod jwt;
 pub mod ledger;
 mod names;
