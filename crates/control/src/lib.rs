@@ -16,6 +16,8 @@
 //! - A tenant's *directory* is kept as the provider last told of it, with the cursor of its
 //!   changes; its *selection* says which of the mailboxes in it are backed up.
 //! - A *skipped item* is one that could not be read or stored; the next pass tries it again.
+//! - A *key state* is what is known of a key of ours at the provider; *log records* are what its logs
+//!   said of us; an *incident* is what somebody did as us.
 //! - A *pass* is one run over a tenant's mailboxes; it may write several snapshots, or none.
 //!
 //! # Time
@@ -42,7 +44,10 @@ mod directory;
 mod entity;
 mod error;
 mod findings;
+mod incidents;
+mod key_states;
 mod keys;
+mod log_records;
 mod mailboxes;
 mod migration;
 mod passes;
@@ -60,6 +65,9 @@ pub use catch_up::{CatchUp, Rebuild, RebuiltSnapshot, SnapshotChanges};
 pub use changes::MailboxChanges;
 pub use error::ControlError;
 pub use findings::{FindingCounts, FindingFilter, RecordedVerdict};
+pub use incidents::{FoundIncident, Recorded, StoredIncident};
+pub use key_states::StoredKeyState;
+pub use log_records::LogRecord;
 pub use mailboxes::{
     Comparison, Completeness, Departure, KnownMailbox, MailboxMerge, MailboxRename, SyncState,
 };

@@ -13,6 +13,16 @@ pub enum ExchangeError {
     /// The use of an assertion could not be recorded, so it was not used.
     #[error(transparent)]
     Receipts(#[from] ReceiptError),
+    /// A request could not be written down, so it was not made.
+    #[error(
+        "tenant {tenant}: the journal of requests cannot be written: {source}. Without it nothing is asked of the provider; look for a full or read-only disk"
+    )]
+    Journal {
+        /// The tenant.
+        tenant: TenantName,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The token endpoint refused the assertion.
     #[error(
         "tenant {tenant}: Entra ID refused the {function} key: AADSTS{code}: {meaning}. {remedy}"

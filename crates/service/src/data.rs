@@ -60,6 +60,11 @@ impl DataDirectory {
         self.root.join("receipts.jsonl")
     }
 
+    /// The requests that were made of the provider, a directory for each tenant.
+    pub fn journal(&self) -> PathBuf {
+        self.root.join("journal")
+    }
+
     /// Makes the directory, readable by its owner alone.
     ///
     /// # Errors

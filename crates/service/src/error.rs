@@ -167,6 +167,7 @@ impl ServiceError {
                 | ExchangeError::Untrusted { .. }
                 | ExchangeError::Configuration { .. }
                 | ExchangeError::Receipts(_)
+                | ExchangeError::Journal { .. }
                 | ExchangeError::Identity(_) => true,
                 _ => false,
             },

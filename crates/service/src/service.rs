@@ -1,6 +1,13 @@
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
 use mailkeep_control::{AuditEntry, Control, Tenant};
 use mailkeep_exchange::{Access, Extras, GraphConfig, GraphProvider};
-use mailkeep_identity::{CallerLabel, JobId, ReceiptLog, SecretName, SignerClient};
+use mailkeep_identity::{
+    CallerLabel, JobId, ReceiptLog, SecretName, SignerClient, journal::JournalLog,
+};
 use mailkeep_inspect::MaskKey;
 use mailkeep_model::{Function, Secret, TenantName};
 use mailkeep_vault::Vault;
@@ -18,6 +25,7 @@ pub struct Service {
     signer: OnceCell<SignerClient>,
     caller: CallerLabel,
     receipts: OnceCell<ReceiptLog>,
+    journals: Mutex<HashMap<TenantName, JournalLog>>,
     pub(crate) limits: PassLimits,
     pub(crate) restore_limits: RestoreLimits,
     pub(crate) extras: Extras,
@@ -38,6 +46,7 @@ impl Service {
             signer: OnceCell::new(),
             caller,
             receipts: OnceCell::new(),
+            journals: Mutex::default(),
             limits: PassLimits::default(),
             restore_limits: RestoreLimits::default(),
             extras: Extras::default(),
@@ -138,9 +147,23 @@ impl Service {
         let access = Access {
             signer: self.signer().await?.clone(),
             receipts: self.receipts.get_or_try_init(open).await?.clone(),
+            journal: self.journal(&tenant.name)?,
             job: job.clone(),
         };
         Ok(GraphProvider::new(config, access)?)
+    }
+
+    /// Where requests to a tenant's provider are written down.
+    fn journal(&self, tenant: &TenantName) -> Result<JournalLog, ServiceError> {
+        let directory = self.data.journal();
+        let mut journals = self.journals.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(journal) = journals.get(tenant) {
+            return Ok(journal.clone());
+        }
+        let journal = JournalLog::open(&directory, tenant)
+            .map_err(|source| ServiceError::Data { path: directory, source })?;
+        journals.insert(tenant.clone(), journal.clone());
+        Ok(journal)
     }
 
     /// A tenant's vault, for reading.

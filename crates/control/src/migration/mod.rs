@@ -4,6 +4,7 @@ mod m0001_first;
 mod m0002_kinds;
 mod m0003_comparisons;
 mod m0004_directory;
+mod m0005_watch;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
@@ -16,6 +17,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0002_kinds::Kinds),
             Box::new(m0003_comparisons::Comparisons),
             Box::new(m0004_directory::Directory),
+            Box::new(m0005_watch::Watch),
         ]
     }
 }

@@ -11,3 +11,4 @@ mod database;
 mod records;
 mod rounds;
 mod tenants;
+mod watch;

@@ -15,7 +15,6 @@ use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
-use uuid::Uuid;
 
 use super::{
     answer::parse_retry_after,
@@ -156,7 +155,7 @@ async fn send(
         .iter()
         .enumerate()
         .map(|(number, waiting)| request(graph, number, &asks[waiting.at]))
-        .collect();
+        .collect::<Result<_, _>>()?;
     let body = Bytes::from(json!({ "requests": requests }).to_string());
     let sending = Sending {
         method: Method::POST,
@@ -173,17 +172,17 @@ async fn send(
         .map_err(|error| graph.unfit(&ask, &format!("the batch is not understood: {error}")))
 }
 
-fn request(graph: &GraphProvider, number: usize, ask: &Ask<'_>) -> Value {
+fn request(graph: &GraphProvider, number: usize, ask: &Ask<'_>) -> Result<Value, ExchangeError> {
     let prefer = match &ask.prefer {
         Some(prefer) => format!("{IMMUTABLE_IDS}, {prefer}"),
         None => IMMUTABLE_IDS.to_owned(),
     };
-    json!({
+    Ok(json!({
         "id": number.to_string(),
         "method": "GET",
         "url": graph.relative(&ask.url),
-        "headers": { "Prefer": prefer, "client-request-id": Uuid::new_v4().to_string() },
-    })
+        "headers": { "Prefer": prefer, "client-request-id": graph.journal(ask)?.to_string() },
+    }))
 }
 
 fn judge(

@@ -1,12 +1,11 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use mailkeep_identity::{JobId, ReceiptLog, SignerClient};
+use mailkeep_identity::{JobId, ReceiptLog, SignerClient, journal::JournalLog};
 use mailkeep_model::{Function, Mailbox, Secret, TenantName};
 use reqwest::{Method, Response, StatusCode, header};
 use serde::de::DeserializeOwned;
 use url::Url;
-use uuid::Uuid;
 
 pub(super) use super::{
     answer::read_all,
@@ -58,6 +57,8 @@ pub struct Access {
     pub signer: SignerClient,
     /// The receipts of token requests.
     pub receipts: ReceiptLog,
+    /// The requests that are made with the tokens.
+    pub journal: JournalLog,
     /// The job in whose name tokens are asked for.
     pub job: JobId,
 }
@@ -179,6 +180,11 @@ impl GraphProvider {
     /// What is read and restored beside mail, calendars, contacts and settings.
     pub(super) fn extras(&self) -> Extras {
         self.inner.config.extras
+    }
+
+    /// Where assertions come from, and where what is done with them is written down.
+    pub(super) fn access(&self) -> &Access {
+        self.inner.tokens.access()
     }
 
     /// Whose Graph this is.
@@ -345,13 +351,14 @@ impl GraphProvider {
             let token = self.inner.tokens.token().await?;
             let newly_issued = token.is_new();
             self.inner.usage.add_request();
+            let client_request_id = self.journal(ask)?;
             let mut request = self
                 .inner
                 .http
                 .request(sending.method.clone(), ask.url.clone())
                 .header(header::AUTHORIZATION, token.header())
                 .header("prefer", IMMUTABLE_IDS)
-                .header("client-request-id", Uuid::new_v4().to_string());
+                .header("client-request-id", client_request_id.to_string());
             // Graph: "Advanced query capabilities on directory objects".
             if ask.mailbox.is_none() && ask.url.query_pairs().any(|(name, _)| name == "$count") {
                 request = request.header("consistencylevel", "eventual");

@@ -15,6 +15,7 @@ mod directory;
 mod events;
 mod extras;
 mod folders;
+mod journal;
 mod mail;
 mod notifications;
 mod pages;

@@ -76,6 +76,11 @@ impl Tokens {
         Self { config: config.clone(), http, access, usage, current: Mutex::default() }
     }
 
+    /// Where assertions come from.
+    pub(super) fn access(&self) -> &Access {
+        &self.access
+    }
+
     /// A token that is valid for a while.
     pub(super) async fn token(&self) -> Result<Token, ExchangeError> {
         let mut current = self.current.lock().await;
@@ -120,7 +125,7 @@ impl Tokens {
     }
 
     async fn ask_once(&self) -> Result<Token, ExchangeError> {
-        let Access { signer, receipts, job } = &self.access;
+        let Access { signer, receipts, job, .. } = &self.access;
         let (tenant, function) = (&self.config.tenant, self.config.function);
         let signed = signer.sign_assertion(job, tenant, function).await?;
         let endpoint =

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use mailkeep_exchange::{Access, Extras, GraphConfig, GraphProvider};
-use mailkeep_identity::{JobId, ReceiptLog, SignerClient};
+use mailkeep_identity::{JobId, ReceiptLog, SignerClient, journal::JournalLog};
 use mailkeep_lab::{Lab, LabOptions, Registration};
 use mailkeep_model::{Function, TenantName};
 use mailkeep_signer::{Sealing, Signer, SignerOptions};
@@ -105,7 +105,8 @@ pub(crate) async fn access(directory: &Path) -> Access {
     let signer = SignerClient::connect(&socket, "test".parse().unwrap()).await.unwrap();
     let receipts = ReceiptLog::open(directory.join("receipts.jsonl")).unwrap();
     let job: JobId = "job".parse().unwrap();
-    Access { signer, receipts, job }
+    let journal = JournalLog::open(directory.join("journal"), &"site".parse().unwrap()).unwrap();
+    Access { signer, receipts, journal, job }
 }
 
 /// What a request is answered, where it succeeds; some answers are empty.

@@ -1,0 +1,91 @@
+//! Keys, logs and incidents.
+
+use crate::common::{at, on_each_database, with_two_mailboxes};
+use mailkeep_control::{FoundIncident, LogRecord, Recorded, StoredKeyState};
+use mailkeep_model::Function;
+use serde_json::{Value, json};
+
+fn found(records: u64) -> FoundIncident {
+    FoundIncident {
+        key: "stolen_key/app/key".into(),
+        kind: "stolen_key".into(),
+        severity: "critical".into(),
+        incident: json!({"records": records}),
+    }
+}
+
+#[tokio::test]
+async fn an_incident_is_kept_once_and_opens_again_when_there_is_more_of_it() {
+    on_each_database(async |control| {
+        let tenant = with_two_mailboxes(&control).await;
+        let new = control.record_incident(&tenant, found(1), at(1)).await.unwrap();
+        let Recorded::New(id) = new else { panic!("{new:?}") };
+        let again = control.record_incident(&tenant, found(1), at(2)).await.unwrap();
+        assert_eq!(again, Recorded::Known(id));
+
+        assert!(control.close_incident(id, "a drill", at(3)).await.unwrap());
+        assert!(!control.close_incident(id + 1, "none", at(3)).await.unwrap());
+        let known = control.record_incident(&tenant, found(1), at(4)).await.unwrap();
+        assert_eq!(known, Recorded::Known(id));
+        assert_eq!(control.incident(id).await.unwrap().unwrap().closed, Some(at(3)));
+
+        let grown = control.record_incident(&tenant, found(2), at(5)).await.unwrap();
+        assert_eq!(grown, Recorded::Grown(id));
+        let all = control.incidents(Some(&tenant)).await.unwrap();
+        let [one] = &all[..] else { panic!("{all:?}") };
+        assert_eq!((one.opened, one.changed, one.closed), (at(1), at(5), None));
+        assert_eq!(one.incident, json!({"records": 2}));
+        assert_eq!(control.incidents(None).await.unwrap(), all);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_log_that_is_read_twice_is_kept_once() {
+    on_each_database(async |control| {
+        let tenant = with_two_mailboxes(&control).await;
+        let record = |number: i64| LogRecord {
+            id: format!("record-{number}"),
+            at: at(number),
+            record: json!(number),
+        };
+        let first: Vec<LogRecord<Value>> = (1..600).map(record).collect();
+        control.keep_log_records(&tenant, "sign_ins", &first).await.unwrap();
+        let second: Vec<LogRecord<Value>> = (500..700).map(record).collect();
+        control.keep_log_records(&tenant, "sign_ins", &second).await.unwrap();
+        let all: Vec<i64> = control.log_records(&tenant, "sign_ins", at(1)).await.unwrap();
+        assert_eq!(all, (1..700).collect::<Vec<i64>>());
+        let new: Vec<i64> = control.log_records(&tenant, "sign_ins", at(698)).await.unwrap();
+        assert_eq!(new, [698, 699]);
+        let other: Vec<i64> = control.log_records(&tenant, "mail", at(1)).await.unwrap();
+        assert_eq!(other, [0; 0]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_known_of_a_key_and_what_was_ordered_is_there_after_a_restart() {
+    on_each_database(async |control| {
+        let tenant = with_two_mailboxes(&control).await;
+        let key = |state: Value| StoredKeyState {
+            key_id: "one".into(),
+            function: Function::Reader,
+            state,
+        };
+        control.note_key_state(&tenant, key(json!({"accepted": 1}))).await.unwrap();
+        control.note_key_state(&tenant, key(json!({"accepted": 2}))).await.unwrap();
+        assert_eq!(control.key_states(&tenant).await.unwrap(), [key(json!({"accepted": 2}))]);
+        let reader = Function::Reader;
+        assert_eq!(control.rotation_order(&tenant, reader).await.unwrap(), None);
+        for order in [1, 2] {
+            control.order_rotation(&tenant, reader, json!(order)).await.unwrap();
+        }
+        assert_eq!(control.rotation_order(&tenant, reader).await.unwrap(), Some(json!(2)));
+        assert_eq!(control.watch(&tenant).await.unwrap(), None);
+        for watch in [1, 2] {
+            control.set_watch(&tenant, json!(watch)).await.unwrap();
+        }
+        assert_eq!(control.watch(&tenant).await.unwrap(), Some(json!(2)));
+    })
+    .await;
+}
