@@ -30,6 +30,7 @@ mod subscriptions;
 mod task_files;
 mod tasks;
 mod token;
+mod token_refusal;
 mod wire;
 mod wire_outlook;
 mod wire_todo;
@@ -56,7 +57,7 @@ pub use extras::Extras;
 pub use folders::parse_folder_page;
 pub use mail::parse_item_page;
 pub use notifications::{About, LARGEST_NOTIFICATIONS, Notification, parse_notifications};
-pub use refusal::{parse_refusal, parse_token_refusal};
+pub use refusal::parse_refusal;
 pub use settings::parse_settings;
 pub use streams::{parse_exported, parse_mailbox_items_page};
 pub use subscriptions::{
@@ -64,6 +65,7 @@ pub use subscriptions::{
 };
 pub use tasks::{parse_task, parse_tasks_page};
 pub use token::parse_token_answer;
+pub use token_refusal::parse_token_refusal;
 pub use write::message_request;
 
 use crate::{

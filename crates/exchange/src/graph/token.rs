@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::{
     client::{Access, GraphConfig, Patience, read_all, unreachable},
-    refusal,
+    token_refusal,
 };
 use crate::{ExchangeError, usage::Counters};
 
@@ -164,7 +164,7 @@ impl Tokens {
         let unfit = |reason: String| self.unfit(&endpoint, &reason);
         let body = read_all(response).await.map_err(unfit)?;
         if !status.is_success() {
-            let (code, error) = refusal::of_token(&self.config, status.as_u16(), &body);
+            let (code, error) = token_refusal::of_token(&self.config, status.as_u16(), &body);
             record(|now| receipts.refused(now, request_id, &format!("AADSTS{code}")))?;
             return Err(error);
         }
