@@ -55,6 +55,62 @@ pub enum ExchangeError {
         /// The provider's words.
         message: String,
     },
+    /// The provider keeps this for tenants with a licence only.
+    #[error(
+        "tenant {tenant}: {action}: the tenant has no licence for it ({message}): it needs {licence}. Until then nothing is known of what it would tell"
+    )]
+    Unlicensed {
+        /// The tenant.
+        tenant: TenantName,
+        /// What was tried.
+        action: String,
+        /// What has to be bought.
+        licence: &'static str,
+        /// The provider's words.
+        message: String,
+    },
+    /// What would tell this is switched off in the tenant.
+    #[error("tenant {tenant}: {action}: it is switched off in this tenant ({message}). {remedy}")]
+    SwitchedOff {
+        /// The tenant.
+        tenant: TenantName,
+        /// What was tried.
+        action: String,
+        /// The provider's words.
+        message: String,
+        /// What the administrator can do.
+        remedy: &'static str,
+    },
+    /// The directory does not take a change of an application's keys.
+    #[error("tenant {tenant}: {action}: {meaning} ({code}: {message}). {remedy}")]
+    KeyRefused {
+        /// The tenant.
+        tenant: TenantName,
+        /// What was tried.
+        action: String,
+        /// The provider's error code.
+        code: String,
+        /// What the code means.
+        meaning: &'static str,
+        /// The provider's words.
+        message: String,
+        /// What can be done.
+        remedy: &'static str,
+    },
+    /// The answer to a change got lost, and whether it was carried out cannot be looked up.
+    #[error(
+        "tenant {tenant}: {action}: it may have been carried out or not ({reason}), and this application may not look: {look}"
+    )]
+    InDoubt {
+        /// The tenant.
+        tenant: TenantName,
+        /// What was tried.
+        action: String,
+        /// What became of the answer.
+        reason: String,
+        /// Why it could not be looked up.
+        look: String,
+    },
     /// No answer from the host.
     #[error(
         "tenant {tenant}: no answer from {host}: {reason}. Check the address, the network and 'tenant show {tenant}'; nothing was lost, the next pass goes on from here"
@@ -188,7 +244,7 @@ impl ExchangeError {
     /// Whether the tenant's administrator has to change a key or a right.
     pub fn is_refusal(&self) -> bool {
         match self {
-            Self::TokenRefused { .. } | Self::Forbidden { .. } => true,
+            Self::TokenRefused { .. } | Self::Forbidden { .. } | Self::KeyRefused { .. } => true,
             Self::Identity(error) => matches!(
                 error,
                 IdentityError::NoKey { .. }

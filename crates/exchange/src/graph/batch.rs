@@ -1,4 +1,4 @@
-//! Many questions about one mailbox in one request (Graph: "Combine multiple HTTP requests using JSON
+//! Many questions about one mailbox, or about the directory, in one request (Graph: "Combine multiple HTTP requests using JSON
 //! batching").
 //!
 //! What is in a batch is counted, limited and refused as if it had come alone, and only four of it are
@@ -51,13 +51,13 @@ enum Fate {
     Alone,
 }
 
-/// Asks all of these questions about one mailbox; the JSON that answers each, in their order.
+/// Asks all of these questions about one mailbox, or about none; the JSON that answers each, in their order.
 ///
 /// # Errors
 /// What concerns all of them. What concerns one is in its place.
 pub(super) async fn ask_all(
     graph: &GraphProvider,
-    mailbox: &Mailbox,
+    mailbox: Option<&Mailbox>,
     asks: &[Ask<'_>],
 ) -> Result<Vec<Result<Value, ExchangeError>>, ExchangeError> {
     let mut answers = Vec::with_capacity(asks.len());
@@ -88,7 +88,7 @@ fn own(error: ExchangeError) -> Result<Result<Value, ExchangeError>, ExchangeErr
 /// Sends one batch, and again what of it has to be sent again.
 async fn together(
     graph: &GraphProvider,
-    mailbox: &Mailbox,
+    mailbox: Option<&Mailbox>,
     asks: &[Ask<'_>],
 ) -> Result<Vec<Result<Value, ExchangeError>>, ExchangeError> {
     let mut settled: Vec<Option<Result<Value, ExchangeError>>> =
@@ -139,7 +139,7 @@ fn own_to_batches(error: &ExchangeError) -> bool {
 /// The answers to what waits, in its order; `None` for what the batch does not answer.
 async fn send(
     graph: &GraphProvider,
-    mailbox: &Mailbox,
+    mailbox: Option<&Mailbox>,
     asks: &[Ask<'_>],
     waiting: &[Waiting],
 ) -> Result<Vec<Option<Part>>, ExchangeError> {
@@ -147,7 +147,7 @@ async fn send(
     let ask = Ask {
         action: first.action.clone(),
         right: first.right,
-        mailbox: Some(mailbox),
+        mailbox,
         url: graph.url(&["$batch"], &[]),
         prefer: None,
     };

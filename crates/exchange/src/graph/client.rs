@@ -3,7 +3,10 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use mailkeep_identity::{JobId, ReceiptLog, SignerClient, journal::JournalLog};
 use mailkeep_model::{Function, Mailbox, Secret, TenantName};
-use reqwest::{Method, Response, StatusCode, header};
+use reqwest::{
+    Method, Response, StatusCode,
+    header::{self, HeaderMap},
+};
 use serde::de::DeserializeOwned;
 use url::Url;
 
@@ -140,6 +143,16 @@ impl GraphProvider {
     /// [`ExchangeError::Configuration`] when the address is not `https` or the certificates cannot
     /// be read.
     pub fn new(config: GraphConfig, access: Access) -> Result<Self, ExchangeError> {
+        let resource = config.graph.origin().ascii_serialization();
+        Self::for_resource(config, access, &resource)
+    }
+
+    /// The same for an interface that takes tokens under another name than its address.
+    pub(super) fn for_resource(
+        config: GraphConfig,
+        access: Access,
+        resource: &str,
+    ) -> Result<Self, ExchangeError> {
         let unusable =
             |reason: String| ExchangeError::Configuration { tenant: config.tenant.clone(), reason };
         if config.graph.scheme() != "https" || config.graph.cannot_be_a_base() {
@@ -164,7 +177,7 @@ impl GraphProvider {
         let usage = Counters::default();
         let (gates, room) = (Gates::new(), Room::default());
         let streams = streams::State::default();
-        let tokens = Tokens::new(&config, http.clone(), access, usage.clone());
+        let tokens = Tokens::new(&config, resource, http.clone(), access, usage.clone());
         Ok(Self { inner: Arc::new(Inner { config, http, tokens, gates, usage, room, streams }) })
     }
 
@@ -222,6 +235,14 @@ impl GraphProvider {
         url
     }
 
+    /// The same in Graph's beta, which lies beside v1.0.
+    pub(super) fn beta_url(&self, segments: &[&str], query: &[(&str, &str)]) -> Url {
+        let mut url = self.url(segments, query);
+        let path = url.path().replacen("/v1.0/", "/beta/", 1);
+        url.set_path(&path);
+        url
+    }
+
     /// An address of ours as it stands in a batch: below the base, with spaces that cannot be taken
     /// for plus signs.
     pub(super) fn relative(&self, url: &Url) -> String {
@@ -240,7 +261,9 @@ impl GraphProvider {
             ExchangeError::protocol(action, format!("a link is no address: {error}"))
         })?;
         let base = &self.inner.config.graph;
-        if url.origin() == base.origin() && url.path().starts_with(base.path()) {
+        let beta = base.path().replacen("/v1.0", "/beta", 1);
+        let ours = [base.path(), &beta].iter().any(|path| url.path().starts_with(path));
+        if url.origin() == base.origin() && ours {
             Ok(url)
         } else {
             Err(ExchangeError::protocol(action, "a link leads away from the provider"))
@@ -273,16 +296,26 @@ impl GraphProvider {
         ask: &Ask<'_>,
         sending: &Sending,
     ) -> Result<Bytes, ExchangeError> {
+        self.answer_of(ask, sending).await.map(|(_, body)| body)
+    }
+
+    /// The same with the answer's headers.
+    pub(super) async fn answer_of(
+        &self,
+        ask: &Ask<'_>,
+        sending: &Sending,
+    ) -> Result<(HeaderMap, Bytes), ExchangeError> {
         let mut patience = Patience::default();
         loop {
             let (response, place) = match self.run(ask, sending).await? {
                 Outcome::Answered(response, place) => (response, place),
                 Outcome::Unknown(error) => return Err(error),
             };
+            let headers = response.headers().clone();
             let body = answer::json(response).await;
             drop(place);
             let (unusable, refused) = match body {
-                Ok(body) if !refusal::is_told(&body) => return Ok(body),
+                Ok(body) if !refusal::is_told(&body) => return Ok((headers, body)),
                 Ok(body) => {
                     // Refused in what is called a success.
                     let error = self.refused_with(ask, StatusCode::OK, &body);
@@ -405,8 +438,15 @@ impl GraphProvider {
                 StatusCode::UNAUTHORIZED => {
                     // Tokens are revoked, several times in a row when things go badly. That one is
                     // refused which has just been issued means something only when it goes on.
-                    let wait = if newly_issued { patience.fault(MAX_FAULTS) } else { Some(NOW) };
-                    let Some(wait) = wait else { return Err(self.refused(ask, response).await) };
+                    let body = read_all(response).await.unwrap_or_default();
+                    let wait = match newly_issued {
+                        true if refusal::is_no_matter_of_tokens(&body) => None,
+                        true => patience.fault(MAX_FAULTS),
+                        false => Some(NOW),
+                    };
+                    let Some(wait) = wait else {
+                        return Err(self.refused_with(ask, status, &body));
+                    };
                     self.inner.tokens.forget(&token).await;
                     self.inner.usage.add_retried();
                     drop(place);
@@ -510,9 +550,9 @@ impl GraphProvider {
         ExchangeError::Throttled { tenant, action: ask.action.clone() }
     }
 
-    /// Holds all requests into a mailbox back for a while.
-    pub(super) fn pause(&self, mailbox: &Mailbox, wait: Duration) {
-        self.inner.gates.of(Some(&mailbox.id)).pause_for(wait);
+    /// Holds all requests into a mailbox, or to what belongs to none, back for a while.
+    pub(super) fn pause(&self, mailbox: Option<&Mailbox>, wait: Duration) {
+        self.inner.gates.of(mailbox.map(|mailbox| &mailbox.id)).pause_for(wait);
     }
 
     /// The error for a request that was refused, by what the answer says.

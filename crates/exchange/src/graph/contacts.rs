@@ -115,7 +115,7 @@ pub(super) async fn find_all(
     let action = || format!("{}: {READING}", mailbox.address);
     let asks: Vec<_> =
         ids.iter().map(|id| ask(graph, mailbox, action(), &["contacts", &id.0], &[])).collect();
-    let answers = batch::ask_all(graph, mailbox, &asks).await?;
+    let answers = batch::ask_all(graph, Some(mailbox), &asks).await?;
     let read = |answer| found(answer)?.map(item_in_its_folder).transpose();
     Ok(answers.into_iter().map(read).collect())
 }

@@ -120,7 +120,7 @@ pub(super) async fn find_each(
     mailbox: &Mailbox,
     asks: &[Ask<'_>],
 ) -> Result<Vec<Result<Option<Item>, ExchangeError>>, ExchangeError> {
-    let answers = batch::ask_all(graph, mailbox, asks).await?;
+    let answers = batch::ask_all(graph, Some(mailbox), asks).await?;
     let read = |(ask, answer): (&Ask<'_>, Result<Value, ExchangeError>)| {
         let message = answer.and_then(|answer| {
             serde_json::from_value(answer)

@@ -18,6 +18,46 @@ const READ_AND_WRITE: [(&str, &str); 6] = [
     ("MailboxItem.Export.All", "MailboxItem.ImportExport.All"),
 ];
 
+/// What a change of keys is refused with: the code, what it means, and the way out.
+const KEYS: &[(&str, &str, &str)] = &[
+    (
+        PROOF_REFUSED,
+        "the directory does not take the proof that we hold a key of the application: that key is not, or no longer, valid there",
+        "A certificate that was added just now is known everywhere after some minutes. If somebody removed it, or every certificate has expired, the steward or an administrator has to register a new one",
+    ),
+    (
+        "Directory_QuotaExceeded",
+        "the application has as many credentials as it can have",
+        "Remove those that nobody uses; if you did not make them, find out who did",
+    ),
+    (
+        "KeyCredentialsInvalidEndDate",
+        "the certificate has expired, or ends before it begins",
+        "Make a new certificate; if it is new, set the clock of this machine (NTP)",
+    ),
+];
+/// What a proof of possession is refused with, as if it were the token.
+pub(super) const PROOF_REFUSED: &str = "Authentication_MissingOrMalformed";
+/// What the Management Activity API refuses those with who lack the right.
+const FEED_DENIED: &str = "AF10001";
+
+/// What is refused in tenants without a licence, and the licence, by the right that reading it needs.
+const UNLICENSED: &str = "Authentication_RequestFromNonPremiumTenantOrB2CTenant";
+const LICENCES: &[(&str, &str)] = &[
+    (
+        AUDIT_QUERIES,
+        "Microsoft Purview Audit, which is part of Microsoft 365 E3 and of what is above it",
+    ),
+    ("", "Microsoft Entra ID P1 or P2"),
+];
+/// The right to search the services' audit log for what happened in Exchange.
+pub(super) const AUDIT_QUERIES: &str = "AuditLogsQuery-Exchange.Read.All";
+
+/// What says that the services' audit log is off, by code or words (of the Management Activity API).
+const AUDIT_OFF: &[(&str, &str)] =
+    &[("AF20011", ""), ("AF20012", ""), ("AF20023", ""), ("", "DataServiceException: Tenant")];
+const TURN_AUDIT_ON: &str = "Turn auditing on (Exchange Online PowerShell: Set-AdminAuditLogConfig -UnifiedAuditLogIngestionEnabled $true) and see that the tenant has a licence of Microsoft 365; it takes some hours";
+
 /// The right that an application of this function should have where `right` was missing.
 fn right_of(function: Function, right: &'static str) -> &'static str {
     let pair = READ_AND_WRITE.iter().find(|(read, write)| right == *read || right == *write);
@@ -63,6 +103,20 @@ pub(super) fn of_graph(
             ExchangeError::CursorExpired { action }
         }
         (404, _) => ExchangeError::NotFound { action },
+        (403, UNLICENSED) => {
+            let licence = LICENCES.iter().find(|(of, _)| right.contains(of));
+            let licence = licence.map_or("", |(_, licence)| licence);
+            ExchangeError::Unlicensed { tenant: config.tenant.clone(), action, licence, message }
+        }
+        _ if is_audit_off(&code, &message) => {
+            let (tenant, remedy) = (config.tenant.clone(), TURN_AUDIT_ON);
+            ExchangeError::SwitchedOff { tenant, action, message, remedy }
+        }
+        (_, "AF429") => ExchangeError::Throttled { tenant: config.tenant.clone(), action },
+        _ if let Some(&(_, meaning, remedy)) = KEYS.iter().find(|(key, ..)| *key == code) => {
+            let tenant = config.tenant.clone();
+            ExchangeError::KeyRefused { tenant, action, code, meaning, message, remedy }
+        }
         (401 | 403, _) => ExchangeError::Forbidden {
             tenant: config.tenant.clone(),
             function: config.function,
@@ -77,6 +131,19 @@ pub(super) fn of_graph(
             message,
         },
     }
+}
+
+/// Whether a request was refused for good with the status of a token that is not taken: another token
+/// would not help.
+pub(super) fn is_no_matter_of_tokens(body: &[u8]) -> bool {
+    [PROOF_REFUSED, FEED_DENIED].contains(&parse_refusal(body).0.as_str())
+}
+
+fn is_audit_off(code: &str, message: &str) -> bool {
+    let says = |(known, words): &(&str, &str)| {
+        if known.is_empty() { message.contains(words) } else { code == *known }
+    };
+    AUDIT_OFF.iter().any(says)
 }
 
 /// Whether a body is that of a refusal, whatever its status says.

@@ -33,6 +33,8 @@ const NEW: Duration = Duration::from_secs(60);
 /// others wait for it.
 pub(super) struct Tokens {
     config: GraphConfig,
+    /// Everything that was granted at the resource.
+    scope: String,
     http: reqwest::Client,
     access: Access,
     usage: Counters,
@@ -69,11 +71,13 @@ impl Token {
 impl Tokens {
     pub(super) fn new(
         config: &GraphConfig,
+        resource: &str,
         http: reqwest::Client,
         access: Access,
         usage: Counters,
     ) -> Self {
-        Self { config: config.clone(), http, access, usage, current: Mutex::default() }
+        let scope = format!("{resource}/.default");
+        Self { config: config.clone(), scope, http, access, usage, current: Mutex::default() }
     }
 
     /// Where assertions come from.
@@ -142,7 +146,7 @@ impl Tokens {
         let form = [
             ("grant_type", "client_credentials"),
             ("client_id", signed.client_id.as_str()),
-            ("scope", &self.scope()),
+            ("scope", &self.scope),
             ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
             ("client_assertion", signed.assertion.expose()),
         ];
@@ -194,11 +198,6 @@ impl Tokens {
                  the address: 'mailkeep tenant show {tenant}'"
             ),
         )
-    }
-
-    /// Everything that was granted, at the resource that Graph's address names.
-    fn scope(&self) -> String {
-        format!("{}/.default", self.config.graph.origin().ascii_serialization())
     }
 }
 

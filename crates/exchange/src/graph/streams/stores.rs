@@ -92,11 +92,11 @@ async fn settings(
     store: Store,
 ) -> Result<Settings, ExchangeError> {
     let action = looking(mailbox);
-    let mut url = graph.url(&["users", &mailbox.id.0, "settings", "exchange"], &[]);
-    if store == Store::Archive {
-        let path = url.path().replacen("/v1.0/", "/beta/", 1);
-        url.set_path(&path);
-    }
+    let path = ["users", &mailbox.id.0, "settings", "exchange"];
+    let url = match store {
+        Store::Primary => graph.url(&path, &[]),
+        Store::Archive => graph.beta_url(&path, &[]),
+    };
     let ask =
         Ask { action: action.clone(), right: SETTINGS, mailbox: Some(mailbox), url, prefer: None };
     graph.json(&ask).await.map_err(|error| {

@@ -174,7 +174,7 @@ async fn tasks<'t>(
     };
     let asks: Vec<Ask<'_>> = listed.filter_map(ask).collect();
     let mut all = Vec::with_capacity(asks.len());
-    for (ask, answer) in asks.iter().zip(batch::ask_all(graph, mailbox, &asks).await?) {
+    for (ask, answer) in asks.iter().zip(batch::ask_all(graph, Some(mailbox), &asks).await?) {
         match answer {
             Ok(told) => all.push(
                 serde_json::from_value(told)
