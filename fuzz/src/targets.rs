@@ -140,6 +140,42 @@ pub(crate) const TARGETS: &[Target] = &[
         run: graph_users_page,
     },
     Target {
+        name: "graph-sign-ins",
+        what: "Graph's log of sign-ins",
+        seeds: SIGN_INS,
+        run: graph_sign_ins,
+    },
+    Target {
+        name: "graph-directory-audits",
+        what: "Graph's log of changes of the directory",
+        seeds: DIRECTORY_AUDITS,
+        run: graph_directory_audits,
+    },
+    Target {
+        name: "audit-records",
+        what: "records of accesses to mail, from the feed and from a query, and the list of what the feed has",
+        seeds: AUDIT_RECORDS,
+        run: audit_records,
+    },
+    Target {
+        name: "activity-export",
+        what: "a line of the exported log of requests to Graph",
+        seeds: ACTIVITY_LINES,
+        run: activity_export,
+    },
+    Target {
+        name: "graph-registration",
+        what: "an application or a service principal as Graph shows it",
+        seeds: REGISTRATIONS,
+        run: graph_registration,
+    },
+    Target {
+        name: "graph-access-policies",
+        what: "Graph's Conditional Access policies and named locations",
+        seeds: ACCESS_POLICIES,
+        run: graph_access_policies,
+    },
+    Target {
         name: "notifications",
         what: "what anybody sends to the address for change notifications",
         seeds: NOTIFICATIONS,
@@ -363,6 +399,56 @@ fn graph_users_page(data: &[u8]) {
     let Ok(page) = mailkeep_exchange::parse_users_page(data) else { return };
     assert!(!matches!(page.next, Next::Complete), "a directory without a cursor");
     assert!(page.changes.len() <= data.len());
+}
+
+/// What a log tells is kept as JSON, too, and no more is told than came in.
+macro_rules! is_a_page {
+    ($parse:ident, $data:expr) => {
+        if let Ok(page) = mailkeep_exchange::$parse($data) {
+            assert!(page.entries.len() + page.damaged <= $data.len(), "entries from nowhere");
+            for entry in page.entries {
+                let text = serde_json::to_vec(&entry).expect("evidence can be written");
+                let again = serde_json::from_slice(&text).expect("our own evidence");
+                assert!(entry == again, "evidence changed on its way: {entry:?}, {again:?}");
+            }
+        }
+    };
+}
+
+fn graph_sign_ins(data: &[u8]) {
+    is_a_page!(parse_sign_ins_page, data);
+}
+
+fn graph_directory_audits(data: &[u8]) {
+    is_a_page!(parse_directory_changes_page, data);
+}
+
+fn audit_records(data: &[u8]) {
+    is_a_page!(parse_audit_records, data);
+    is_a_page!(parse_audit_query_page, data);
+    if let Ok((content, damaged)) = mailkeep_exchange::parse_feed_content(data) {
+        assert!(content.len() + damaged <= data.len());
+    }
+}
+
+fn activity_export(data: &[u8]) {
+    let Ok(Some(call)) = mailkeep_exchange::parse_activity_export(data) else { return };
+    assert_eq!(call.client_id, call.client_id.to_lowercase(), "an id that joins with nothing");
+    assert!(!call.uti.is_some_and(|uti| uti.contains('=')), "a token that joins with nothing");
+}
+
+fn graph_registration(data: &[u8]) {
+    let Ok(object) = mailkeep_exchange::parse_registered_object(data) else { return };
+    let is_hex = |text: &String| text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'A'..=b'F'));
+    for key in &object.keys {
+        assert!(!key.key_id.is_empty(), "a key that cannot be named");
+        assert!(key.thumbprint.iter().chain(&key.identifier).all(is_hex), "{key:?}");
+    }
+}
+
+fn graph_access_policies(data: &[u8]) {
+    is_a_page!(parse_access_policies_page, data);
+    is_a_page!(parse_named_locations_page, data);
 }
 
 fn notifications(data: &[u8]) {
@@ -607,6 +693,34 @@ const EXPORTED: &[&[u8]] = &[
 const USER_PAGES: &[&[u8]] = &[
     br#"{"value":[{"id":"a","mail":"a@b.example","displayName":"Ann","userType":"Member","accountEnabled":true},{"id":"b","mail":null},{"id":"c","@removed":{"reason":"changed"}},{"id":"d","displayName":"D"}],"@odata.deltaLink":"https://g.example/v1.0/users/delta?$deltatoken=x"}"#,
     br#"{"value":[],"@odata.nextLink":"x"}"#,
+];
+
+const SIGN_INS: &[&[u8]] = &[
+    br#"{"value":[{"id":"1","createdDateTime":"2026-11-27T08:00:00Z","appId":"A-B","clientCredentialType":"clientAssertion","servicePrincipalCredentialKeyId":"c","servicePrincipalCredentialThumbprint":"0123456789ABCDEF0123456789ABCDEF01234567","ipAddress":"[2001:db8::1]:443","uniqueTokenIdentifier":"bEbLBbjJ9kWtVrb0DTRLAA==","correlationId":"00112233-4455-6677-8899-aabbccddeeff","resourceId":"r","status":{"errorCode":0}},{"id":"2"}],"@odata.nextLink":"https://g.example/beta/x"}"#,
+];
+
+const DIRECTORY_AUDITS: &[&[u8]] = &[
+    br#"{"value":[{"id":"1","activityDateTime":"2026-11-27T08:00:00.7Z","activityDisplayName":"Update application ","result":"success","initiatedBy":{"user":{"userPrincipalName":"eve@x.example","ipAddress":"203.0.113.5"},"app":null},"targetResources":[{"id":"A","Type":"Application","displayName":"x","modifiedProperties":[{"displayName":"KeyDescription","newValue":"[]"},{"displayName":"Included Updated Properties","newValue":"\"a, b\""}]}]},{"id":"2","activityDateTime":"2026-11-27T08:00:00Z","activityDisplayName":"x","initiatedBy":{"app":{"servicePrincipalId":"P","displayName":"T"}}}]}"#,
+];
+
+const AUDIT_RECORDS: &[&[u8]] = &[
+    br#"[{"Id":"1","CreationTime":"2026-11-27T08:00:00","Operation":"MailItemsAccessed","ClientAppId":"A","ClientIPAddress":"203.0.113.5:9","ClientRequestId":"00112233-4455-6677-8899-aabbccddeeff","MailboxOwnerUPN":"ann@x.example","AppAccessContext":{"UniqueTokenId":"abc"},"OperationProperties":[{"Name":"MailAccessType","Value":"Bind"},{"Name":"IsThrottled","Value":"True"}],"Folders":[{"Path":"\\Inbox","FolderItems":[{"ImmutableId":"i","InternetMessageId":"<1@x>"}]}]},{"Operation":"Send"}]"#,
+    br#"{"value":[{"id":"1","createdDateTime":"2026-11-27T08:00:00Z","operation":"MailItemsAccessed","auditData":{"MailboxGuid":"g","Item":{"ParentFolder":{"Path":"\\Inbox"}}}}]}"#,
+    br#"[{"contentId":"a$b","contentUri":"https://x.example/a"},{"contentId":"c"}]"#,
+];
+
+const ACTIVITY_LINES: &[&[u8]] = &[
+    br#"{"time":"2026-11-27T08:00:00Z","category":"MicrosoftGraphActivityLogs","callerIpAddress":"203.0.113.5","properties":{"requestId":"R","appId":"A","signInActivityId":"abc==","clientRequestId":"x","requestMethod":"GET","requestUri":"https://graph.microsoft.com/v1.0/users?$top=5","responseStatusCode":200}}"#,
+    br#"{"Type":"MicrosoftGraphActivityLogs","TimeGenerated":"2026-11-27T08:00:00Z","RequestId":"R","AppId":"A","RequestMethod":"GET","RequestUri":"/x","ResponseStatusCode":404,"IPAddress":"::1"}"#,
+];
+
+const REGISTRATIONS: &[&[u8]] = &[
+    br#"{"id":"O","displayName":"Reader","accountEnabled":true,"keyCredentials":[{"keyId":"K","customKeyIdentifier":"aGVsbG8=","key":"AQID","startDateTime":"2026-11-01T00:00:00Z","endDateTime":"2026-12-01T00:00:00Z"}],"passwordCredentials":[{"keyId":"P","endDateTime":null}]}"#,
+];
+
+const ACCESS_POLICIES: &[&[u8]] = &[
+    br#"{"value":[{"id":"P","displayName":"egress","state":"enabled","conditions":{"clientApplications":{"includeServicePrincipals":["ServicePrincipalsInMyTenant"],"excludeServicePrincipals":["X"]},"locations":{"includeLocations":["All"],"excludeLocations":["L"]}},"grantControls":{"builtInControls":["block"]}}]}"#,
+    br#"{"value":[{"id":"L","displayName":"home","isTrusted":true,"ipRanges":[{"cidrAddress":"203.0.113.0/24"}]}]}"#,
 ];
 
 const NOTIFICATIONS: &[&[u8]] = &[

@@ -89,7 +89,7 @@ pub enum ExchangeError {
         /// What was tried.
         action: String,
         /// The provider's error code.
-        code: String,
+        code: &'static str,
         /// What the code means.
         meaning: &'static str,
         /// The provider's words.

@@ -60,7 +60,8 @@ pub struct MailAccess {
     pub id: String,
     /// When the first read of the record was; the others are within [`MailAccess::AGGREGATED`].
     pub at: OffsetDateTime,
-    /// The application's client id, lower case; `None` for a person.
+    /// The client id of the application that was used, lower case, where it is told; people use one,
+    /// too.
     pub client_id: Option<String>,
     /// The token's identifier (`AppAccessContext.UniqueTokenId`), where it is told.
     pub uti: Option<String>,
@@ -68,7 +69,7 @@ pub struct MailAccess {
     pub client_request_id: Option<Uuid>,
     /// Where the requests came from.
     pub address: Option<IpAddr>,
-    /// The mailbox's address (`MailboxOwnerUPN`), lower case.
+    /// The mailbox's address (`MailboxOwnerUPN`), lower case; its GUID where that is all that is told.
     pub mailbox: String,
     /// Whether single messages or a whole folder was read.
     pub breadth: Breadth,
@@ -95,7 +96,7 @@ pub enum Breadth {
     Folders,
 }
 
-/// A message that was read.
+/// A message that was read, or all of a folder when nothing but that is told.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct AccessedMessage {
     /// The provider's id, immutable where it has such.

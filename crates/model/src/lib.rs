@@ -15,7 +15,8 @@
 //! - A [`Function`] is a purpose that a tenant's mailboxes are opened for. Every pair of tenant
 //!   and function has a key of its own.
 //! - A [`SignIn`], a [`MailAccess`], a [`ProviderCall`] and a [`DirectoryChange`] are records of a
-//!   provider's logs; a [`Registration`] is an application as the provider has it.
+//!   provider's logs; a [`Registration`] is an application as the provider has it, and [`AccessRules`]
+//!   say from where applications get tokens.
 //!
 //! Nothing in here reads a clock, a file or the network.
 
@@ -53,7 +54,8 @@ pub use mailbox::{
     Address, Folder, FolderId, FolderKind, InvalidAddress, Mailbox, MailboxId, WellKnownFolder,
 };
 pub use registration::{
-    FederatedCredential, RegisteredKey, RegisteredObject, RegisteredPassword, Registration,
+    AccessPolicy, AccessRules, FederatedCredential, NamedLocation, PolicyState, RegisteredKey,
+    RegisteredObject, RegisteredPassword, Registration,
 };
 pub use secret::Secret;
 pub use setting::{Setting, SettingKind};

@@ -81,3 +81,73 @@ pub struct FederatedCredential {
     /// For whom.
     pub subject: String,
 }
+
+/// What a tenant's Conditional Access says of service principals
+/// (<https://learn.microsoft.com/entra/identity/conditional-access/workload-identity>).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessRules {
+    /// The policies that are about service principals; those about people are left out.
+    pub policies: Vec<AccessPolicy>,
+    /// The places that policies name.
+    pub locations: Vec<NamedLocation>,
+}
+
+/// A policy about service principals (`conditionalAccessPolicy`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessPolicy {
+    /// The provider's id, lower case.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Whether it does something.
+    pub state: PolicyState,
+    /// Whom it is about: object ids of service principals, lower case, or
+    /// [`AccessPolicy::ALL_PRINCIPALS`].
+    pub principals: Vec<String>,
+    /// Whom it is not about all the same.
+    pub principals_excluded: Vec<String>,
+    /// Where it holds: ids of locations, lower case, [`AccessPolicy::EVERYWHERE`] or
+    /// [`AccessPolicy::TRUSTED`].
+    pub locations: Vec<String>,
+    /// Where it does not hold all the same.
+    pub locations_excluded: Vec<String>,
+    /// Whether it refuses tokens; there is nothing else that it could do to a service principal.
+    pub blocks: bool,
+}
+
+impl AccessPolicy {
+    /// Stands for all service principals of the tenant.
+    pub const ALL_PRINCIPALS: &str = "ServicePrincipalsInMyTenant";
+    /// Stands for every address.
+    pub const EVERYWHERE: &str = "All";
+    /// Stands for all locations that are trusted.
+    pub const TRUSTED: &str = "AllTrusted";
+}
+
+/// Whether a policy does something (`state`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum PolicyState {
+    /// It does.
+    Enabled,
+    /// It only writes into the sign-in log what it would do.
+    ReportOnly,
+    /// It does not.
+    Disabled,
+    /// A state that nobody knew when this was written.
+    Unknown,
+}
+
+/// A place that policies name (`namedLocation`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedLocation {
+    /// The provider's id, lower case.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Whether it counts as trusted.
+    pub trusted: bool,
+    /// Ranges of addresses (`203.0.113.0/24`); none where the place is a country.
+    pub ranges: Vec<String>,
+}

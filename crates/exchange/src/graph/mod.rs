@@ -6,6 +6,7 @@
 
 mod answer;
 mod attachments;
+mod audit;
 mod batch;
 mod calendar;
 mod client;
@@ -47,6 +48,12 @@ use mailkeep_model::{
 
 pub(crate) use answer::is_stuck;
 pub use answer::parse_retry_after;
+pub use audit::{
+    ActivityFeed, FeedContent, GraphAuditor, LogPage, Logged, parse_access_policies_page,
+    parse_activity_export, parse_audit_query_page, parse_audit_records,
+    parse_directory_changes_page, parse_feed_content, parse_named_locations_page,
+    parse_registered_object, parse_sign_ins_page,
+};
 pub use batch::parse_batch_answer;
 pub use client::{Access, GraphConfig, GraphProvider};
 pub(crate) use client::{UNFIT, root_cause};

@@ -113,7 +113,7 @@ pub(super) fn of_graph(
             ExchangeError::SwitchedOff { tenant, action, message, remedy }
         }
         (_, "AF429") => ExchangeError::Throttled { tenant: config.tenant.clone(), action },
-        _ if let Some(&(_, meaning, remedy)) = KEYS.iter().find(|(key, ..)| *key == code) => {
+        _ if let Some(&(code, meaning, remedy)) = KEYS.iter().find(|(key, ..)| *key == code) => {
             let tenant = config.tenant.clone();
             ExchangeError::KeyRefused { tenant, action, code, meaning, message, remedy }
         }

@@ -6,6 +6,7 @@
 mod batches;
 #[path = "../common/mod.rs"]
 mod common;
+mod logs;
 mod server;
 
 use std::{

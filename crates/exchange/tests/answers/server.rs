@@ -178,21 +178,7 @@ impl Client {
     }
 
     pub(crate) async fn trusting(server: &Server, ca_pem: &str) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let access = access(directory.path()).await;
-        let Access { signer, job, .. } = &access;
-        let tenant: TenantName = "acme".parse().unwrap();
-        let function = Function::Reader;
-        signer.create_key(job, &tenant, function).await.unwrap();
-        let endpoint = format!("{}/tenant/oauth2/v2.0/token", server.address);
-        signer
-            .bind(job, &tenant, function, "6f1a3c52-9b0e-4d7a-8c41-2e5d90b7a613", &endpoint)
-            .await
-            .unwrap();
-        let graph = format!("{}/v1.0", server.address).parse().unwrap();
-        let extras = Extras::default();
-        let ca_pem = Some(ca_pem.to_owned());
-        let config = GraphConfig { tenant, function, graph, ca_pem, extras };
+        let (config, access, directory) = connection(server, ca_pem, Function::Reader).await;
         let provider = GraphProvider::new(config, access).unwrap();
         let mailbox = Mailbox {
             id: MailboxId("ann".into()),
@@ -208,6 +194,27 @@ impl Client {
         };
         Self { provider, mailbox, inbox, _directory: directory }
     }
+}
+
+/// How to connect to a server as a function, with a real signer behind it that lives in the directory.
+pub(crate) async fn connection(
+    server: &Server,
+    ca_pem: &str,
+    function: Function,
+) -> (GraphConfig, Access, TempDir) {
+    let directory = tempfile::tempdir().unwrap();
+    let access = access(directory.path()).await;
+    let Access { signer, job, .. } = &access;
+    let tenant: TenantName = "acme".parse().unwrap();
+    signer.create_key(job, &tenant, function).await.unwrap();
+    let endpoint = format!("{}/tenant/oauth2/v2.0/token", server.address);
+    signer
+        .bind(job, &tenant, function, "6f1a3c52-9b0e-4d7a-8c41-2e5d90b7a613", &endpoint)
+        .await
+        .unwrap();
+    let graph = format!("{}/v1.0", server.address).parse().unwrap();
+    let (extras, ca_pem) = (Extras::default(), Some(ca_pem.to_owned()));
+    (GraphConfig { tenant, function, graph, ca_pem, extras }, access, directory)
 }
 
 /// Every request there was, in order.

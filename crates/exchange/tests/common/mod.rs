@@ -4,8 +4,10 @@
 use std::path::Path;
 
 use mailkeep_exchange::{Access, Extras, GraphConfig, GraphProvider};
-use mailkeep_identity::{JobId, ReceiptLog, SignerClient, journal::JournalLog};
-use mailkeep_lab::{Lab, LabOptions, Registration};
+use mailkeep_identity::{
+    JobId, ReceiptEvent, ReceiptLog, SignerClient, journal::JournalLog, verify_receipts,
+};
+use mailkeep_lab::{Lab, LabOptions, Registered, Registration};
 use mailkeep_model::{Function, TenantName};
 use mailkeep_signer::{Sealing, Signer, SignerOptions};
 use serde_json::Value;
@@ -18,7 +20,7 @@ pub(crate) struct Site {
     /// Trusts the lab.
     pub(crate) http: reqwest::Client,
     admin_token: String,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Site {
@@ -38,11 +40,11 @@ impl Site {
         let admin_token = std::fs::read_to_string(&lab.description().admin_token_file).unwrap();
         let admin_token = admin_token.trim().to_owned();
         let tenant = "acme".parse().unwrap();
-        Self { lab, access, tenant, http, admin_token, _directory: directory }
+        Self { lab, access, tenant, http, admin_token, directory }
     }
 
     /// Makes the key of a function, and registers it at the lab with these rights.
-    pub(crate) async fn register(&self, function: Function, rights: &[&str]) {
+    pub(crate) async fn register(&self, function: Function, rights: &[&str]) -> Registered {
         let Self { access: Access { signer, job, .. }, tenant, .. } = self;
         let key = signer.create_key(job, tenant, function).await.unwrap();
         let registration = Registration {
@@ -52,22 +54,40 @@ impl Site {
         };
         let description = self.lab.description();
         let directory = description.tenants[0].id.to_string();
-        let client_id = self.lab.register(&directory, registration).unwrap().client_id.to_string();
+        let registered = self.lab.register(&directory, registration).unwrap();
+        let client_id = registered.client_id.to_string();
         let endpoint = format!("{}/{directory}/oauth2/v2.0/token", description.authority);
         signer.bind(job, tenant, function, &client_id, &endpoint).await.unwrap();
+        registered
     }
 
     /// Connects as a function that is registered.
     pub(crate) fn connect(&self, function: Function, extras: Extras) -> GraphProvider {
+        let config = GraphConfig { extras, ..self.config(function) };
+        GraphProvider::new(config, self.access.clone()).unwrap()
+    }
+
+    /// How to connect as a function.
+    pub(crate) fn config(&self, function: Function) -> GraphConfig {
         let description = self.lab.description();
-        let config = GraphConfig {
+        GraphConfig {
             tenant: self.tenant.clone(),
             function,
             graph: description.graph.parse().unwrap(),
             ca_pem: Some(std::fs::read_to_string(&description.ca).unwrap()),
-            extras,
+            extras: Extras::default(),
+        }
+    }
+
+    /// What was written down of token requests.
+    pub(crate) fn receipts(&self) -> Vec<ReceiptEvent> {
+        let file = std::fs::File::open(self.directory.path().join("receipts.jsonl")).unwrap();
+        let mut events = Vec::new();
+        let each = |record: &mailkeep_identity::Record<ReceiptEvent>| {
+            events.push(record.event.clone());
         };
-        GraphProvider::new(config, self.access.clone()).unwrap()
+        verify_receipts(std::io::BufReader::new(file), each).unwrap();
+        events
     }
 
     /// Asks the lab's administration for something.
