@@ -48,6 +48,17 @@ pub enum Severity {
     Critical,
 }
 
+impl Severity {
+    /// Its name in JSON and in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Notice => "notice",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+}
+
 struct Words {
     kind: IncidentKind,
     severity: Severity,

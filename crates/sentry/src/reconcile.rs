@@ -216,6 +216,16 @@ fn forged(contradiction: &Contradiction) -> Suspicion {
 }
 
 impl Reconciliation {
+    /// How many sign-ins are ours.
+    pub fn own_sign_ins(&self) -> usize {
+        self.sign_ins.iter().filter(|whose| matches!(whose, Whose::Ours { .. })).count()
+    }
+
+    /// How many reads of mail are ours.
+    pub fn own_accesses(&self) -> usize {
+        self.accesses.iter().filter(|accessor| **accessor == Accessor::Ours).count()
+    }
+
     /// The identifiers of all tokens that incidents are about: those that somebody else got, and
     /// those of ours that somebody used.
     pub fn tainted_tokens(&self) -> HashSet<&str> {

@@ -30,6 +30,16 @@ pub enum ServiceError {
         /// What the system said.
         source: io::Error,
     },
+    /// A chain of records is not what was written.
+    #[error(
+        "{}: {fault}. Keep the file and compare it with the outside witness: 'mailkeep identity ledger verify --witness FILE'", path.display()
+    )]
+    Chain {
+        /// The chain.
+        path: PathBuf,
+        /// Where it is not.
+        fault: mailkeep_identity::Fault,
+    },
     /// Notifications cannot be taken.
     #[error(
         "notifications cannot be taken at {address}: {source}. Change [serve.notifications] in the settings; without notifications mailboxes are read at their interval"

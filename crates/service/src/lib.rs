@@ -36,6 +36,7 @@ mod rights;
 mod service;
 mod spool;
 mod tenants;
+mod watch;
 
 pub use check::{Check, Outcome};
 pub use data::DataDirectory;
@@ -52,3 +53,4 @@ pub use restore::{
 pub use rights::{reader_rights, restorer_rights};
 pub use service::Service;
 pub use tenants::{Connection, Registration};
+pub use watch::{LogName, LogOutcome, LogRead, Reconciled, Watch};

@@ -126,6 +126,18 @@ impl Service {
         extras: Extras,
         job: &JobId,
     ) -> Result<GraphProvider, ServiceError> {
+        let (config, access) = self.connection(tenant, function, extras, job).await?;
+        Ok(GraphProvider::new(config, access)?)
+    }
+
+    /// How to reach a tenant's provider with the key of a function.
+    pub(crate) async fn connection(
+        &self,
+        tenant: &Tenant,
+        function: Function,
+        extras: Extras,
+        job: &JobId,
+    ) -> Result<(GraphConfig, Access), ServiceError> {
         if !tenant.functions.iter().any(|known| known.function == function) {
             return Err(ServiceError::NotRegistered { tenant: tenant.name.clone(), function });
         }
@@ -150,7 +162,7 @@ impl Service {
             journal: self.journal(&tenant.name)?,
             job: job.clone(),
         };
-        Ok(GraphProvider::new(config, access)?)
+        Ok((config, access))
     }
 
     /// Where requests to a tenant's provider are written down.

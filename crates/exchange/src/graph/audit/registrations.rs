@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use data_encoding::BASE64;
-use mailkeep_identity::assertion::Thumbprint;
+use mailkeep_identity::jwt::Thumbprint;
 use mailkeep_model::{
     FederatedCredential, RegisteredKey, RegisteredObject, RegisteredPassword, Registration,
 };
@@ -148,7 +148,8 @@ impl GraphAuditor {
         &self,
         first: Result<Value, ExchangeError>,
     ) -> Result<Vec<T>, ExchangeError> {
-        let page: Collection<T> = Collection::deserialize(first?).map_err(unclear)?;
+        let page: Collection<T> =
+            Collection::deserialize(first?).map_err(|error| unclear(&error))?;
         let mut all = page.value;
         if let Some(link) = page.next_link {
             let url = self.graph.link(ACTION, &link)?;
@@ -159,7 +160,7 @@ impl GraphAuditor {
     }
 }
 
-fn unclear(error: serde_json::Error) -> ExchangeError {
+fn unclear(error: &serde_json::Error) -> ExchangeError {
     ExchangeError::protocol(ACTION, format!("not understood: {error}"))
 }
 
@@ -168,7 +169,9 @@ fn object(
     answer: Result<Value, ExchangeError>,
 ) -> Result<Option<(RegisteredObject, bool)>, ExchangeError> {
     match answer {
-        Ok(told) => WireObject::deserialize(told).map_err(unclear)?.read().map(Some),
+        Ok(told) => {
+            WireObject::deserialize(told).map_err(|error| unclear(&error))?.read().map(Some)
+        }
         Err(ExchangeError::NotFound { .. }) => Ok(None),
         Err(error) => Err(error),
     }
@@ -268,7 +271,7 @@ impl WireFederated {
 /// # Errors
 /// [`ExchangeError::Protocol`] when the bytes are none, or one of its credentials has no id.
 pub fn parse_registered_object(body: &[u8]) -> Result<RegisteredObject, ExchangeError> {
-    let told: WireObject = serde_json::from_slice(body).map_err(unclear)?;
+    let told: WireObject = serde_json::from_slice(body).map_err(|error| unclear(&error))?;
     told.read().map(|(object, _)| object)
 }
 

@@ -1,0 +1,195 @@
+//! Reads the provider's logs and keeps what is in them.
+
+use std::io::BufRead;
+
+use mailkeep_control::LogRecord;
+use mailkeep_exchange::{ExchangeError, GraphAuditor, parse_activity_export};
+use mailkeep_model::{MailAccess, ProviderCall, SignIn, TenantName};
+use mailkeep_sentry::Settle;
+use serde::{Deserialize, Serialize};
+use time::{Duration, OffsetDateTime};
+
+use super::{LogRead, Watch};
+use crate::{Service, ServiceError};
+
+/// How far back a log is read the first time; Entra keeps sign-ins for seven days in tenants without
+/// a licence, and for thirty with one.
+const FIRST: Duration = Duration::days(7);
+/// Records that are kept in one transaction.
+const AT_ONCE: usize = 5000;
+/// A line of an export is a request of ours, and those are short.
+const LONGEST_LINE: usize = 1 << 20;
+
+/// A log of the provider's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogName {
+    /// Attempts to get a token.
+    SignIns,
+    /// Reads of mail.
+    MailAccesses,
+    /// Requests: they do not come from an interface, but from an export ([`Service::import_calls`]).
+    Calls,
+}
+
+impl LogName {
+    /// Its name in the database and for people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SignIns => "sign_ins",
+            Self::MailAccesses => "mail_accesses",
+            Self::Calls => "calls",
+        }
+    }
+
+    /// How long it takes to show a record at most, as far as that is known: Microsoft gives no number
+    /// for sign-ins (older pages: two hours), half an hour to two hours for requests, and up to a day
+    /// for the audit log.
+    pub fn settle(self) -> Settle {
+        match self {
+            Self::SignIns | Self::Calls => Settle(2 * 3600),
+            Self::MailAccesses => Settle(24 * 3600),
+        }
+    }
+}
+
+/// How reading a log went.
+pub(super) enum LogResult {
+    /// It was read.
+    Read { new: usize, damaged: usize },
+    /// It cannot be read, and why: a right, a licence or a switch.
+    Absent(String),
+}
+
+impl Service {
+    /// Reads sign-ins since they were read last, and a while more: what was late is new.
+    pub(super) async fn read_sign_ins(
+        &self,
+        auditor: &GraphAuditor,
+        tenant: &TenantName,
+        applications: &[String],
+        watch: &mut Watch,
+        now: OffsetDateTime,
+    ) -> Result<LogResult, ServiceError> {
+        let log = LogName::SignIns;
+        let since = from(watch, log, now);
+        let told = match auditor.sign_ins(since, now, applications).await {
+            Ok(told) => told,
+            Err(error) => return absent(error),
+        };
+        let entries = told.entries.into_iter();
+        let records: Vec<LogRecord<SignIn>> =
+            entries.map(|one| LogRecord { id: one.id.clone(), at: one.at, record: one }).collect();
+        self.keep(tenant, log, &records).await?;
+        if told.damaged == 0 && told.missing == 0 {
+            watch.note(log, LogRead { since: told.since, until: now });
+        }
+        Ok(LogResult::Read { new: records.len(), damaged: told.damaged + told.missing })
+    }
+
+    /// Reads which mail was read, since that was read last.
+    pub(super) async fn read_mail_accesses(
+        &self,
+        auditor: &GraphAuditor,
+        tenant: &TenantName,
+        watch: &mut Watch,
+        now: OffsetDateTime,
+    ) -> Result<LogResult, ServiceError> {
+        let log = LogName::MailAccesses;
+        let since = from(watch, log, now);
+        let told = match auditor.mail_accesses(since, now).await {
+            Ok(told) => told,
+            Err(error) => return absent(error),
+        };
+        let entries = told.entries.into_iter();
+        let records: Vec<LogRecord<MailAccess>> =
+            entries.map(|one| LogRecord { id: one.id.clone(), at: one.at, record: one }).collect();
+        self.keep(tenant, log, &records).await?;
+        if told.damaged == 0 && told.missing == 0 {
+            watch.note(log, LogRead { since: told.since, until: now });
+        }
+        Ok(LogResult::Read { new: records.len(), damaged: told.damaged + told.missing })
+    }
+
+    /// Takes in an export of the log of requests (Azure Monitor: `MicrosoftGraphActivityLogs`, one
+    /// JSON object a line). Tells how many requests there were, and how many lines are none.
+    ///
+    /// # Errors
+    /// [`ServiceError::NoTenant`], and when the file cannot be read.
+    pub async fn import_calls(
+        &self,
+        tenant: &TenantName,
+        mut export: impl BufRead,
+    ) -> Result<(usize, usize), ServiceError> {
+        let mut watch = self.watch(tenant).await?;
+        let (mut calls, mut damaged, mut line) = (Vec::new(), 0, Vec::new());
+        let mut taken = 0;
+        let mut whole: Option<LogRead> = None;
+        loop {
+            line.clear();
+            let length = read_line(&mut export, &mut line)
+                .map_err(|source| ServiceError::Data { path: "export".into(), source })?;
+            if length == 0 {
+                break;
+            }
+            match parse_activity_export(&line) {
+                Ok(Some(call)) => {
+                    let read = whole.get_or_insert(LogRead { since: call.at, until: call.at });
+                    *read =
+                        LogRead { since: read.since.min(call.at), until: read.until.max(call.at) };
+                    taken += 1;
+                    calls.push(LogRecord {
+                        id: call.request_id.clone(),
+                        at: call.at,
+                        record: call,
+                    });
+                }
+                Ok(None) => {}
+                Err(_) => damaged += 1,
+            }
+            if calls.len() >= AT_ONCE {
+                self.keep::<ProviderCall>(tenant, LogName::Calls, &calls).await?;
+                calls.clear();
+            }
+        }
+        self.keep::<ProviderCall>(tenant, LogName::Calls, &calls).await?;
+        if let Some(read) = whole {
+            watch.note(LogName::Calls, read);
+            self.keep_watch(tenant, &watch).await?;
+        }
+        Ok((taken, damaged))
+    }
+
+    async fn keep<T: Serialize>(
+        &self,
+        tenant: &TenantName,
+        log: LogName,
+        records: &[LogRecord<T>],
+    ) -> Result<(), ServiceError> {
+        for some in records.chunks(AT_ONCE) {
+            self.control.keep_log_records(tenant, log.as_str(), some).await?;
+        }
+        Ok(())
+    }
+}
+
+fn read_line(from: &mut impl BufRead, line: &mut Vec<u8>) -> std::io::Result<usize> {
+    std::io::Read::take(from, LONGEST_LINE as u64).read_until(b'\n', line)
+}
+
+/// From when on a log is read: what was late the last time is read again.
+fn from(watch: &Watch, log: LogName, now: OffsetDateTime) -> OffsetDateTime {
+    let late = log.settle().duration() + Duration::hours(1);
+    watch.read.get(&log).map_or(now - FIRST, |read| read.until - late)
+}
+
+/// A log that the tenant does not have, or does not let us read, is no failure: what it would tell is
+/// unknown, and reported so.
+fn absent(error: ExchangeError) -> Result<LogResult, ServiceError> {
+    match error {
+        ExchangeError::Forbidden { .. }
+        | ExchangeError::Unlicensed { .. }
+        | ExchangeError::SwitchedOff { .. } => Ok(LogResult::Absent(error.to_string())),
+        error => Err(error.into()),
+    }
+}

@@ -1,0 +1,13 @@
+//! The watch over ourselves: reads the provider's logs, holds them against what we know of our keys,
+//! and keeps what comes of it.
+
+mod logs;
+mod ours;
+mod reconcile;
+mod settings;
+
+pub use logs::LogName;
+pub use reconcile::{LogOutcome, Reconciled};
+pub use settings::{LogRead, Watch};
+
+pub(crate) use ours::KeyNote;

@@ -1,0 +1,224 @@
+//! What we know of ourselves in one tenant.
+
+use std::{
+    collections::BTreeSet,
+    fs::File,
+    io::{self, BufReader},
+    path::Path,
+};
+
+use mailkeep_control::{ControlError, StoredKeyState, Tenant, TenantFunction};
+use mailkeep_identity::{
+    KeyInfo, ReceiptEvent, Record,
+    journal::{self, About},
+    ledger::{self, LedgerRecord},
+    rotation::KeyFindings,
+    verify_receipts,
+};
+use mailkeep_model::{Function, RegisteredKey, Registration, TenantName};
+use mailkeep_sentry::{
+    Call, CallAbout, Journal, OurApplication, OurKey, Ours, Span, Spans, join_uses,
+};
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use super::Watch;
+use crate::{Service, ServiceError, service::blocking};
+
+/// What is kept of a key, also when the signer has destroyed it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct KeyNote {
+    /// What the provider may call it.
+    #[serde(default)]
+    pub(crate) known_as: BTreeSet<String>,
+    /// SHA-256 over its certificate, as in a [`Registration`].
+    #[serde(default)]
+    pub(crate) thumbprint: String,
+    /// The provider's id of it, where that is known: it is removed by that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) provider_id: Option<String>,
+    /// What was found out about it.
+    #[serde(flatten)]
+    pub(crate) found: KeyFindings,
+}
+
+impl KeyNote {
+    /// Takes in what the signer has of the key: it may have got another certificate. Tells whether
+    /// that was news.
+    fn take_in(&mut self, key: &KeyInfo) -> bool {
+        let certificate = &key.certificate;
+        self.thumbprint.clone_from(&certificate.thumbprint_sha256);
+        let names = [&key.key_id, &certificate.thumbprint_sha1, &certificate.thumbprint_sha256];
+        names.into_iter().fold(false, |news, name| self.known_as.insert(name.clone()) | news)
+    }
+}
+
+/// The signer's ledger and the workers' receipts.
+struct Chains {
+    ledger: Vec<LedgerRecord>,
+    receipts: Vec<Record<ReceiptEvent>>,
+}
+
+/// A key that was made for a tenant, whether the signer still has it or not.
+#[derive(Clone, Debug)]
+pub(crate) struct KnownKey {
+    /// The signer's name for it.
+    pub(crate) key_id: String,
+    /// What it is for.
+    pub(crate) function: Function,
+    /// What is known of it.
+    pub(crate) note: KeyNote,
+}
+
+impl Service {
+    /// The keys that were ever made for a tenant, with those that the signer has now among them.
+    pub(crate) async fn known_keys(
+        &self,
+        tenant: &TenantName,
+    ) -> Result<Vec<KnownKey>, ServiceError> {
+        let mut known = Vec::new();
+        for stored in self.control.key_states(tenant).await? {
+            let StoredKeyState { key_id, function, state } = stored;
+            let note = serde_json::from_value(state).map_err(|error| {
+                ControlError::Corrupt(format!("tenant {tenant}: key {key_id}: {error}"))
+            })?;
+            known.push(KnownKey { key_id, function, note });
+        }
+        for credential in self.signer().await?.credentials(Some(tenant)).await? {
+            for key in &credential.keys {
+                let function = credential.key_use.function;
+                let place = known.iter().position(|one| one.key_id == key.key_id);
+                let place = place.unwrap_or_else(|| {
+                    let note = KeyNote::default();
+                    known.push(KnownKey { key_id: key.key_id.clone(), function, note });
+                    known.len() - 1
+                });
+                if known[place].note.take_in(key) {
+                    self.note_key(tenant, &known[place]).await?;
+                }
+            }
+        }
+        Ok(known)
+    }
+
+    /// Keeps what is known of a key.
+    pub(crate) async fn note_key(
+        &self,
+        tenant: &TenantName,
+        key: &KnownKey,
+    ) -> Result<(), ServiceError> {
+        let state = serde_json::to_value(&key.note).expect("texts and times serialise");
+        let stored = StoredKeyState { key_id: key.key_id.clone(), function: key.function, state };
+        Ok(self.control.note_key_state(tenant, stored).await?)
+    }
+
+    /// Learns what the provider calls our keys.
+    pub(super) async fn learn_key_ids(
+        &self,
+        tenant: &TenantName,
+        registrations: &[Registration],
+    ) -> Result<(), ServiceError> {
+        let objects =
+            registrations.iter().flat_map(|one| [Some(&one.application), one.principal.as_ref()]);
+        let keys: Vec<&RegisteredKey> = objects.flatten().flat_map(|object| &object.keys).collect();
+        for mut known in self.known_keys(tenant).await? {
+            let mut learned = false;
+            for key in &keys {
+                if key.thumbprint.as_ref() == Some(&known.note.thumbprint) {
+                    learned |= known.note.known_as.insert(key.key_id.clone());
+                    known.note.provider_id = Some(key.key_id.clone());
+                }
+            }
+            if learned {
+                self.note_key(tenant, &known).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// All that is known of ourselves in a tenant, from `since` on. The receipts are read before the
+    /// ledger, and both after the provider's logs.
+    pub(super) async fn ours(
+        &self,
+        tenant: &Tenant,
+        watch: &Watch,
+        since: OffsetDateTime,
+    ) -> Result<Ours, ServiceError> {
+        let known = self.known_keys(&tenant.name).await?;
+        let keys = known.into_iter().map(|known| OurKey {
+            key_id: known.key_id,
+            function: known.function,
+            known_as: known.note.known_as.into_iter().collect(),
+        });
+        let (data, name) = (self.data.clone(), tenant.name.clone());
+        let (uses, contradictions, journal) = blocking(move || {
+            let receipts = receipts(&data.receipts())?;
+            let chains = Chains { ledger: ledger(&data.signer().join("ledger.jsonl"))?, receipts };
+            let (uses, contradictions) = join_uses(&name, &chains.ledger, &chains.receipts);
+            let journal = read_journal(&data.journal(), &name, since)?;
+            Ok((uses, contradictions, journal))
+        })
+        .await?;
+        let application = |one: &TenantFunction| OurApplication {
+            client_id: one.client_id.to_ascii_lowercase(),
+            function: one.function,
+        };
+        Ok(Ours {
+            applications: tenant.functions.iter().map(application).collect(),
+            keys: keys.collect(),
+            uses,
+            contradictions,
+            journal,
+            egress: watch.egress.clone(),
+        })
+    }
+}
+
+fn open(path: &Path) -> Result<Option<BufReader<File>>, ServiceError> {
+    match File::open(path) {
+        Ok(file) => Ok(Some(BufReader::new(file))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(ServiceError::Data { path: path.to_owned(), source }),
+    }
+}
+
+fn receipts(path: &Path) -> Result<Vec<Record<ReceiptEvent>>, ServiceError> {
+    let mut all = Vec::new();
+    if let Some(file) = open(path)? {
+        verify_receipts(file, |record| all.push(record.clone()))
+            .map_err(|fault| ServiceError::Chain { path: path.to_owned(), fault })?;
+    }
+    Ok(all)
+}
+
+fn ledger(path: &Path) -> Result<Vec<LedgerRecord>, ServiceError> {
+    let mut all = Vec::new();
+    if let Some(file) = open(path)? {
+        ledger::verify_each(file, |record| all.push(record.clone()))
+            .map_err(|fault| ServiceError::Chain { path: path.to_owned(), fault })?;
+    }
+    Ok(all)
+}
+
+fn read_journal(
+    directory: &Path,
+    tenant: &TenantName,
+    since: OffsetDateTime,
+) -> Result<Journal, ServiceError> {
+    let read = journal::read(directory, tenant, since)
+        .map_err(|source| ServiceError::Data { path: directory.to_owned(), source })?;
+    let calls = read.entries.into_iter().map(|entry| Call {
+        client_request_id: entry.client_request_id,
+        at: entry.at,
+        job: entry.job,
+        mailbox: entry.mailbox,
+        about: match entry.about {
+            About::Item { item } => CallAbout::Item(item),
+            About::Page => CallAbout::Page,
+            About::Other => CallAbout::Other,
+        },
+    });
+    let holes = read.holes.into_iter().filter_map(|(from, to)| Span::new(from, to));
+    let holes: Spans = holes.collect();
+    Ok(Journal::new(calls.collect(), holes))
+}

@@ -1,0 +1,180 @@
+use mailkeep_control::{FoundIncident, Recorded, StoredIncident, Tenant};
+use mailkeep_exchange::{Extras, GraphAuditor};
+use mailkeep_model::{Function, TenantName};
+use mailkeep_sentry::{
+    BlastRadius, Incident, LogSource, Logs, Reconciliation, Records, Settings, Span, blast_radius,
+    reconcile,
+};
+use serde::Serialize;
+use time::{Duration, OffsetDateTime};
+
+use super::{LogName, Watch, logs::LogResult};
+use crate::{Service, ServiceError};
+
+/// How far back the logs are held against what we know. Entra forgets sign-ins after thirty days.
+const REACH: Duration = Duration::days(30);
+
+/// How one log took part in a reconciliation.
+#[derive(Clone, Debug, Serialize)]
+pub struct LogOutcome {
+    /// Which.
+    pub log: LogName,
+    /// Whether it was read.
+    pub source: LogSource,
+    /// Records that were read now, with those that were there already.
+    pub records: usize,
+    /// Records that could not be understood, or were not given out.
+    pub damaged: usize,
+}
+
+/// What a reconciliation found.
+#[derive(Debug)]
+pub struct Reconciled {
+    /// The logs.
+    pub logs: Vec<LogOutcome>,
+    /// All incidents that the logs show, with what became of each.
+    pub incidents: Vec<(Recorded, Incident)>,
+    /// All of it.
+    pub found: Reconciliation,
+    /// How many sign-ins were ours, and how many reads of mail.
+    pub ours: (usize, usize),
+}
+
+impl Service {
+    /// Reads what the provider's logs have of a tenant, holds it against what we know of ourselves,
+    /// and keeps the incidents.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotRegistered`] without an auditor; what the provider refuses.
+    pub async fn reconcile(
+        &self,
+        name: &TenantName,
+        now: OffsetDateTime,
+    ) -> Result<Reconciled, ServiceError> {
+        let tenant = self.tenant(name).await?;
+        let mut watch = self.watch(name).await?;
+        let auditor = self.auditor(&tenant).await?;
+        let applications: Vec<String> =
+            tenant.functions.iter().map(|one| one.client_id.to_ascii_lowercase()).collect();
+        let registrations = auditor.registrations(&applications).await?;
+        let registrations: Vec<_> = registrations.into_iter().filter_map(|(_, one)| one).collect();
+        self.learn_key_ids(name, &registrations).await?;
+        let sign_ins = self.read_sign_ins(&auditor, name, &applications, &mut watch, now).await?;
+        let mail = self.read_mail_accesses(&auditor, name, &mut watch, now).await?;
+        self.keep_watch(name, &watch).await?;
+        let (records, found, ours) = self.judge(&tenant, &watch, now).await?;
+        let mut incidents = Vec::new();
+        for incident in &found.incidents {
+            let recorded = self.control.record_incident(name, stored(incident), now).await?;
+            incidents.push((recorded, incident.clone()));
+        }
+        let calls = LogResult::Read { new: records.calls.len(), damaged: 0 };
+        let outcome = |log, result: LogResult| {
+            let (records, damaged) = match &result {
+                LogResult::Read { new, damaged } => (*new, *damaged),
+                LogResult::Absent(_) => (0, 0),
+            };
+            LogOutcome { log, source: source(&watch, log, Some(result)), records, damaged }
+        };
+        let logs = vec![
+            outcome(LogName::SignIns, sign_ins),
+            outcome(LogName::MailAccesses, mail),
+            outcome(LogName::Calls, calls),
+        ];
+        Ok(Reconciled { logs, incidents, found, ours })
+    }
+
+    /// What somebody who acted as us reached, by the logs as they were read last.
+    ///
+    /// # Errors
+    /// [`ServiceError::NoTenant`].
+    pub async fn blast_radius(
+        &self,
+        name: &TenantName,
+        since: Option<OffsetDateTime>,
+        now: OffsetDateTime,
+    ) -> Result<BlastRadius, ServiceError> {
+        let tenant = self.tenant(name).await?;
+        let watch = self.watch(name).await?;
+        let (records, found, _) = self.judge(&tenant, &watch, now).await?;
+        let known = self.control.mailboxes(name).await?;
+        let mailboxes: Vec<String> =
+            known.iter().map(|one| one.mailbox.address.to_string()).collect();
+        let begin = since.unwrap_or(tenant.created).min(now);
+        let span = Span { from: begin, to: now };
+        Ok(blast_radius(&records, &found, &mailboxes, &Settings::default(), span))
+    }
+
+    /// Incidents of one tenant or of all, the newest first.
+    ///
+    /// # Errors
+    /// [`ServiceError::NoTenant`].
+    pub async fn incidents(
+        &self,
+        tenant: Option<&TenantName>,
+    ) -> Result<Vec<StoredIncident>, ServiceError> {
+        if let Some(tenant) = tenant {
+            self.tenant(tenant).await?;
+        }
+        Ok(self.control.incidents(tenant).await?)
+    }
+
+    /// The tenant's logs, read with the auditor's key.
+    pub(crate) async fn auditor(&self, tenant: &Tenant) -> Result<GraphAuditor, ServiceError> {
+        let (config, access) =
+            self.connection(tenant, Function::Auditor, Extras::default(), &self.new_job()).await?;
+        Ok(GraphAuditor::new(config, access)?)
+    }
+
+    async fn judge(
+        &self,
+        tenant: &Tenant,
+        watch: &Watch,
+        now: OffsetDateTime,
+    ) -> Result<(Records, Reconciliation, (usize, usize)), ServiceError> {
+        let since = (now - REACH).max(tenant.created - Duration::hours(1));
+        let name = &tenant.name;
+        let records = Records {
+            sign_ins: self.control.log_records(name, LogName::SignIns.as_str(), since).await?,
+            accesses: self.control.log_records(name, LogName::MailAccesses.as_str(), since).await?,
+            calls: self.control.log_records(name, LogName::Calls.as_str(), since).await?,
+        };
+        let ours = self.ours(tenant, watch, since).await?;
+        let logs = Logs {
+            sign_ins: source(watch, LogName::SignIns, None),
+            calls: source(watch, LogName::Calls, None),
+            mail: source(watch, LogName::MailAccesses, None),
+        };
+        let found = reconcile(&ours, &records, &logs, &Settings::default(), now);
+        let ours = (found.own_sign_ins(), found.own_accesses());
+        Ok((records, found, ours))
+    }
+}
+
+fn source(watch: &Watch, log: LogName, result: Option<LogResult>) -> LogSource {
+    if let Some(LogResult::Absent(why)) = result {
+        return LogSource::Absent { why };
+    }
+    match watch.read.get(&log) {
+        Some(read) => LogSource::Read { since: read.since, settle: watch.settle(log) },
+        None => LogSource::Absent { why: never_read(log).to_owned() },
+    }
+}
+
+fn never_read(log: LogName) -> &'static str {
+    match log {
+        LogName::Calls => {
+            "nobody exports it to us: Entra ID, Diagnostic settings, MicrosoftGraphActivityLogs; then 'mailkeep identity reconcile TENANT --calls FILE'"
+        }
+        _ => "it was never read",
+    }
+}
+
+fn stored(incident: &Incident) -> FoundIncident {
+    FoundIncident {
+        key: incident.key(),
+        kind: incident.kind.as_str().to_owned(),
+        severity: incident.severity.as_str().to_owned(),
+        incident: serde_json::to_value(incident).expect("texts, times and numbers serialise"),
+    }
+}

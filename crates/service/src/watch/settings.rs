@@ -1,0 +1,108 @@
+use std::collections::BTreeMap;
+
+use ipnet::IpNet;
+use mailkeep_model::TenantName;
+use mailkeep_sentry::Settle;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use super::LogName;
+use crate::{Service, ServiceError};
+
+/// How a tenant is watched.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watch {
+    /// The addresses that our requests come from, as the provider sees them.
+    #[serde(default)]
+    pub egress: Vec<IpNet>,
+    /// How long the provider's logs take to show a record at most, in seconds; `None` for what is
+    /// known of each ([`LogName::settle`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settle: Option<Settle>,
+    /// How far each log was read.
+    #[serde(default)]
+    pub read: BTreeMap<LogName, LogRead>,
+}
+
+/// How far a log was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogRead {
+    /// Everything since then.
+    #[serde(with = "time::serde::rfc3339")]
+    pub since: OffsetDateTime,
+    /// When it was read last.
+    #[serde(with = "time::serde::rfc3339")]
+    pub until: OffsetDateTime,
+}
+
+impl Watch {
+    /// How long that log takes to show a record.
+    pub(super) fn settle(&self, log: LogName) -> Settle {
+        self.settle.unwrap_or(log.settle())
+    }
+
+    /// Notes that a log was read; what is between this and the last time counts as read only when
+    /// nothing was left out.
+    pub(super) fn note(&mut self, log: LogName, read: LogRead) {
+        let before = self.read.get(&log).filter(|before| read.since <= before.until);
+        let since = before.map_or(read.since, |before| before.since.min(read.since));
+        self.read.insert(log, LogRead { since, ..read });
+    }
+}
+
+impl Service {
+    /// How a tenant is watched.
+    ///
+    /// # Errors
+    /// [`ServiceError::NoTenant`].
+    pub async fn watch(&self, tenant: &TenantName) -> Result<Watch, ServiceError> {
+        self.tenant(tenant).await?;
+        let stored = self.control.watch(tenant).await?;
+        let unreadable = |error: serde_json::Error| {
+            mailkeep_control::ControlError::Corrupt(format!("how {tenant} is watched: {error}"))
+        };
+        Ok(stored.map(serde_json::from_value).transpose().map_err(unreadable)?.unwrap_or_default())
+    }
+
+    /// Sets the addresses that our requests to a tenant's provider come from.
+    ///
+    /// # Errors
+    /// [`ServiceError::NoTenant`].
+    pub async fn set_egress(
+        &self,
+        tenant: &TenantName,
+        egress: Vec<IpNet>,
+    ) -> Result<(), ServiceError> {
+        let details = serde_json::json!({ "egress": egress });
+        let watch = Watch { egress, ..self.watch(tenant).await? };
+        self.keep_watch(tenant, &watch).await?;
+        self.audit(tenant, "tenant.egress", details).await
+    }
+
+    pub(super) async fn keep_watch(
+        &self,
+        tenant: &TenantName,
+        watch: &Watch,
+    ) -> Result<(), ServiceError> {
+        let value = serde_json::to_value(watch).expect("times, addresses and numbers serialise");
+        Ok(self.control.set_watch(tenant, value).await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_log_that_was_not_read_for_too_long_begins_anew() {
+        let at = |hour: i64| OffsetDateTime::UNIX_EPOCH + Duration::hours(hour);
+        let mut watch = Watch::default();
+        watch.note(LogName::SignIns, LogRead { since: at(0), until: at(10) });
+        watch.note(LogName::SignIns, LogRead { since: at(8), until: at(20) });
+        assert_eq!(watch.read[&LogName::SignIns], LogRead { since: at(0), until: at(20) });
+        watch.note(LogName::SignIns, LogRead { since: at(30), until: at(40) });
+        assert_eq!(watch.read[&LogName::SignIns], LogRead { since: at(30), until: at(40) });
+    }
+}
