@@ -4,6 +4,7 @@
 //! (`$value`), `List calendars`, `List events`, `Get event`, `List contactFolders`, `contact:
 //! delta`, `Throttling limits`, `Immutable identifiers for Outlook resources`.
 
+mod admin;
 mod answer;
 mod attachments;
 mod audit;
@@ -46,6 +47,7 @@ use mailkeep_model::{
     MailboxSelection, Page,
 };
 
+pub use admin::{NewKey, ObjectId, Registrar};
 pub(crate) use answer::is_stuck;
 pub use answer::parse_retry_after;
 pub use audit::{

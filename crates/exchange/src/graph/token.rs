@@ -93,7 +93,7 @@ impl Tokens {
         {
             return Ok(token.clone());
         }
-        let token = self.ask().await?;
+        let token = self.ask(None).await?;
         *current = Some(token.clone());
         Ok(token)
     }
@@ -107,10 +107,15 @@ impl Tokens {
         }
     }
 
-    async fn ask(&self) -> Result<Token, ExchangeError> {
+    /// Whether a token is given out for a key of the function that need not be the one that signs.
+    pub(super) async fn try_key(&self, key_id: &str) -> Result<(), ExchangeError> {
+        self.ask(Some(key_id)).await.map(drop)
+    }
+
+    async fn ask(&self, key_id: Option<&str>) -> Result<Token, ExchangeError> {
         let mut patience = Patience::default();
         loop {
-            match self.ask_once().await {
+            match self.ask_once(key_id).await {
                 Err(error) if error.is_transient() => {
                     let Some(wait) = patience.fault(MAX_FAULTS) else { return Err(error) };
                     self.usage.add_retried();
@@ -128,10 +133,13 @@ impl Tokens {
         }
     }
 
-    async fn ask_once(&self) -> Result<Token, ExchangeError> {
+    async fn ask_once(&self, key_id: Option<&str>) -> Result<Token, ExchangeError> {
         let Access { signer, receipts, job, .. } = &self.access;
         let (tenant, function) = (&self.config.tenant, self.config.function);
-        let signed = signer.sign_assertion(job, tenant, function).await?;
+        let signed = match key_id {
+            None => signer.sign_assertion(job, tenant, function).await?,
+            Some(key_id) => signer.sign_assertion_with(job, tenant, function, key_id).await?,
+        };
         let endpoint =
             Url::parse(&signed.token_endpoint).map_err(|error| ExchangeError::Configuration {
                 tenant: tenant.clone(),

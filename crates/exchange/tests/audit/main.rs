@@ -7,8 +7,10 @@ mod changes;
 #[path = "../common/mod.rs"]
 mod common;
 mod exports;
+mod keys;
 mod mail;
 mod policies;
 mod registrations;
 mod sign_ins;
+mod steward;
 mod world;

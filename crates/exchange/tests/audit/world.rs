@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_lc_rs::{rand::SystemRandom, rsa::KeyPair as RsaKeyPair, signature::RSA_PSS_SHA256};
 use data_encoding::BASE64URL_NOPAD;
-use mailkeep_exchange::{ActivityFeed, ExchangeError, GraphAuditor, Provider};
+use mailkeep_exchange::{ActivityFeed, ExchangeError, GraphAuditor, Provider, Registrar};
 use mailkeep_lab::{Registered, Registration};
 use mailkeep_model::{Function, Mailbox, Secret};
 use rcgen::{CertificateParams, KeyPair, PKCS_RSA_SHA256, RsaKeySize};
@@ -54,6 +54,10 @@ impl World {
         let config = self.site.config(Function::Auditor);
         let directory = self.site.lab.description().tenants[0].id;
         ActivityFeed::new(config, self.site.access.clone(), directory).unwrap()
+    }
+
+    pub(crate) fn registrar(&self, function: Function) -> Registrar {
+        Registrar::new(self.site.config(function), self.site.access.clone()).unwrap()
     }
 
     /// An application of somebody else's, with a key that is not in the signer.
