@@ -256,6 +256,13 @@ impl ExchangeError {
         }
     }
 
+    /// Whether a token was refused because the provider does not know, or no longer takes, the key
+    /// that the assertion was signed with. One that was just added may be known after minutes.
+    pub fn is_unknown_key(&self) -> bool {
+        const UNKNOWN_KEY: [u32; 2] = [700_027, 7_000_214];
+        matches!(self, Self::TokenRefused { code, .. } if UNKNOWN_KEY.contains(code))
+    }
+
     fn reach(&self) -> Reach {
         match self {
             Self::NotFound { .. }

@@ -33,6 +33,7 @@ mod recover;
 mod reinspect;
 mod restore;
 mod rights;
+mod rotate;
 mod service;
 mod spool;
 mod tenants;
@@ -51,6 +52,7 @@ pub use restore::{
     RestoreTarget, RestoreWhat, RestoredItem,
 };
 pub use rights::{reader_rights, restorer_rights};
+pub use rotate::{Left, Purged, Revocation, Rotation, Step, StepKind};
 pub use service::Service;
 pub use tenants::{Connection, Registration};
 pub use watch::{LogName, LogOutcome, LogRead, Reconciled, Watch};

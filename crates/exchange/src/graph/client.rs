@@ -190,6 +190,11 @@ impl GraphProvider {
         Ok(token.rights().map(<[String]>::to_vec))
     }
 
+    /// Asks for a token with one of the function's keys, and does not use it.
+    pub(super) async fn try_key(&self, key_id: &str) -> Result<(), ExchangeError> {
+        self.inner.tokens.try_key(key_id).await
+    }
+
     /// What is read and restored beside mail, calendars, contacts and settings.
     pub(super) fn extras(&self) -> Extras {
         self.inner.config.extras

@@ -10,4 +10,4 @@ pub use logs::LogName;
 pub use reconcile::{LogOutcome, Reconciled};
 pub use settings::{LogRead, Watch};
 
-pub(crate) use ours::KeyNote;
+pub(crate) use ours::KnownKey;

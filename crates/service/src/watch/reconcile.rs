@@ -1,6 +1,6 @@
 use mailkeep_control::{FoundIncident, Recorded, StoredIncident, Tenant};
 use mailkeep_exchange::{Extras, GraphAuditor};
-use mailkeep_model::{Function, TenantName};
+use mailkeep_model::{Function, Registration, TenantName};
 use mailkeep_sentry::{
     BlastRadius, Incident, LogSource, Logs, Reconciliation, Records, Settings, Span, blast_radius,
     reconcile,
@@ -56,9 +56,7 @@ impl Service {
         let auditor = self.auditor(&tenant).await?;
         let applications: Vec<String> =
             tenant.functions.iter().map(|one| one.client_id.to_ascii_lowercase()).collect();
-        let registrations = auditor.registrations(&applications).await?;
-        let registrations: Vec<_> = registrations.into_iter().filter_map(|(_, one)| one).collect();
-        self.learn_key_ids(name, &registrations).await?;
+        self.learn_of_registrations(&tenant).await?;
         let sign_ins = self.read_sign_ins(&auditor, name, &applications, &mut watch, now).await?;
         let mail = self.read_mail_accesses(&auditor, name, &mut watch, now).await?;
         self.keep_watch(name, &watch).await?;
@@ -124,6 +122,20 @@ impl Service {
         let (config, access) =
             self.connection(tenant, Function::Auditor, Extras::default(), &self.new_job()).await?;
         Ok(GraphAuditor::new(config, access)?)
+    }
+
+    /// How our applications are registered now; what the provider calls our keys is learned from it.
+    pub(crate) async fn learn_of_registrations(
+        &self,
+        tenant: &Tenant,
+    ) -> Result<Vec<Registration>, ServiceError> {
+        let auditor = self.auditor(tenant).await?;
+        let applications: Vec<String> =
+            tenant.functions.iter().map(|one| one.client_id.to_ascii_lowercase()).collect();
+        let found = auditor.registrations(&applications).await?;
+        let found: Vec<Registration> = found.into_iter().filter_map(|(_, one)| one).collect();
+        self.learn_key_ids(&tenant.name, &found).await?;
+        Ok(found)
     }
 
     async fn judge(

@@ -1,5 +1,5 @@
 use data_encoding::BASE64;
-use mailkeep_identity::assertion::Thumbprint;
+use mailkeep_identity::jwt::Thumbprint;
 use mailkeep_model::{RegisteredKey, Secret};
 use reqwest::Method;
 use serde::Deserialize;

@@ -59,6 +59,14 @@ impl Registrar {
         self.graph.usage_now()
     }
 
+    /// Asks for a token with one of the function's keys, which need not be the one that signs.
+    ///
+    /// # Errors
+    /// Why there is none; [`ExchangeError::is_unknown_key`] when the provider does not know the key.
+    pub async fn try_key(&self, key_id: &str) -> Result<(), ExchangeError> {
+        self.graph.try_key(key_id).await
+    }
+
     fn ask(
         &self,
         action: String,

@@ -1,0 +1,318 @@
+//! One function's rotation, step by step.
+
+use mailkeep_control::Tenant;
+use mailkeep_exchange::{ExchangeError, Extras, NewKey, ObjectId, Registrar};
+use mailkeep_identity::{
+    Binding, CredentialInfo, JobId, KeyInfo, Slot,
+    rotation::{Action, KeyFacts, Order, Policy, Stage, next, stage},
+};
+use mailkeep_model::{Function, TenantName};
+use time::OffsetDateTime;
+
+use super::{Rotation, Step, StepKind};
+use crate::{Service, ServiceError, watch::KnownKey};
+
+/// A wait is looked through this often, because somebody else may move things on.
+const GLANCE: std::time::Duration = std::time::Duration::from_millis(500);
+
+pub(super) struct Course<'a> {
+    service: &'a Service,
+    tenant: Tenant,
+    function: Function,
+    job: JobId,
+    registrar: Registrar,
+    binding: Binding,
+    order: Option<Order>,
+    keys: Vec<KeyInfo>,
+    known: Vec<KnownKey>,
+    done: Vec<Step>,
+    stage: (Stage, bool),
+    waits_for: Option<String>,
+}
+
+impl<'a> Course<'a> {
+    pub(super) async fn begin(
+        service: &'a Service,
+        name: &TenantName,
+        function: Function,
+    ) -> Result<Self, ServiceError> {
+        let tenant = service.tenant(name).await?;
+        let job = service.new_job();
+        let (config, access) =
+            service.connection(&tenant, function, Extras::default(), &job).await?;
+        let registrar = Registrar::new(config, access)?;
+        let credential = credential(service, name, function).await?;
+        let Some(binding) = credential.and_then(|credential| credential.binding) else {
+            return Err(ServiceError::NotRegistered { tenant: name.clone(), function });
+        };
+        let order = service.ordered(name, function).await?;
+        Ok(Self {
+            service,
+            tenant,
+            function,
+            job,
+            registrar,
+            binding,
+            order,
+            keys: Vec::new(),
+            known: Vec::new(),
+            done: Vec::new(),
+            stage: (Stage::Settled, false),
+            waits_for: None,
+        })
+    }
+
+    pub(super) fn report(self) -> Rotation {
+        let active = self.keys.iter().find(|key| key.slot == Slot::Active);
+        Rotation {
+            key_id: active.map(|key| key.key_id.clone()),
+            tenant: self.tenant.name,
+            function: self.function,
+            stage: self.stage.0,
+            late: self.stage.1,
+            done: self.done,
+            waits_for: self.waits_for,
+        }
+    }
+
+    /// Until nothing is left to do but to wait for the next time, or the deadline has come.
+    pub(super) async fn run(
+        &mut self,
+        policy: Policy,
+        deadline: OffsetDateTime,
+    ) -> Result<(), ServiceError> {
+        loop {
+            self.look().await?;
+            let (facts, now) = (self.facts(), OffsetDateTime::now_utc());
+            self.stage = stage(&facts, self.order.as_ref(), &policy, now);
+            self.waits_for = None;
+            let action = next(&facts, self.order.as_ref(), &policy, now);
+            tracing::debug!(tenant = %self.tenant.name, function = %self.function, ?action, "rotation");
+            let until = match action {
+                Action::Wait { .. } if self.stage.0 == Stage::Settled => return Ok(()),
+                Action::Wait { until } => until,
+                Action::AskForHelp { key_id, until } => {
+                    self.waits_for = Some(self.help(&key_id));
+                    until
+                }
+                action => {
+                    self.perform(action, now).await?;
+                    continue;
+                }
+            };
+            if until >= deadline {
+                return Ok(());
+            }
+            let left = std::time::Duration::try_from(until - now).unwrap_or_default();
+            tokio::time::sleep(left.max(GLANCE)).await;
+        }
+    }
+
+    fn help(&self, key_id: &str) -> String {
+        let key = self.keys.iter().find(|key| key.key_id == key_id);
+        let thumbprint = key.map_or("", |key| key.certificate.thumbprint_sha1.as_str());
+        format!(
+            "none of our keys is accepted any more: register the certificate {thumbprint} (mailkeep identity certificate {} {}) on application {}",
+            self.tenant.name, self.function, self.binding.client_id
+        )
+    }
+
+    /// What the signer has, and what is known of it.
+    async fn look(&mut self) -> Result<(), ServiceError> {
+        let (service, name) = (self.service, &self.tenant.name);
+        let credential = credential(service, name, self.function).await?;
+        self.keys = credential.map(|credential| credential.keys).unwrap_or_default();
+        self.known = service.known_keys(name).await?;
+        Ok(())
+    }
+
+    fn facts(&self) -> Vec<KeyFacts> {
+        let fact = |key: &KeyInfo| KeyFacts {
+            key_id: key.key_id.clone(),
+            slot: key.slot,
+            not_before: key.certificate.not_before,
+            not_after: key.certificate.not_after,
+            found: self.known(&key.key_id).map(|known| known.note.found).unwrap_or_default(),
+        };
+        self.keys.iter().map(fact).collect()
+    }
+
+    fn known(&self, key_id: &str) -> Option<&KnownKey> {
+        self.known.iter().find(|known| known.key_id == key_id)
+    }
+
+    async fn perform(&mut self, action: Action, now: OffsetDateTime) -> Result<(), ServiceError> {
+        let signer = self.service.signer().await?;
+        let (job, name, function) = (&self.job, &self.tenant.name, self.function);
+        match action {
+            Action::Prepare => {
+                let made = signer.prepare_key(job, name, function).await?;
+                self.step(StepKind::Made, &made.key_id);
+            }
+            Action::Destroy { key_id } => {
+                signer.retire_key(job, name, function, &key_id).await?;
+                self.step(StepKind::Destroyed, &key_id);
+            }
+            Action::Activate { key_id } => {
+                signer.activate_key(job, name, function, &key_id).await?;
+                self.step(StepKind::Activated, &key_id);
+            }
+            Action::Try { key_id } => self.try_key(&key_id, now).await?,
+            Action::Register { key_id, proof_by } => {
+                self.register(&key_id, &proof_by, now).await?;
+            }
+            Action::Remove { key_id, proof_by } => self.remove(&key_id, &proof_by, now).await?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    async fn try_key(&mut self, key_id: &str, now: OffsetDateTime) -> Result<(), ServiceError> {
+        let step = match self.registrar.try_key(key_id).await {
+            Ok(()) => StepKind::Accepted,
+            Err(error) if error.is_unknown_key() => StepKind::Refused,
+            Err(error) => return Err(error.into()),
+        };
+        self.note(key_id, |known| match step {
+            StepKind::Accepted => known.note.found.accepted = Some(now),
+            _ => known.note.found.refused = Some(now),
+        })
+        .await?;
+        self.step(step, key_id);
+        Ok(())
+    }
+
+    async fn register(
+        &mut self,
+        key_id: &str,
+        proof_by: &str,
+        now: OffsetDateTime,
+    ) -> Result<(), ServiceError> {
+        let object = self.object().await?;
+        let key = self.keys.iter().find(|key| key.key_id == key_id);
+        let certificate = key.and_then(|key| key.certificate.certificate_der());
+        let Some(certificate) = certificate else { return Ok(()) };
+        let asked_before =
+            self.known(key_id).is_some_and(|known| known.note.found.requested.is_some());
+        self.note(key_id, |known| known.note.found.requested = Some(now)).await?;
+        let (signer, tenant, function) =
+            (self.service.signer().await?, self.tenant.name.clone(), self.function);
+        let proof = signer.sign_proof(&self.job, &tenant, function, Some(proof_by)).await?.proof;
+        let name = format!("Mailkeep {tenant} {function}");
+        let new = NewKey { certificate: &certificate, name: &name };
+        let provider_id = match self.registrar.add_key(&object, &new, &proof).await {
+            Ok(id) => Some(id),
+            // An earlier try that nobody saw the end of had got through.
+            Err(ExchangeError::Answer { status: 400, .. } | ExchangeError::InDoubt { .. })
+                if asked_before =>
+            {
+                None
+            }
+            Err(error) => return self.proof_failed(error, proof_by, now).await,
+        };
+        self.note(key_id, |known| {
+            known.note.found.registered = Some(now);
+            known.note.known_as.extend(provider_id.clone());
+            known.note.provider_id = provider_id.or(known.note.provider_id.take());
+        })
+        .await?;
+        self.step(StepKind::Registered, key_id);
+        Ok(())
+    }
+
+    async fn remove(
+        &mut self,
+        key_id: &str,
+        proof_by: &str,
+        now: OffsetDateTime,
+    ) -> Result<(), ServiceError> {
+        let object = self.object().await?;
+        let tenant = self.tenant.name.clone();
+        let known_id = self.known(key_id).and_then(|known| known.note.provider_id.clone());
+        let provider_id = match known_id {
+            Some(id) => Some(id),
+            // The provider gave it a name of its own, as it does when an administrator adds it.
+            None => {
+                self.service.learn_of_registrations(&self.tenant).await?;
+                self.look().await?;
+                self.known(key_id).and_then(|known| known.note.provider_id.clone())
+            }
+        };
+        // One that is not there any more needs no removing.
+        if let Some(id) = provider_id {
+            let signer = self.service.signer().await?;
+            let proof =
+                signer.sign_proof(&self.job, &tenant, self.function, Some(proof_by)).await?;
+            if let Err(error) = self.registrar.remove_key(&object, &id, &proof.proof).await {
+                return self.proof_failed(error, proof_by, now).await;
+            }
+        }
+        self.note(key_id, |known| known.note.found.removed = Some(now)).await?;
+        self.step(StepKind::Removed, key_id);
+        Ok(())
+    }
+
+    /// A proof that is refused may mean that somebody removed the key that it was made with: whether
+    /// that one is still accepted is found out before anything else.
+    async fn proof_failed(
+        &mut self,
+        error: ExchangeError,
+        proof_by: &str,
+        now: OffsetDateTime,
+    ) -> Result<(), ServiceError> {
+        if !matches!(error, ExchangeError::KeyRefused { .. }) && !error.is_unknown_key() {
+            return Err(error.into());
+        }
+        self.try_key(proof_by, now).await?;
+        let lost = self.known(proof_by).is_some_and(|known| known.note.found.refused == Some(now));
+        if lost { Ok(()) } else { Err(error.into()) }
+    }
+
+    /// The application, which the signer's proofs are for. Its object id is looked up once.
+    async fn object(&mut self) -> Result<ObjectId, ServiceError> {
+        if let Some(id) = &self.binding.object_id {
+            return Ok(ObjectId::Application(id.clone()));
+        }
+        let registrations = self.service.learn_of_registrations(&self.tenant).await?;
+        let found = registrations
+            .iter()
+            .find(|one| one.client_id.eq_ignore_ascii_case(&self.binding.client_id));
+        let Some(found) = found else {
+            let reason = format!("application {} is not in the directory", self.binding.client_id);
+            return Err(ServiceError::Refused { tenant: self.tenant.name.clone(), reason });
+        };
+        let id = found.application.id.clone();
+        let binding = Binding { object_id: Some(id.clone()), ..self.binding.clone() };
+        let signer = self.service.signer().await?;
+        signer.bind_to(&self.job, &self.tenant.name, self.function, binding.clone()).await?;
+        self.binding = binding;
+        Ok(ObjectId::Application(id))
+    }
+
+    async fn note(
+        &mut self,
+        key_id: &str,
+        change: impl FnOnce(&mut KnownKey),
+    ) -> Result<(), ServiceError> {
+        let tenant = self.tenant.name.clone();
+        if let Some(known) = self.known.iter_mut().find(|known| known.key_id == key_id) {
+            change(known);
+            self.service.note_key(&tenant, known).await?;
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, what: StepKind, key_id: &str) {
+        tracing::info!(tenant = %self.tenant.name, function = %self.function, key_id, step = what.as_str(), "rotation");
+        self.done.push(Step { at: OffsetDateTime::now_utc(), what, key_id: key_id.to_owned() });
+    }
+}
+
+async fn credential(
+    service: &Service,
+    tenant: &TenantName,
+    function: Function,
+) -> Result<Option<CredentialInfo>, ServiceError> {
+    let all = service.signer().await?.credentials(Some(tenant)).await?;
+    Ok(all.into_iter().find(|one| one.key_use.function == function))
+}

@@ -1,0 +1,289 @@
+//! Shutting a thief out: fresh keys for all functions of a tenant, and away with every credential that
+//! is not ours.
+
+use std::collections::HashSet;
+
+use mailkeep_control::Tenant;
+use mailkeep_exchange::{ExchangeError, Extras, NewKey, ObjectId, Registrar};
+use mailkeep_identity::{
+    Slot,
+    rotation::{Order, Stage},
+};
+use mailkeep_model::{Function, RegisteredObject, Registration, TenantName};
+use serde::Serialize;
+use serde_json::json;
+use time::OffsetDateTime;
+
+use super::Rotation;
+use crate::{Service, ServiceError};
+
+/// What a revocation did and what is left to do.
+#[derive(Clone, Debug, Serialize)]
+pub struct Revocation {
+    /// Whose.
+    pub tenant: TenantName,
+    /// The fresh keys.
+    pub rotations: Vec<Rotation>,
+    /// Credentials that were taken away because they are not ours.
+    pub purged: Vec<Purged>,
+    /// What somebody else has to do, most important first.
+    pub left: Vec<Left>,
+}
+
+/// A credential that was taken away.
+#[derive(Clone, Debug, Serialize)]
+pub struct Purged {
+    /// The function whose application it was on.
+    pub function: Function,
+    /// What it was.
+    pub what: String,
+}
+
+/// Something that we may not do ourselves.
+#[derive(Clone, Debug, Serialize)]
+pub struct Left {
+    /// The function whose application it is about.
+    pub function: Function,
+    /// What, and how.
+    pub what: String,
+}
+
+impl Revocation {
+    /// Whether nothing is left to do.
+    pub fn is_complete(&self) -> bool {
+        let settled = self.rotations.iter().all(|one| one.stage == Stage::Settled);
+        settled && self.left.is_empty()
+    }
+}
+
+impl Service {
+    /// Shuts a tenant: every function gets a fresh key at once, the old ones are removed at the
+    /// provider and found to be refused, and credentials that are not ours are taken away. What we
+    /// may not do is said. The same call again goes on where this one stopped.
+    ///
+    /// `distrust` says that the keys which lie ready are not to be used either: whoever broke into
+    /// the signer has them.
+    ///
+    /// # Errors
+    /// [`ServiceError::NoTenant`]; what goes wrong with one function is in the report.
+    pub async fn revoke(
+        &self,
+        name: &TenantName,
+        reason: &str,
+        distrust: bool,
+        deadline: OffsetDateTime,
+    ) -> Result<Revocation, ServiceError> {
+        let tenant = self.tenant(name).await?;
+        self.audit(name, "identity.revoke", json!({ "reason": reason })).await?;
+        let now = OffsetDateTime::now_utc();
+        let order = Order { at: now, distrust: distrust.then_some(now), urgent: true };
+        let mut report = Revocation {
+            tenant: name.clone(),
+            rotations: Vec::new(),
+            purged: Vec::new(),
+            left: Vec::new(),
+        };
+        // The steward comes last: with its key the others are helped back in.
+        let mut functions: Vec<Function> = self.functions_with_keys(name).await?;
+        functions.sort_by_key(|function| *function == Function::Steward);
+        for function in functions {
+            self.order(name, function, order.clone()).await?;
+            match self.rekey(&tenant, function, deadline).await {
+                Ok(rotation) => report.rotations.push(rotation),
+                Err(error) => report.left.push(Left { function, what: error.to_string() }),
+            }
+        }
+        self.purge(&tenant, &mut report).await?;
+        Ok(report)
+    }
+
+    /// The functions that have a key now.
+    async fn functions_with_keys(&self, name: &TenantName) -> Result<Vec<Function>, ServiceError> {
+        let all = self.signer().await?.credentials(Some(name)).await?;
+        let bound = all.into_iter().filter(|one| one.binding.is_some() && !one.keys.is_empty());
+        Ok(bound.map(|one| one.key_use.function).collect())
+    }
+
+    /// A fresh key; with the steward's help, when nothing else is left.
+    async fn rekey(
+        &self,
+        tenant: &Tenant,
+        function: Function,
+        deadline: OffsetDateTime,
+    ) -> Result<Rotation, ServiceError> {
+        let rotation = self.tend_keys(&tenant.name, function, deadline).await?;
+        if rotation.stage != Stage::LockedOut || function == Function::Steward {
+            return Ok(rotation);
+        }
+        if !self.let_back_in(tenant, function).await? {
+            return Ok(rotation);
+        }
+        self.tend_keys(&tenant.name, function, deadline).await
+    }
+
+    /// Registers the prepared key as the steward, in the place of all others. Tells whether there is
+    /// a steward.
+    async fn let_back_in(&self, tenant: &Tenant, function: Function) -> Result<bool, ServiceError> {
+        let Some(steward) = self.steward(tenant).await? else { return Ok(false) };
+        let all = self.signer().await?.credentials(Some(&tenant.name)).await?;
+        let Some(credential) = all.iter().find(|one| one.key_use.function == function) else {
+            return Ok(false);
+        };
+        let client_id = credential.binding.as_ref().map(|binding| binding.client_id.clone());
+        let prepared = credential.keys.iter().find(|key| key.slot == Slot::Prepared);
+        let (Some(prepared), Some(client_id)) = (prepared, client_id) else { return Ok(false) };
+        let Some(certificate) = prepared.certificate.certificate_der() else { return Ok(false) };
+        let registrations = self.learn_of_registrations(tenant).await?;
+        let found = registrations.iter().find(|one| one.client_id.eq_ignore_ascii_case(&client_id));
+        let Some(found) = found else { return Ok(false) };
+        let object = ObjectId::Application(found.application.id.clone());
+        let name = format!("Mailkeep {} {function}", tenant.name);
+        let new = NewKey { certificate: &certificate, name: &name };
+        let there = steward.replace_keys(&object, &[], &[new]).await?;
+        let mut known = self.known_keys(&tenant.name).await?;
+        if let Some(known) = known.iter_mut().find(|known| known.key_id == prepared.key_id) {
+            let now = OffsetDateTime::now_utc();
+            known.note.found.requested = Some(now);
+            known.note.found.registered = Some(now);
+            known.note.provider_id = there.first().map(|key| key.key_id.clone());
+            known.note.known_as.extend(known.note.provider_id.clone());
+            self.note_key(&tenant.name, known).await?;
+        }
+        Ok(true)
+    }
+
+    async fn steward(&self, tenant: &Tenant) -> Result<Option<Registrar>, ServiceError> {
+        let function = Function::Steward;
+        match self.connection(tenant, function, Extras::default(), &self.new_job()).await {
+            Ok((config, access)) => Ok(Some(Registrar::new(config, access)?)),
+            Err(ServiceError::NotRegistered { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes away what is not ours, as far as the steward may; the rest is said.
+    async fn purge(&self, tenant: &Tenant, report: &mut Revocation) -> Result<(), ServiceError> {
+        let registrations = self.learn_of_registrations(tenant).await?;
+        let ours: HashSet<String> = self
+            .known_keys(&tenant.name)
+            .await?
+            .into_iter()
+            .flat_map(|known| known.note.known_as)
+            .map(|name| name.to_ascii_lowercase())
+            .collect();
+        let steward = self.steward(tenant).await?;
+        for registration in &registrations {
+            let same = |one: &&mailkeep_control::TenantFunction| {
+                one.client_id.eq_ignore_ascii_case(&registration.client_id)
+            };
+            let Some(function) = tenant.functions.iter().find(same).map(|one| one.function) else {
+                continue;
+            };
+            for foreign in Foreign::of(registration, &ours) {
+                let what = foreign.what();
+                let gone = match &steward {
+                    Some(steward) => {
+                        foreign.remove(steward).await.map_err(|error| error.to_string())
+                    }
+                    None => Err("there is no steward's key".to_owned()),
+                };
+                match gone {
+                    Ok(()) => report.purged.push(Purged { function, what }),
+                    Err(why) => {
+                        let what = format!("remove {what} ({why})");
+                        report.left.push(Left { function, what });
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A credential on an application of ours that is not ours.
+enum Foreign<'a> {
+    Key { on: ObjectId, keep: Vec<String>, id: &'a str, name: &'a str },
+    Password { on: ObjectId, id: &'a str, name: &'a str },
+    Federated { application: &'a str, id: &'a str, name: &'a str, issuer: &'a str },
+}
+
+impl<'a> Foreign<'a> {
+    fn of(registration: &'a Registration, ours: &HashSet<String>) -> Vec<Self> {
+        let mut found = Vec::new();
+        let application = &registration.application;
+        let on_application = ObjectId::Application(application.id.clone());
+        Self::on_object(application, &on_application, ours, &mut found);
+        if let Some(principal) = &registration.principal {
+            let on_principal = ObjectId::Principal(principal.id.clone());
+            Self::on_object(principal, &on_principal, ours, &mut found);
+        }
+        found.extend(registration.federated.iter().map(|one| Self::Federated {
+            application: &application.id,
+            id: &one.id,
+            name: &one.name,
+            issuer: &one.issuer,
+        }));
+        found
+    }
+
+    fn on_object(
+        object: &'a RegisteredObject,
+        on: &ObjectId,
+        ours: &HashSet<String>,
+        found: &mut Vec<Self>,
+    ) {
+        let is_ours = |key: &&mailkeep_model::RegisteredKey| {
+            ours.contains(&key.key_id)
+                || key
+                    .thumbprint
+                    .as_ref()
+                    .is_some_and(|one| ours.contains(&one.to_ascii_lowercase()))
+        };
+        let keep: Vec<String> =
+            object.keys.iter().filter(is_ours).map(|key| key.key_id.clone()).collect();
+        for key in object.keys.iter().filter(|key| !is_ours(key)) {
+            found.push(Self::Key {
+                on: on.clone(),
+                keep: keep.clone(),
+                id: &key.key_id,
+                name: key.name.as_deref().unwrap_or("without a name"),
+            });
+        }
+        found.extend(object.passwords.iter().map(|password| Self::Password {
+            on: on.clone(),
+            id: &password.key_id,
+            name: password.name.as_deref().unwrap_or("without a name"),
+        }));
+    }
+
+    fn what(&self) -> String {
+        match self {
+            Self::Key { on, id, name, .. } => {
+                format!("the certificate {id} ('{name}') on {}", object(on))
+            }
+            Self::Password { on, id, name } => {
+                format!("the password {id} ('{name}') on {}", object(on))
+            }
+            Self::Federated { name, issuer, .. } => {
+                format!("the federated credential '{name}' of issuer {issuer}")
+            }
+        }
+    }
+
+    async fn remove(&self, steward: &Registrar) -> Result<(), ExchangeError> {
+        match self {
+            Self::Key { on, keep, .. } => steward.replace_keys(on, keep, &[]).await.map(drop),
+            Self::Password { on, id, .. } => steward.remove_password(on, id).await,
+            Self::Federated { application, id, .. } => {
+                steward.remove_federated(application, id).await
+            }
+        }
+    }
+}
+
+fn object(on: &ObjectId) -> &'static str {
+    match on {
+        ObjectId::Application(_) => "the application",
+        ObjectId::Principal(_) => "its service principal",
+    }
+}
