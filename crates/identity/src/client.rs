@@ -163,6 +163,54 @@ impl SignerClient {
         self.done(&subject, Request::ActivateKey { job, tenant, function, key_id }).await
     }
 
+    /// A request for a certificate of the active key, or of a prepared one, for the customer's own
+    /// certificate authority (PEM, RFC 2986).
+    ///
+    /// # Errors
+    /// [`IdentityError::NoKey`], [`IdentityError::RateLimited`]; [`IdentityError::Refused`] when there
+    /// is no such key, or it is retiring.
+    pub async fn certificate_request(
+        &self,
+        job: &JobId,
+        tenant: &TenantName,
+        function: Function,
+        key_id: Option<&str>,
+    ) -> Result<String, IdentityError> {
+        let subject = Subject::key(tenant, function);
+        let (job, tenant, key_id) = (job.clone(), tenant.clone(), key_id.map(str::to_owned));
+        let request = Request::CertificateRequest { job, tenant, function, key_id };
+        match self.call(&subject, request).await? {
+            Response::CertificateRequest { request_pem } => Ok(request_pem),
+            other => Err(subject.unexpected(&other)),
+        }
+    }
+
+    /// Puts a certificate in the place of the one that a prepared or active key has: `chain_pem` is
+    /// that certificate, then those that vouch for it, each for the one before. From then on the key
+    /// signs in its name: of an active key, it has to be registered at the provider before.
+    ///
+    /// # Errors
+    /// [`IdentityError::NoKey`]; [`IdentityError::Refused`] when it is another key's, has expired, is
+    /// valid for more than 398 days, or is not vouched for by the next; nothing is changed then.
+    pub async fn install_certificate(
+        &self,
+        job: &JobId,
+        tenant: &TenantName,
+        function: Function,
+        key_id: &str,
+        chain_pem: &str,
+    ) -> Result<CertificateInfo, IdentityError> {
+        let subject = Subject::key(tenant, function);
+        let request = Request::InstallCertificate {
+            job: job.clone(),
+            tenant: tenant.clone(),
+            function,
+            key_id: key_id.to_owned(),
+            chain_pem: chain_pem.to_owned(),
+        };
+        self.certificate(&subject, request).await
+    }
+
     /// Binds the keys to an application (`client_id`, a GUID) and the token endpoint (an `https`
     /// URL) that their assertions will be for. Once bound, a tenant and function stay bound to it
     /// until all is retired: a caller that could choose could have anything signed. Repeating the

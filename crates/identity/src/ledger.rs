@@ -91,6 +91,38 @@ pub enum LedgerEvent {
         /// Who asked.
         by: Requester,
     },
+    /// A certificate authority is about to be asked for a key's certificate.
+    CertificateRequested {
+        /// Whose.
+        tenant: TenantName,
+        /// What for.
+        function: Function,
+        /// The key.
+        key_id: String,
+        /// Who asked.
+        by: Requester,
+    },
+    /// A key got another certificate.
+    CertificateInstalled {
+        /// Whose.
+        tenant: TenantName,
+        /// What for.
+        function: Function,
+        /// The key.
+        key_id: String,
+        /// SHA-256 over the certificate, hexadecimal, upper case.
+        thumbprint: String,
+        /// Who issued it, as the certificate says.
+        issuer: String,
+        /// Valid from.
+        #[serde(with = "time::serde::rfc3339")]
+        not_before: OffsetDateTime,
+        /// Valid until.
+        #[serde(with = "time::serde::rfc3339")]
+        not_after: OffsetDateTime,
+        /// Who asked.
+        by: Requester,
+    },
     /// A key became the active one, and the one that was, a retiring one.
     KeyActivated {
         /// Whose.

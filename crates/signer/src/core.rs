@@ -1,5 +1,6 @@
 //! What the signer does for a request, once it is known who asks.
 
+mod certificates;
 mod keys;
 mod signatures;
 
@@ -114,6 +115,12 @@ impl Core {
             Request::ActivateKey { tenant, function, key_id, .. } => self
                 .activate_key(&KeyUse { tenant, function }, &key_id, by)
                 .map(|()| Response::Done),
+            Request::CertificateRequest { tenant, function, key_id, .. } => self
+                .certificate_request(&KeyUse { tenant, function }, key_id.as_deref(), by)
+                .map(|request_pem| Response::CertificateRequest { request_pem }),
+            Request::InstallCertificate { tenant, function, key_id, chain_pem, .. } => self
+                .install_certificate(&KeyUse { tenant, function }, &key_id, &chain_pem, by)
+                .map(Response::Certificate),
             Request::Bind { tenant, function, binding, .. } => {
                 self.bind(&KeyUse { tenant, function }, &binding, by).map(|()| Response::Done)
             }
@@ -233,7 +240,8 @@ impl Core {
 /// Signatures of an earlier run count against the rate limit.
 fn replay(buckets: &mut Buckets, record: &LedgerRecord) {
     if let LedgerEvent::AssertionSigned { tenant, function, .. }
-    | LedgerEvent::ProofSigned { tenant, function, .. } = &record.event
+    | LedgerEvent::ProofSigned { tenant, function, .. }
+    | LedgerEvent::CertificateRequested { tenant, function, .. } = &record.event
     {
         let key_use = KeyUse { tenant: tenant.clone(), function: *function };
         buckets.replay(&key_use, record.time);

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
-use crate::key::{Certificate, PrivateKey};
+use crate::{certificate::Certificate, key::PrivateKey};
 
 /// Version of the sealed file's content. Version 1 held one key.
 const VERSION: u16 = 2;
@@ -91,6 +91,14 @@ impl Opened {
         }
     }
 
+    /// Gives a key another certificate.
+    pub(crate) fn certify(&mut self, key_id: &str, certificate: Certificate) {
+        let mut keys = self.keys.iter_mut();
+        if let Some(opened) = keys.find(|opened| opened.key.key_id == key_id) {
+            opened.key.certificate = certificate;
+        }
+    }
+
     /// What is not private.
     pub(crate) fn credential(&self) -> Credential {
         let keys = self.keys.iter().map(|opened| opened.key.clone()).collect();
@@ -141,6 +149,8 @@ struct StoredKey {
     slot: Slot,
     pkcs8: Zeroizing<String>,
     certificate: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    chain: Vec<String>,
 }
 
 /// Version 1: one key, which was the active one.
@@ -164,13 +174,15 @@ impl StoredKey {
             slot: opened.key.slot,
             pkcs8: Zeroizing::new(BASE64.encode(&opened.pkcs8)),
             certificate: BASE64.encode(&opened.key.certificate.der),
+            chain: opened.key.certificate.chain.iter().map(|der| BASE64.encode(der)).collect(),
         }
     }
 
     fn open(self) -> Result<OpenedKey, String> {
         let decode = |text: &str| BASE64.decode(text.as_bytes()).map_err(|_| "it is not base64");
         let certificate = Certificate::from_der(decode(&self.certificate)?);
-        let certificate = certificate.ok_or("it holds no certificate")?;
+        let mut certificate = certificate.ok_or("it holds no certificate")?;
+        certificate.chain = self.chain.iter().map(|text| decode(text)).collect::<Result<_, _>>()?;
         let pkcs8 = Zeroizing::new(decode(&self.pkcs8)?);
         let key = Key { key_id: self.key_id, slot: self.slot, certificate };
         Ok(OpenedKey { key, pkcs8 })

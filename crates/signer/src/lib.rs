@@ -28,6 +28,8 @@
 //! What a caller can have is in [`mailkeep_identity::protocol`]; nothing there names a private key.
 
 mod bucket;
+mod certificate;
+mod chain;
 mod core;
 mod credential;
 mod error;

@@ -60,6 +60,12 @@ pub(crate) fn parts(request: &Request) -> Parts {
         Request::ActivateKey { job, tenant, function, .. } => {
             ("activate_key", Some(job), Some(tenant), Some(*function))
         }
+        Request::CertificateRequest { job, tenant, function, .. } => {
+            ("certificate_request", Some(job), Some(tenant), Some(*function))
+        }
+        Request::InstallCertificate { job, tenant, function, .. } => {
+            ("install_certificate", Some(job), Some(tenant), Some(*function))
+        }
         Request::Bind { job, tenant, function, .. } => {
             ("bind", Some(job), Some(tenant), Some(*function))
         }

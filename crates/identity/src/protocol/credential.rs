@@ -16,6 +16,9 @@ pub struct CertificateInfo {
     pub thumbprint_sha1: String,
     /// The certificate (RFC 7468).
     pub certificate_pem: String,
+    /// The certificates that vouch for it, each for the one before; empty when it is self-signed.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub chain_pem: String,
     /// Valid from.
     #[serde(with = "time::serde::rfc3339")]
     pub not_before: OffsetDateTime,
@@ -122,6 +125,7 @@ mod tests {
             thumbprint_sha256: String::new(),
             thumbprint_sha1: String::new(),
             certificate_pem: pem.to_owned(),
+            chain_pem: String::new(),
             not_before: OffsetDateTime::UNIX_EPOCH,
             not_after: OffsetDateTime::UNIX_EPOCH,
         };

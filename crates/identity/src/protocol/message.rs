@@ -79,6 +79,33 @@ pub enum Request {
         /// Which.
         key_id: String,
     },
+    /// Ask a certificate authority, in the name of the prepared or active key, for a certificate (RFC
+    /// 2986). Answer: [`Response::CertificateRequest`].
+    CertificateRequest {
+        /// The job that needs it.
+        job: JobId,
+        /// Whose key.
+        tenant: TenantName,
+        /// What for.
+        function: Function,
+        /// For this key; the active one when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key_id: Option<String>,
+    },
+    /// Put what the authority answered in the place of the key's certificate. Answer:
+    /// [`Response::Certificate`].
+    InstallCertificate {
+        /// The job that brings it.
+        job: JobId,
+        /// Whose key.
+        tenant: TenantName,
+        /// What for.
+        function: Function,
+        /// Which key.
+        key_id: String,
+        /// The key's certificate, then those that vouch for it, each for the one before (PEM).
+        chain_pem: String,
+    },
     /// Bind the keys of a tenant and function, those to come included, to an application and a token
     /// endpoint, once. Answer: [`Response::Done`].
     Bind {
@@ -156,6 +183,11 @@ pub enum Response {
     Proof(SignedProof),
     /// The certificate of a key.
     Certificate(CertificateInfo),
+    /// A request for a certificate.
+    CertificateRequest {
+        /// The request (RFC 7468).
+        request_pem: String,
+    },
     /// A page of credentials.
     Credentials {
         /// The credentials.

@@ -11,8 +11,9 @@ use uuid::Uuid;
 
 use super::{Core, damaged, internal, unwritable};
 use crate::{
+    certificate::Certificate,
     credential::{Credential, Key, MAX_KEYS, Opened, OpenedKey},
-    key::{Certificate, PrivateKey},
+    key::PrivateKey,
     registry::{Entry, Registry},
     request::{no_such_key, normalised, refusal},
 };
@@ -234,6 +235,10 @@ fn adds_to(wanted: &Binding, bound: &Binding) -> Result<bool, Failure> {
     }
 }
 
-fn save(registry: &mut Registry, key_use: &KeyUse, opened: &Opened) -> Result<(), Failure> {
+pub(super) fn save(
+    registry: &mut Registry,
+    key_use: &KeyUse,
+    opened: &Opened,
+) -> Result<(), Failure> {
     registry.save(key_use, opened).map_err(|error| unwritable("key", &error))
 }

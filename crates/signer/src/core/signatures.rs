@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::{Core, damaged, internal, keys::usable, lock};
 use crate::{
-    credential::Key,
+    credential::{Credential, Key},
     key::PrivateKey,
     registry::Registry,
     request::{no_such_key, refusal},
@@ -90,7 +90,7 @@ impl Core {
     }
 
     /// The private key, for one signature that the rate limit allows.
-    fn admitted(
+    pub(super) fn admitted(
         &self,
         registry: &Registry,
         key_use: &KeyUse,
@@ -104,6 +104,16 @@ impl Core {
     }
 }
 
+pub(super) fn named_or_active<'a>(
+    credential: &'a Credential,
+    key_id: Option<&str>,
+) -> Result<&'a Key, Failure> {
+    match key_id {
+        Some(key_id) => credential.key(key_id).ok_or_else(no_such_key),
+        None => credential.in_slot(Slot::Active).ok_or(Failure::NoKey),
+    }
+}
+
 fn signing_key<'a>(
     registry: &'a Registry,
     key_use: &KeyUse,
@@ -111,10 +121,7 @@ fn signing_key<'a>(
     now: OffsetDateTime,
 ) -> Result<(&'a Key, &'a Binding), Failure> {
     let credential = usable(registry, key_use)?;
-    let key = match key_id {
-        Some(key_id) => credential.key(key_id).ok_or_else(no_such_key)?,
-        None => credential.in_slot(Slot::Active).ok_or(Failure::NoKey)?,
-    };
+    let key = named_or_active(credential, key_id)?;
     let binding = credential.binding.as_ref().ok_or(Failure::NotBound)?;
     if let Some(other) = registry.conflict(key_use, credential) {
         return Err(refusal(format!("its application or key is also that of {other}")));
