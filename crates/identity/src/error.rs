@@ -79,6 +79,14 @@ pub enum IdentityError {
         /// What stands in the way.
         what: String,
     },
+    /// The signer's keys are inside a token that cannot be used.
+    #[error("{subject}: the signer cannot use its keys: {what}")]
+    KeyStoreUnavailable {
+        /// What was asked for.
+        subject: String,
+        /// What stands in the way.
+        what: String,
+    },
     /// The two sides do not understand each other.
     #[error(
         "{subject}: the signer and this process do not understand each other: {what}; are they of one version?"
@@ -114,6 +122,7 @@ impl IdentityError {
             Self::NotRunning { .. }
             | Self::RateLimited { .. }
             | Self::LedgerUnavailable { .. }
+            | Self::KeyStoreUnavailable { .. }
             | Self::Connection { .. }
             | Self::Signer { .. } => true,
             Self::NotPermitted { .. }

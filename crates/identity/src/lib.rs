@@ -47,7 +47,7 @@ pub use client::SignerClient;
 pub use error::IdentityError;
 pub use names::{CallerLabel, InvalidName, JobId, KeyUse, SecretName};
 pub use protocol::{
-    Binding, CertificateInfo, CredentialInfo, CredentialState, KeyInfo, SealingInfo, SealingKind,
-    SignedAssertion, SignedProof, SignerStatus, Slot,
+    Binding, CertificateInfo, CredentialInfo, CredentialState, KeyInfo, KeyStoreInfo, SealingInfo,
+    SealingKind, SignedAssertion, SignedProof, SignerStatus, Slot,
 };
 pub use receipts::{ReceiptError, ReceiptEvent, ReceiptLog, verify as verify_receipts};

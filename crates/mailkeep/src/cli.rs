@@ -144,6 +144,15 @@ pub(crate) struct Signer {
     /// The master key as an age identity file, kept outside the data directory; made when absent
     #[arg(long, value_name = "FILE")]
     pub(crate) identity_file: Option<PathBuf>,
+    /// Make and keep keys inside a hardware security module, reached with this library (PKCS#11)
+    #[arg(long, value_name = "FILE", requires_all = ["pkcs11_token", "pkcs11_pin_file"])]
+    pub(crate) pkcs11_module: Option<PathBuf>,
+    /// The label of the token there
+    #[arg(long, value_name = "LABEL", requires = "pkcs11_module")]
+    pub(crate) pkcs11_token: Option<String>,
+    /// A file with the user's PIN at the token; '-' reads standard input
+    #[arg(long, value_name = "FILE", requires = "pkcs11_module")]
+    pub(crate) pkcs11_pin_file: Option<PathBuf>,
     /// End when standard input does: for a program that starts the signer and may be killed
     #[arg(long, hide = true)]
     pub(crate) until_stdin_closes: bool,

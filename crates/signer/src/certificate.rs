@@ -11,7 +11,7 @@ use x509_parser::parse_x509_certificate;
 
 use crate::{
     SignerError,
-    key::{CertificateKey, PrivateKey},
+    key::{PrivateKey, lend},
 };
 
 /// How long a certificate is good for.
@@ -58,9 +58,7 @@ impl Certificate {
         params.not_before = now - BACKDATING;
         params.not_after = now + validity(key_use.function);
         params.serial_number = Some(SerialNumber::from_slice(Uuid::new_v4().as_bytes()));
-        let certificate = params
-            .self_signed(&CertificateKey(key))
-            .map_err(|_| SignerError::Crypto("make a certificate"))?;
+        let certificate = lend(key, |key| params.self_signed(key))?;
         Self::from_der(certificate.der().to_vec())
             .ok_or(SignerError::Crypto("read the certificate that it made"))
     }
@@ -103,9 +101,7 @@ impl Certificate {
 
 /// A request for a certificate that names tenant and function (PEM, RFC 2986).
 pub(crate) fn request(key: &PrivateKey, key_use: &KeyUse) -> Result<String, SignerError> {
-    let request = params(key_use).serialize_request(&CertificateKey(key));
-    let pem = request.and_then(|request| request.pem());
-    pem.map_err(|_| SignerError::Crypto("make a request for a certificate"))
+    lend(key, |key| params(key_use).serialize_request(key)?.pem())
 }
 
 /// What a self-signed certificate and a request for another one have in common.

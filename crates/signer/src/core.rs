@@ -26,6 +26,7 @@ use crate::{
     registry::Registry,
     request::{Parts, parts, reason, refusal},
     secrets::Secrets,
+    store::KeyStore,
 };
 
 /// Who is at the other end of a connection, from the kernel.
@@ -38,6 +39,7 @@ pub(crate) struct Peer {
 /// Everything but the socket. Its methods block: they wait for the disk and calculate.
 pub(crate) struct Core {
     registry: RwLock<Registry>,
+    keys: KeyStore,
     secrets: Secrets,
     /// Held while a secret is made, so that two callers get the same one.
     making_secret: Mutex<()>,
@@ -52,12 +54,14 @@ impl Core {
     pub(crate) fn open(options: &SignerOptions) -> Result<Self, SignerError> {
         let directory: &Path = &options.directory;
         let master = Arc::new(Master::open(directory, &options.sealing)?);
+        let keys = KeyStore::open(&options.keys)?;
         let mut buckets = Buckets::new(options.rate_limit);
         let clock = options.clock.clone();
         let ledger =
             Ledger::open(directory, &master, clock, |record| replay(&mut buckets, record))?;
         Ok(Self {
             registry: RwLock::new(Registry::open(directory, Arc::clone(&master))?),
+            keys,
             secrets: Secrets::new(directory, master),
             making_secret: Mutex::new(()),
             ledger,
@@ -181,6 +185,7 @@ impl Core {
     fn status(&self) -> SignerStatus {
         SignerStatus {
             sealing: self.sealing.clone(),
+            keys: self.keys.info(),
             ledger: self.ledger.head(),
             checkpoint_key: self.ledger.public_key().to_string(),
             pid: std::process::id(),
@@ -253,6 +258,9 @@ fn damaged(what: String) -> Failure {
 }
 
 fn internal(error: &SignerError) -> Failure {
+    if let SignerError::Token { .. } = error {
+        return Failure::KeyStoreUnavailable { what: error.to_string() };
+    }
     tracing::error!(%error, "the signer failed");
     Failure::Internal { what: error.to_string() }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
-use crate::{certificate::Certificate, key::PrivateKey};
+use crate::{certificate::Certificate, store::Private};
 
 /// Version of the sealed file's content. Version 1 held one key.
 const VERSION: u16 = 2;
@@ -52,31 +52,17 @@ impl Key {
     }
 }
 
-/// A credential with its private keys (PKCS#8).
+/// A credential with what is kept of its private keys.
 #[derive(Default)]
 pub(crate) struct Opened {
     pub(crate) keys: Vec<OpenedKey>,
     pub(crate) binding: Option<Binding>,
 }
 
+#[derive(Clone)]
 pub(crate) struct OpenedKey {
     pub(crate) key: Key,
-    pkcs8: Zeroizing<Vec<u8>>,
-}
-
-impl OpenedKey {
-    pub(crate) fn new(key: Key, private: &PrivateKey) -> Result<Self, crate::SignerError> {
-        Ok(Self { key, pkcs8: private.to_pkcs8()? })
-    }
-
-    /// The private key, which is that of the certificate.
-    pub(crate) fn private(&self) -> Result<PrivateKey, String> {
-        let private = PrivateKey::from_pkcs8(&self.pkcs8).ok_or("it does not hold a key")?;
-        if private.public() != self.key.certificate.public {
-            return Err("its key is not that of its certificate".to_owned());
-        }
-        Ok(private)
-    }
+    pub(crate) private: Private,
 }
 
 impl Opened {
@@ -147,10 +133,18 @@ struct StoredKey {
     key_id: String,
     #[serde(default)]
     slot: Slot,
-    pkcs8: Zeroizing<String>,
+    #[serde(flatten)]
+    private: StoredPrivate,
     certificate: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     chain: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum StoredPrivate {
+    Pkcs8(Zeroizing<String>),
+    InToken(String),
 }
 
 /// Version 1: one key, which was the active one.
@@ -172,7 +166,12 @@ impl StoredKey {
         Self {
             key_id: opened.key.key_id.clone(),
             slot: opened.key.slot,
-            pkcs8: Zeroizing::new(BASE64.encode(&opened.pkcs8)),
+            private: match &opened.private {
+                Private::Sealed(pkcs8) => {
+                    StoredPrivate::Pkcs8(Zeroizing::new(BASE64.encode(pkcs8)))
+                }
+                Private::InToken(id) => StoredPrivate::InToken(BASE64.encode(id)),
+            },
             certificate: BASE64.encode(&opened.key.certificate.der),
             chain: opened.key.certificate.chain.iter().map(|der| BASE64.encode(der)).collect(),
         }
@@ -183,9 +182,12 @@ impl StoredKey {
         let certificate = Certificate::from_der(decode(&self.certificate)?);
         let mut certificate = certificate.ok_or("it holds no certificate")?;
         certificate.chain = self.chain.iter().map(|text| decode(text)).collect::<Result<_, _>>()?;
-        let pkcs8 = Zeroizing::new(decode(&self.pkcs8)?);
+        let private = match &self.private {
+            StoredPrivate::Pkcs8(pkcs8) => Private::Sealed(Zeroizing::new(decode(pkcs8)?)),
+            StoredPrivate::InToken(id) => Private::InToken(decode(id)?),
+        };
         let key = Key { key_id: self.key_id, slot: self.slot, certificate };
-        Ok(OpenedKey { key, pkcs8 })
+        Ok(OpenedKey { key, private })
     }
 }
 
@@ -196,6 +198,7 @@ mod tests {
     use time::macros::datetime;
 
     use super::*;
+    use crate::{key::PrivateKey, store::KeyStore};
 
     #[test]
     fn a_file_of_the_first_version_still_signs_and_is_written_as_the_second() {
@@ -213,12 +216,18 @@ mod tests {
         let credential = opened.credential();
         assert_eq!(credential.in_slot(Slot::Active).unwrap().key_id, "one");
         assert_eq!(credential.binding.as_ref().unwrap().object_id, None);
-        assert_eq!(opened.keys[0].private().unwrap().public(), private.public());
+        let public = |opened: &Opened| {
+            let kept = KeyStore::SealedFiles
+                .private_key(&opened.keys[0].private, &certificate.public)
+                .unwrap();
+            kept.public().to_vec()
+        };
+        assert_eq!(public(&opened), private.public());
 
         let second = opened.to_json().unwrap();
         let again = Opened::from_json(&second).unwrap();
         assert!(again.credential() == credential);
-        assert_eq!(again.keys[0].private().unwrap().public(), private.public());
+        assert_eq!(public(&again), private.public());
         assert!(String::from_utf8_lossy(&second).starts_with("{\"v\":2,"));
         for bad in ["{}", r#"{"v":1}"#, r#"{"v":2,"keys":[{}]}"#, r#"{"v":3,"keys":[]}"#] {
             assert!(Opened::from_json(bad.as_bytes()).is_err(), "{bad}");

@@ -94,6 +94,14 @@ pub enum SignerError {
         /// The path.
         path: PathBuf,
     },
+    /// The token that holds the keys cannot be used.
+    #[error("the token '{label}' cannot be used: {what}")]
+    Token {
+        /// Its label.
+        label: String,
+        /// What stands in the way.
+        what: String,
+    },
     /// The cryptographic library failed.
     #[error("the cryptographic library failed to {0}")]
     Crypto(&'static str),
@@ -102,6 +110,12 @@ pub enum SignerError {
 impl SignerError {
     /// Whether starting again later may succeed without anybody changing anything.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::AlreadyRunning { .. } | Self::LedgerUnavailable(_) | Self::Io { .. })
+        matches!(
+            self,
+            Self::AlreadyRunning { .. }
+                | Self::LedgerUnavailable(_)
+                | Self::Io { .. }
+                | Self::Token { .. }
+        )
     }
 }

@@ -4,6 +4,8 @@
 //!
 //! - The *master key* (an age X25519 identity) opens every other file of the signer. It is sealed
 //!   with a passphrase, or lies in a file that the operator keeps elsewhere ([`Sealing`]).
+//! - A *token* is a hardware security module, where keys can be made and kept ([`Keys`]); of those, the
+//!   sealed file has the name only.
 //! - A *sealed file* holds the keys of a tenant and function with their certificates and the
 //!   binding, or a secret. It is encrypted to the master key and names what it is for, so that it is
 //!   of no use in another's place. It is replaced as a whole: a key becomes the active one in the
@@ -43,7 +45,9 @@ mod registry;
 mod request;
 mod secrets;
 mod server;
+mod store;
+mod token;
 
 pub use error::SignerError;
-pub use options::{Clock, Peers, RateLimit, Sealing, SignerOptions};
+pub use options::{Clock, Keys, Peers, RateLimit, Sealing, SignerOptions};
 pub use server::Signer;

@@ -18,6 +18,24 @@ pub enum Sealing {
     IdentityFile(PathBuf),
 }
 
+/// Where private keys are made and kept.
+#[derive(Clone, Debug)]
+pub enum Keys {
+    /// In the signer's directory, sealed with the master key.
+    Sealed,
+    /// Inside a hardware security module that is reached by PKCS#11; they cannot leave it. Keys that
+    /// were sealed before go on signing until they are replaced. Secrets and the key of the ledger's
+    /// checkpoints stay in sealed files.
+    Pkcs11 {
+        /// The module: the maker's library.
+        module: PathBuf,
+        /// The token's label.
+        token: String,
+        /// The user's PIN at the token.
+        pin: Secret,
+    },
+}
+
 /// Whose processes may connect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Peers {
@@ -55,6 +73,8 @@ pub struct SignerOptions {
     pub socket: PathBuf,
     /// How the master key is protected.
     pub sealing: Sealing,
+    /// Where private keys are made and kept.
+    pub keys: Keys,
     /// Whose processes may connect.
     pub peers: Peers,
     /// How often a key may sign.
@@ -64,12 +84,13 @@ pub struct SignerOptions {
 }
 
 impl SignerOptions {
-    /// The defaults: the own user, 120 signatures an hour with 30 at once, the system's clock.
+    /// The defaults: sealed keys, the own user, 120 signatures an hour with 30 at once, the system's clock.
     pub fn new(directory: PathBuf, socket: PathBuf, sealing: Sealing) -> Self {
         Self {
             directory,
             socket,
             sealing,
+            keys: Keys::Sealed,
             peers: Peers::OwnUser,
             rate_limit: RateLimit::default(),
             clock: Arc::new(OffsetDateTime::now_utc),
@@ -83,6 +104,7 @@ impl fmt::Debug for SignerOptions {
             .field("directory", &self.directory)
             .field("socket", &self.socket)
             .field("sealing", &self.sealing)
+            .field("keys", &self.keys)
             .field("peers", &self.peers)
             .field("rate_limit", &self.rate_limit)
             .finish_non_exhaustive()

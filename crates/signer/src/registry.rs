@@ -16,7 +16,6 @@ use crate::{
     SignerError,
     credential::{Credential, Key, Opened},
     files::{make_private_directory, sync_directory},
-    key::PrivateKey,
     master::Master,
 };
 
@@ -87,14 +86,6 @@ impl Registry {
         identifiers(credential)
             .filter_map(|identifier| self.users.get(&identifier))
             .find_map(|users| users.iter().find(|user| *user != key_use))
-    }
-
-    /// The private half of a key.
-    pub(crate) fn private_key(&self, key_use: &KeyUse, key: &Key) -> Result<PrivateKey, String> {
-        let opened = self.opened(key_use)?;
-        let mut keys = opened.keys.iter();
-        let found = keys.find(|opened| opened.key.key_id == key.key_id);
-        found.ok_or("it does not hold the key")?.private()
     }
 
     /// What there is of a tenant and function, to be changed and [saved](Self::save).

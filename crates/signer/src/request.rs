@@ -95,6 +95,7 @@ pub(crate) fn reason(failure: &Failure) -> String {
         Failure::Refused { reason } => reason.clone(),
         Failure::Damaged { what } => format!("damaged: {what}"),
         Failure::LedgerUnavailable { what } => format!("ledger: {what}"),
+        Failure::KeyStoreUnavailable { what } => format!("keys: {what}"),
         Failure::Malformed { what } => format!("malformed: {what}"),
         Failure::Version { speaks } => format!("another version than {speaks}"),
         Failure::Internal { what } => format!("failed: {what}"),

@@ -17,7 +17,8 @@ struct Tool {
 }
 
 /// Stock restic reads what we wrote, Python compares it, curl drives the lab, a PostgreSQL of our
-/// own is the second database of `control`, and cryptography and SQLite are compiled from C.
+/// own is the second database of `control`, SoftHSM is a hardware security module without hardware,
+/// and cryptography and SQLite are compiled from C.
 const FOR_TESTS: &[Tool] = &[
     Tool { program: "restic", package: "restic" },
     Tool { program: "python3", package: "python3-venv" },
@@ -25,6 +26,7 @@ const FOR_TESTS: &[Tool] = &[
     Tool { program: "initdb", package: "postgresql" },
     Tool { program: "cc", package: "build-essential" },
     Tool { program: "xz", package: "xz-utils" },
+    Tool { program: "softhsm2-util", package: "softhsm2" },
 ];
 
 /// Python's libraries that read the events and contacts which we write, with rules of time zones as

@@ -58,6 +58,9 @@ impl Subject {
             (Failure::LedgerUnavailable { what }, _) => {
                 IdentityError::LedgerUnavailable { subject, what }
             }
+            (Failure::KeyStoreUnavailable { what }, _) => {
+                IdentityError::KeyStoreUnavailable { subject, what }
+            }
             (Failure::Internal { what }, _) => IdentityError::Signer { subject, what },
             (Failure::Malformed { what }, _) => IdentityError::Protocol { subject, what },
             (Failure::Version { speaks }, _) => IdentityError::Protocol {

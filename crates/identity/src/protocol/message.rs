@@ -245,6 +245,11 @@ pub enum Failure {
         /// What stands in the way.
         what: String,
     },
+    /// The keys are inside a token that cannot be used.
+    KeyStoreUnavailable {
+        /// What stands in the way.
+        what: String,
+    },
     /// The request cannot be read.
     Malformed {
         /// What is wrong with it.
@@ -299,6 +304,8 @@ pub struct SignedProof {
 pub struct SignerStatus {
     /// How the master key is protected.
     pub sealing: SealingInfo,
+    /// Where new private keys are made and kept.
+    pub keys: KeyStoreInfo,
     /// The last record of the ledger.
     pub ledger: Head,
     /// The public key of the ledger's checkpoints ([`CheckpointKey`](crate::CheckpointKey)).
@@ -326,6 +333,21 @@ pub enum SealingKind {
     Passphrase,
     /// By where the file with the age identity is kept.
     IdentityFile,
+}
+
+/// Where private keys are made and kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum KeyStoreInfo {
+    /// In files that the master key opens.
+    SealedFiles,
+    /// Inside a token (a hardware security module), which they cannot leave.
+    Token {
+        /// The token's label.
+        label: String,
+        /// The library that it is reached with.
+        module: String,
+    },
 }
 
 /// A secret on its way through the socket. Prints as `[redacted]`.

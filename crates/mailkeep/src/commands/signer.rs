@@ -1,11 +1,8 @@
-use std::{
-    io::Read,
-    path::{Path, PathBuf},
-};
+use std::{io::Read, path::Path};
 
 use mailkeep_model::Secret;
 use mailkeep_service::DataDirectory;
-use mailkeep_signer::{Sealing, Signer, SignerOptions};
+use mailkeep_signer::{Keys, Sealing, Signer, SignerOptions};
 use serde_json::json;
 
 use super::{Outcome, children};
@@ -15,14 +12,15 @@ use crate::{
     output::Output,
 };
 
-/// A passphrase file longer than this is not one.
-const MAX_PASSPHRASE: u64 = 4096;
+/// A file with a passphrase or PIN longer than this is not one.
+const MAX_SECRET: u64 = 4096;
 
 pub(super) async fn run(global: &Global, arguments: cli::Signer, output: &Output) -> Outcome {
     let data = DataDirectory::new(&global.data);
     data.create()?;
     let sealing = sealing(&arguments)?;
-    let options = SignerOptions::new(data.signer(), data.signer_socket(), sealing);
+    let mut options = SignerOptions::new(data.signer(), data.signer_socket(), sealing);
+    options.keys = keys(&arguments)?;
     let failed = |error: mailkeep_signer::SignerError| Failure::failed(error.to_string());
     // Opening derives the master key, which takes a second of computing on purpose.
     let signer = tokio::task::spawn_blocking(|| Signer::open(options))
@@ -30,8 +28,15 @@ pub(super) async fn run(global: &Global, arguments: cli::Signer, output: &Output
         .map_err(|error| Failure::failed(error.to_string()))?
         .map_err(failed)?;
     let socket = data.signer_socket();
-    output.result(&json!({"signer": "ready", "socket": socket.display().to_string()}), || {
-        format!("signer: ready at {}. End with Ctrl-C", socket.display())
+    let place = match &arguments.pkcs11_token {
+        Some(token) => format!("new keys are made inside the token '{token}'"),
+        None => "keys are sealed in its directory".to_owned(),
+    };
+    let ready = json!({
+        "signer": "ready", "socket": socket.display().to_string(), "token": arguments.pkcs11_token,
+    });
+    output.result(&ready, || {
+        format!("signer: ready at {}; {place}. End with Ctrl-C", socket.display())
     });
     signer
         .serve(children::until_told_to_end(arguments.until_stdin_closes))
@@ -42,7 +47,7 @@ pub(super) async fn run(global: &Global, arguments: cli::Signer, output: &Output
 
 fn sealing(arguments: &cli::Signer) -> Result<Sealing, Failure> {
     match (&arguments.passphrase_file, &arguments.identity_file) {
-        (Some(path), _) => passphrase(path).map(Sealing::Passphrase),
+        (Some(path), _) => secret("passphrase", path).map(Sealing::Passphrase),
         (None, Some(path)) => Ok(Sealing::IdentityFile(path.clone())),
         (None, None) => Err(Failure::usage(
             "the signer's keys are sealed with something from outside: name a passphrase with --passphrase-file FILE ('-' reads it from standard input), or a key with --identity-file FILE (an age identity, kept off this disk)",
@@ -50,16 +55,30 @@ fn sealing(arguments: &cli::Signer) -> Result<Sealing, Failure> {
     }
 }
 
-/// The first line of the file.
-fn passphrase(path: &PathBuf) -> Result<Secret, Failure> {
+fn keys(arguments: &cli::Signer) -> Result<Keys, Failure> {
+    let (Some(module), Some(token), Some(pin)) =
+        (&arguments.pkcs11_module, &arguments.pkcs11_token, &arguments.pkcs11_pin_file)
+    else {
+        return Ok(Keys::Sealed);
+    };
+    if pin == Path::new("-") && arguments.passphrase_file.as_deref() == Some(pin) {
+        return Err(Failure::usage(
+            "standard input has either the passphrase or the PIN: name a file for the other",
+        ));
+    }
+    let pin = secret("PIN", pin)?;
+    Ok(Keys::Pkcs11 { module: module.clone(), token: token.clone(), pin })
+}
+
+/// The first line of the file with a passphrase or PIN.
+fn secret(what: &str, path: &Path) -> Result<Secret, Failure> {
     let unusable =
-        |reason: String| Failure::usage(format!("passphrase file {}: {reason}", path.display()));
+        |reason: String| Failure::usage(format!("{what} file {}: {reason}", path.display()));
     let mut text = String::new();
     let read = if path == Path::new("-") {
-        std::io::stdin().lock().take(MAX_PASSPHRASE).read_to_string(&mut text)
+        std::io::stdin().lock().take(MAX_SECRET).read_to_string(&mut text)
     } else {
-        std::fs::File::open(path)
-            .and_then(|file| file.take(MAX_PASSPHRASE).read_to_string(&mut text))
+        std::fs::File::open(path).and_then(|file| file.take(MAX_SECRET).read_to_string(&mut text))
     };
     read.map_err(|error| unusable(error.to_string()))?;
     let line = text.lines().next().unwrap_or_default();

@@ -13,9 +13,9 @@ use super::{Core, damaged, internal, unwritable};
 use crate::{
     certificate::Certificate,
     credential::{Credential, Key, MAX_KEYS, Opened, OpenedKey},
-    key::PrivateKey,
     registry::{Entry, Registry},
     request::{no_such_key, normalised, refusal},
+    store::Private,
 };
 
 impl Core {
@@ -31,22 +31,42 @@ impl Core {
             return Ok(found);
         }
         // Takes up to seconds; others are served meanwhile.
-        let private = PrivateKey::generate().map_err(|error| internal(&error))?;
-        let certificate =
-            Certificate::self_signed(&private, key_use, now).map_err(|error| internal(&error))?;
+        let (private, kept) = self.keys.generate(key_use).map_err(|error| internal(&error))?;
+        let certificate = match Certificate::self_signed(&private, key_use, now) {
+            Ok(certificate) => certificate,
+            Err(error) => {
+                self.discard(key_use, &kept);
+                return Err(internal(&error));
+            }
+        };
+        let key = Key { key_id: Uuid::new_v4().to_string(), slot, certificate };
+        let fresh = OpenedKey { key, private: kept };
+        let made = self.add_key(key_use, &fresh, by);
+        if !made.as_ref().is_ok_and(|made| made.key_id == fresh.key.key_id) {
+            self.discard(key_use, &fresh.private);
+        }
+        made
+    }
 
+    /// Takes a fresh key, unless somebody else was faster with another one.
+    fn add_key(
+        &self,
+        key_use: &KeyUse,
+        fresh: &OpenedKey,
+        by: &Requester,
+    ) -> Result<CertificateInfo, Failure> {
+        let slot = fresh.key.slot;
         let mut registry = self.registry_to_write();
-        // Somebody else may have been faster.
-        if let Some(found) = valid_key(&registry, key_use, slot, now)? {
+        if let Some(found) = valid_key(&registry, key_use, slot, (self.clock)())? {
             return Ok(found);
         }
         let mut opened = registry.opened(key_use).map_err(damaged)?;
         // An expired key makes room.
         for expired in opened.keys.extract_if(.., |opened| opened.key.slot == slot) {
-            self.record_retired(key_use, Some(expired.key.key_id), by)?;
+            self.destroy(key_use, &expired, by)?;
         }
-        let key = Key { key_id: Uuid::new_v4().to_string(), slot, certificate };
-        let info = key.info().certificate;
+        let info = fresh.key.info().certificate;
+        opened.keys.push(fresh.clone());
         self.record(&LedgerEvent::KeyCreated {
             tenant: key_use.tenant.clone(),
             function: key_use.function,
@@ -57,7 +77,6 @@ impl Core {
             not_after: info.not_after,
             by: by.clone(),
         })?;
-        opened.keys.push(OpenedKey::new(key, &private).map_err(|error| internal(&error))?);
         save(&mut registry, key_use, &opened)?;
         Ok(info)
     }
@@ -135,19 +154,22 @@ impl Core {
         let mut retired = 0;
         let wanted = |key_use: &KeyUse| only.is_none_or(|only| only == key_use.function);
         for key_use in registry.of_tenant(tenant).into_iter().filter(wanted) {
-            let mut key_ids: Vec<_> = match registry.get(&key_use) {
-                Some(Entry::Usable(known)) => {
-                    known.keys.iter().map(|key| Some(key.key_id.clone())).collect()
+            match registry.opened(&key_use) {
+                Ok(opened) => {
+                    if opened.keys.is_empty() {
+                        self.record_retired(&key_use, None, by)?;
+                    }
+                    for kept in &opened.keys {
+                        self.destroy(&key_use, kept, by)?;
+                    }
+                    retired += opened.keys.len() as u64;
                 }
-                // It held one at least.
-                _ => vec![None],
-            };
-            retired += key_ids.len() as u64;
-            if key_ids.is_empty() {
-                key_ids.push(None);
-            }
-            for key_id in key_ids {
-                self.record_retired(&key_use, key_id, by)?;
+                Err(what) => {
+                    // It held one at least; of those that are in a token nobody knows which.
+                    tracing::warn!(tenant = %key_use.tenant, function = %key_use.function, what, "a damaged key file is removed");
+                    self.record_retired(&key_use, None, by)?;
+                    retired += 1;
+                }
             }
             registry.remove(&key_use).map_err(|error| unwritable("key", &error))?;
         }
@@ -168,10 +190,25 @@ impl Core {
             _ => return Ok(0),
         }
         let mut opened = registry.opened(key_use).map_err(damaged)?;
-        opened.keys.retain(|opened| opened.key.key_id != key_id);
-        self.record_retired(key_use, Some(key_id.to_owned()), by)?;
+        for kept in opened.keys.extract_if(.., |opened| opened.key.key_id == key_id) {
+            self.destroy(key_use, &kept, by)?;
+        }
         save(&mut registry, key_use, &opened)?;
         Ok(1)
+    }
+
+    /// Destroys what is outside the sealed file; what is in it goes with the file that is written
+    /// next. A crash in between leaves a name without a key, which can be retired again.
+    fn destroy(&self, key_use: &KeyUse, kept: &OpenedKey, by: &Requester) -> Result<(), Failure> {
+        self.record_retired(key_use, Some(kept.key.key_id.clone()), by)?;
+        self.keys.destroy(&kept.private)
+    }
+
+    /// Destroys a key that nobody was told of.
+    fn discard(&self, key_use: &KeyUse, kept: &Private) {
+        if let Err(failure) = self.keys.destroy(kept) {
+            tracing::error!(tenant = %key_use.tenant, function = %key_use.function, ?failure, "a key that was not needed is left in the token");
+        }
     }
 
     fn record_retired(

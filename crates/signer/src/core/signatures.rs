@@ -100,7 +100,10 @@ impl Core {
         lock(&self.buckets).take(key_use, now).map_err(|retry_after| Failure::RateLimited {
             retry_after_ms: u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX),
         })?;
-        registry.private_key(key_use, key).map_err(damaged)
+        let opened = registry.opened(key_use).map_err(damaged)?;
+        let mut keys = opened.keys.iter();
+        let kept = keys.find(|opened| opened.key.key_id == key.key_id).ok_or_else(no_such_key)?;
+        self.keys.private_key(&kept.private, &key.certificate.public)
     }
 }
 
