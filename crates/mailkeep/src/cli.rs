@@ -144,6 +144,13 @@ pub(crate) struct Signer {
     /// The master key as an age identity file, kept outside the data directory; made when absent
     #[arg(long, value_name = "FILE")]
     pub(crate) identity_file: Option<PathBuf>,
+    /// Where to listen, instead of in the data directory
+    #[arg(long, value_name = "FILE")]
+    pub(crate) socket: Option<PathBuf>,
+    /// A user (numeric id) whose processes may connect, and no others; may be repeated [default: the
+    /// signer's own]
+    #[arg(long, value_name = "UID")]
+    pub(crate) allow_user: Vec<u32>,
     /// Make and keep keys inside a hardware security module, reached with this library (PKCS#11)
     #[arg(long, value_name = "FILE", requires_all = ["pkcs11_token", "pkcs11_pin_file"])]
     pub(crate) pkcs11_module: Option<PathBuf>,

@@ -34,6 +34,7 @@ mod certificate;
 mod chain;
 mod core;
 mod credential;
+mod dumps;
 mod error;
 mod files;
 mod key;
@@ -48,6 +49,7 @@ mod server;
 mod store;
 mod token;
 
+pub use dumps::refuse_dumps;
 pub use error::SignerError;
 pub use options::{Clock, Keys, Peers, RateLimit, Sealing, SignerOptions};
 pub use server::Signer;

@@ -68,6 +68,17 @@ enum Trouble {
     Other(String),
 }
 
+impl Trouble {
+    fn text(&self) -> String {
+        match self {
+            // The library's own text is a paragraph of the standard.
+            Self::Library(Error::Pkcs11(code, function)) => format!("{function:?} gives {code:?}"),
+            Self::Library(error) => error.to_string(),
+            Self::Other(what) => what.clone(),
+        }
+    }
+}
+
 impl From<Error> for Trouble {
     fn from(error: Error) -> Self {
         Self::Library(error)
@@ -191,9 +202,11 @@ impl Token {
                 way.times += 1;
                 Ok(())
             }
-            Err(Trouble::Library(error)) if is_about_the_pin(&error) => {
-                let why =
-                    format!("{error}; it is not tried again before the signer is started anew");
+            Err(trouble) if is_about_the_pin(&trouble) => {
+                let why = format!(
+                    "it refuses the PIN ({}), which is not tried again before the signer is started anew",
+                    trouble.text()
+                );
                 way.state = State::Refused(why.clone());
                 Err(Trouble::Other(why))
             }
@@ -238,11 +251,7 @@ impl Token {
     }
 
     fn error(&self, trouble: &Trouble) -> SignerError {
-        let what = match trouble {
-            Trouble::Library(error) => error.to_string(),
-            Trouble::Other(what) => what.clone(),
-        };
-        SignerError::Token { label: self.label.clone(), what }
+        SignerError::Token { label: self.label.clone(), what: trouble.text() }
     }
 }
 
@@ -273,12 +282,10 @@ fn finalize(context: Pkcs11) {
     }
 }
 
-fn is_about_the_pin(error: &Error) -> bool {
+fn is_about_the_pin(trouble: &Trouble) -> bool {
     use RvError::{PinExpired, PinIncorrect, PinInvalid, PinLenRange, PinLocked};
-    matches!(
-        error,
-        Error::Pkcs11(PinExpired | PinIncorrect | PinInvalid | PinLenRange | PinLocked, _)
-    )
+    let Trouble::Library(Error::Pkcs11(code, _)) = trouble else { return false };
+    matches!(code, PinExpired | PinIncorrect | PinInvalid | PinLenRange | PinLocked)
 }
 
 fn find(session: &Session, id: &[u8]) -> Result<Option<ObjectHandle>, Trouble> {

@@ -2,7 +2,7 @@ use std::{io::Read, path::Path};
 
 use mailkeep_model::Secret;
 use mailkeep_service::DataDirectory;
-use mailkeep_signer::{Keys, Sealing, Signer, SignerOptions};
+use mailkeep_signer::{Keys, Peers, Sealing, Signer, SignerOptions, refuse_dumps};
 use serde_json::json;
 
 use super::{Outcome, children};
@@ -19,15 +19,21 @@ pub(super) async fn run(global: &Global, arguments: cli::Signer, output: &Output
     let data = DataDirectory::new(&global.data);
     data.create()?;
     let sealing = sealing(&arguments)?;
-    let mut options = SignerOptions::new(data.signer(), data.signer_socket(), sealing);
+    let socket = arguments.socket.clone().unwrap_or_else(|| data.signer_socket());
+    let mut options = SignerOptions::new(data.signer(), socket.clone(), sealing);
     options.keys = keys(&arguments)?;
+    if !arguments.allow_user.is_empty() {
+        options.peers = Peers::Users(arguments.allow_user.clone());
+    }
+    if let Err(error) = refuse_dumps() {
+        tracing::warn!(%error, "the signer's memory can be dumped");
+    }
     let failed = |error: mailkeep_signer::SignerError| Failure::failed(error.to_string());
     // Opening derives the master key, which takes a second of computing on purpose.
     let signer = tokio::task::spawn_blocking(|| Signer::open(options))
         .await
         .map_err(|error| Failure::failed(error.to_string()))?
         .map_err(failed)?;
-    let socket = data.signer_socket();
     let place = match &arguments.pkcs11_token {
         Some(token) => format!("new keys are made inside the token '{token}'"),
         None => "keys are sealed in its directory".to_owned(),
