@@ -254,3 +254,58 @@ fn on_disk(directory: &Path) -> io::Result<Vec<KeyUse>> {
     }
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use mailkeep_model::Function;
+    use time::macros::datetime;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{
+        Sealing, certificate::Certificate, credential::OpenedKey, key::PrivateKey, store::Private,
+    };
+
+    #[test]
+    fn a_key_that_serves_two_is_found_whichever_slots_it_is_in() {
+        let root = tempfile::tempdir().unwrap();
+        let directory = root.path().join("signer");
+        make_private_directory(&directory).unwrap();
+        let sealing = Sealing::IdentityFile(root.path().join("master.txt"));
+        let master = Arc::new(Master::open(&directory, &sealing).unwrap());
+        let key_use =
+            |tenant: &str| KeyUse { tenant: tenant.parse().unwrap(), function: Function::Reader };
+        let now = datetime!(2026-03-01 12:00 UTC);
+        let key = |private: &PrivateKey, slot| {
+            let certificate = Certificate::self_signed(private, &key_use("acme"), now).unwrap();
+            let key = Key { key_id: Uuid::new_v4().to_string(), slot, certificate };
+            OpenedKey { key, private: Private::Sealed(private.to_pkcs8().unwrap()) }
+        };
+        let (own, shared) = (PrivateKey::generate().unwrap(), PrivateKey::generate().unwrap());
+        let mut registry = Registry::open(&directory, Arc::clone(&master)).unwrap();
+        for (tenant, keys) in [
+            ("acme", vec![key(&own, Slot::Active), key(&shared, Slot::Retiring)]),
+            ("globex", vec![key(&shared, Slot::Prepared)]),
+        ] {
+            registry.save(&key_use(tenant), &Opened { keys, binding: None }).unwrap();
+        }
+
+        // As it was made, and as a new start reads it.
+        for mut registry in [registry, Registry::open(&directory, master).unwrap()] {
+            let (listed, _) = registry.page(None, None, now);
+            let with = |tenant| CredentialState::Conflict { with: key_use(tenant) };
+            let states: Vec<_> = listed.into_iter().map(|one| one.state).collect();
+            assert_eq!(states, [with("globex"), with("acme")]);
+
+            let mut opened = registry.opened(&key_use("acme")).unwrap();
+            let all = opened.keys.clone();
+            opened.keys.retain(|kept| kept.key.slot == Slot::Active);
+            registry.save(&key_use("acme"), &opened).unwrap();
+            let (listed, _) = registry.page(None, None, now);
+            assert!(
+                !listed.iter().any(|one| matches!(one.state, CredentialState::Conflict { .. }))
+            );
+            registry.save(&key_use("acme"), &Opened { keys: all, binding: None }).unwrap();
+        }
+    }
+}
