@@ -67,7 +67,7 @@ pub(crate) fn check(schema: &Schema, resource: &Resource, query: &str) -> Result
         Form::One if schema.is_entity(&resource.kind.name) => OF_ONE,
         Form::One => &["$select"],
         Form::Function => OF_DELTA,
-        Form::Value | Form::Action(_) | Form::Batch => &[],
+        Form::Value | Form::Reference | Form::Action(_) | Form::Batch => &[],
     };
     // A delta query begins at the list that it is of.
     let of = match resource.form {

@@ -24,6 +24,8 @@ pub(crate) enum Form {
     One,
     /// Bytes.
     Value,
+    /// That something belongs to something else.
+    Reference,
     /// Something to do, with the parameters that it takes.
     Action(Vec<(String, Kind)>),
     Function,
@@ -73,6 +75,9 @@ impl Resource {
         if segment == "$value" && *form == Form::One {
             return Ok(at(below, kind.clone(), Form::Value));
         }
+        if segment == "$ref" && *form == Form::One {
+            return Ok(at(below, kind.clone(), Form::Reference));
+        }
         if let Some(operation) = schema.operation(kind, segment.trim_end_matches("()")) {
             let returns = operation.returns.unwrap_or_else(|| Kind::parse("Edm.Untyped"));
             let parameters = operation.parameters.iter();
@@ -103,6 +108,7 @@ impl Resource {
             Form::Collection => ["GET", "POST"].contains(&method),
             Form::One => ["GET", "PATCH", "DELETE"].contains(&method),
             Form::Value => ["GET", "PUT"].contains(&method),
+            Form::Reference => method == "DELETE",
             Form::Action(_) | Form::Batch => method == "POST",
             Form::Function => method == "GET",
         }
