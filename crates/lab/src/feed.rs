@@ -6,16 +6,17 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::Request;
-use axum::http::{HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri, header};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::clock;
 use crate::counters::Outcome;
 use crate::entra::{Grant, Resource};
+use crate::faults::Subject;
 use crate::lab::Shared;
 use crate::operation::Operation;
 
@@ -46,16 +47,33 @@ type Refused = (u16, &'static str, String);
 type Told = (Value, Option<String>);
 
 /// Answers a request below `/api/v1.0`.
-pub(crate) fn serve(shared: &Shared, request: &Request) -> Response<Body> {
-    let grant = grant(shared, request);
+pub(crate) async fn serve(
+    shared: &Shared,
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+) -> Response<Body> {
+    let effect = shared.faults.effect(&Subject::outside(Operation::ActivityFeed));
+    if effect.delay_ms > 0 {
+        tokio::time::sleep(Duration::from_millis(effect.delay_ms)).await;
+    }
+    let grant = grant(shared, headers);
     let application = grant.as_ref().ok().map(|grant| grant.client_id);
-    let result = grant.and_then(|grant| answer(shared, request, &grant));
-    let (status, body, next) = match result {
-        Ok((Value::Null, next)) => (200, String::new(), next),
-        Ok((value, next)) => (200, value.to_string(), next),
-        Err((status, code, text)) => {
-            (status, json!({ "error": { "code": code, "message": text } }).to_string(), None)
+    let result = grant.and_then(|grant| answer(shared, method, uri, &grant));
+    let error = |code: &str, text: &str| json!({ "error": { "code": code, "message": text } });
+    let (status, body, next) = match (&effect.refusal, effect.answer, result) {
+        (Some(fault), ..) => {
+            let code = fault.code.as_deref().unwrap_or("AF50000");
+            (
+                fault.status,
+                error(code, "The lab was told to refuse this request.").to_string(),
+                None,
+            )
         }
+        (_, Some(told), _) => (200, told, None),
+        (.., Ok((Value::Null, next))) => (200, String::new(), next),
+        (.., Ok((value, next))) => (200, value.to_string(), next),
+        (.., Err((status, code, text))) => (status, error(code, &text).to_string(), None),
     };
     shared.counters.record(Outcome {
         operation: Operation::ActivityFeed,
@@ -70,14 +88,17 @@ pub(crate) fn serve(shared: &Shared, request: &Request) -> Response<Body> {
     let headers = response.headers_mut();
     let json = HeaderValue::from_static("application/json; charset=utf-8");
     headers.insert(header::CONTENT_TYPE, json);
+    if let Some(seconds) = effect.refusal.and_then(|fault| fault.retry_after) {
+        headers.insert(header::RETRY_AFTER, seconds.into());
+    }
     if let Some(next) = next.and_then(|next| HeaderValue::from_str(&next).ok()) {
         headers.insert(HeaderName::from_static("nextpageuri"), next);
     }
     response
 }
 
-fn answer(shared: &Shared, request: &Request, grant: &Grant) -> Result<Told, Refused> {
-    let path = request.uri().path().trim_start_matches(PATH).trim_matches('/').to_owned();
+fn answer(shared: &Shared, method: &Method, uri: &Uri, grant: &Grant) -> Result<Told, Refused> {
+    let path = uri.path().trim_start_matches(PATH).trim_matches('/').to_owned();
     let segments: Vec<&str> = path.split('/').collect();
     let [tenant, "activity", "feed", what, rest @ ..] = segments.as_slice() else {
         return Err((404, "AF20050", "The specified resource does not exist.".to_owned()));
@@ -99,8 +120,8 @@ fn answer(shared: &Shared, request: &Request, grant: &Grant) -> Result<Told, Ref
                     permission (ActivityFeed.Read).";
         return Err((401, "AF10001", text.to_owned()));
     }
-    let feed = Feed { shared, grant, query: request.uri().query().unwrap_or_default() };
-    match (request.method(), *what, rest) {
+    let feed = Feed { shared, grant, query: uri.query().unwrap_or_default() };
+    match (method, *what, rest) {
         (&Method::POST, "subscriptions", ["start"]) => Ok((feed.start()?, None)),
         (&Method::POST, "subscriptions", ["stop"]) => Ok((feed.stop()?, None)),
         (&Method::GET, "subscriptions", ["list"]) => Ok((feed.list(), None)),
@@ -111,8 +132,8 @@ fn answer(shared: &Shared, request: &Request, grant: &Grant) -> Result<Told, Ref
 }
 
 /// The token of a request; one for Graph is none for this.
-fn grant(shared: &Shared, request: &Request) -> Result<Arc<Grant>, Refused> {
-    let token = request.headers().get(header::AUTHORIZATION);
+fn grant(shared: &Shared, headers: &HeaderMap) -> Result<Arc<Grant>, Refused> {
+    let token = headers.get(header::AUTHORIZATION);
     let token = token.and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
     token
         .and_then(|token| shared.grants.find(token.trim()))

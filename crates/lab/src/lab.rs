@@ -236,7 +236,8 @@ async fn serve(
     } else if path.starts_with(graph::IMPORTS) {
         graph::serve_import(&shared, request, peer).await
     } else if path.starts_with(feed::PATH) {
-        feed::serve(&shared, &request)
+        let (parts, _) = request.into_parts();
+        feed::serve(&shared, &parts.method, &parts.uri, &parts.headers).await
     } else if path.starts_with("/_lab/") {
         admin::serve(&shared, request).await
     } else {

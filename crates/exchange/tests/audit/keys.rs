@@ -24,7 +24,7 @@ impl Rolling {
     }
 
     fn proof(&self) -> Secret {
-        self.held.proof(self.reader.object_id)
+        self.held.proof(&self.reader.object_id)
     }
 
     /// Ids of the reader's keys, as its administrator sees them.
@@ -51,7 +51,7 @@ async fn an_application_rolls_its_own_keys_without_a_right_and_the_old_one_is_re
     assert!(rolling.keys().await.contains(&id));
     rolling.world.token(&rolling.reader, &new).await;
 
-    let proof = new.proof(rolling.reader.object_id);
+    let proof = new.proof(&rolling.reader.object_id);
     registrar.remove_key(&rolling.on, &old, &proof).await.unwrap();
     assert!(!rolling.keys().await.contains(&old));
     // The same again after an answer that got lost.
@@ -111,7 +111,7 @@ async fn a_proof_that_is_refused_says_what_to_do_and_costs_one_token() {
     let new = Key::new();
     let tokens = rolling.world.requests("token").await;
     let object = rolling.reader.object_id;
-    let strange = new.proof(object);
+    let strange = new.proof(&object);
     let error = registrar.add_key(&rolling.on, &named(&new, "CN=new"), &strange).await.unwrap_err();
     let text = error.to_string();
     for part in ["acme", "proof", "Authentication_MissingOrMalformed", "steward"] {
@@ -135,7 +135,7 @@ async fn an_application_without_a_valid_certificate_is_told_that_it_cannot_help_
     let fault = json!([{ "operation": "application.show", "answer": expired }]);
     rolling.world.site.order("faults", fault).await;
     let new = Key::new();
-    let strange = new.proof(rolling.reader.object_id);
+    let strange = new.proof(&rolling.reader.object_id);
     let error = registrar.add_key(&rolling.on, &named(&new, "CN=new"), &strange).await.unwrap_err();
     let text = error.to_string();
     assert!(text.contains("no certificate on it is valid") && text.contains("steward"), "{text}");

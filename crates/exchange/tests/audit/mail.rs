@@ -101,6 +101,27 @@ async fn a_query_that_runs_is_waited_for_and_many_pages_of_records_are_read_to_t
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_feed_that_throttles_or_fails_loses_nothing() {
+    let (world, _, provider) = world().await;
+    let (since, until) = around_now();
+    let feed = world.feed();
+    feed.mail_accesses(since, until).await.unwrap();
+    world.read_mail(&provider).await;
+    world.later(AVAILABLE).await;
+    let calm = feed.mail_accesses(since, until).await.unwrap();
+    let faults = json!([
+        { "operation": "activityfeed", "status": 429, "code": "AF429", "retry_after": 1, "times": 1 },
+        { "operation": "activityfeed", "status": 500, "code": "AF50000", "pass": 1, "times": 2 },
+    ]);
+    world.site.order("faults", faults).await;
+    let stormy = feed.mail_accesses(since, until).await.unwrap();
+    assert!(!calm.entries.is_empty() && stormy.is_complete());
+    assert_eq!(sorted(stormy.entries), sorted(calm.entries));
+    let usage = feed.usage();
+    assert_eq!((usage.throttled, usage.retried), (1, 2), "{usage:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_mailbox_that_falls_silent_says_so() {
     let (world, _, provider) = world().await;
     let (since, until) = around_now();

@@ -170,7 +170,7 @@ impl Key {
     }
 
     /// A proof that this key is held, for an object.
-    pub(crate) fn proof(&self, object: impl ToString) -> Secret {
+    pub(crate) fn proof(&self, object: &impl ToString) -> Secret {
         self.sign(&json!({
             "aud": "00000002-0000-0000-c000-000000000000",
             "iss": object.to_string(),

@@ -150,7 +150,7 @@ mod tests {
 
     use super::*;
 
-    fn one(record: Value) -> MailAccess {
+    fn one(record: &Value) -> MailAccess {
         let page = parse_audit_records(json!([record]).to_string().as_bytes()).unwrap();
         assert_eq!(page.damaged, 0);
         page.entries.into_iter().next().unwrap()
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn what_was_read_when_from_where_and_with_which_token_is_understood() {
-        let access = one(json!({
+        let access = one(&json!({
             "Id": "r1", "CreationTime": "2026-11-27T08:00:00", "Operation": "MailItemsAccessed",
             "ClientAppId": "AA", "AppId": "BB", "ClientIPAddress": "[203.0.113.5]:443",
             "ClientRequestId": "00112233-4455-6677-8899-AABBCCDDEEFF",
@@ -200,7 +200,7 @@ mod tests {
                 "MailboxGuid": "G-1", "OperationProperties": sync,
             });
             record.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-            one(record)
+            one(&record)
         };
         let inbox =
             [AccessedMessage { item: None, message_id: None, folder: Some("\\Inbox".into()) }];
