@@ -32,7 +32,7 @@ impl GraphAuditor {
         since: OffsetDateTime,
         until: OffsetDateTime,
     ) -> Result<Logged<DirectoryChange>, ExchangeError> {
-        let mut found = Logged::since(since);
+        let mut found = Logged::asked_since(since);
         for category in CATEGORIES {
             let filter = format!(
                 "category eq '{category}' and activityDateTime ge {} and activityDateTime le {}",

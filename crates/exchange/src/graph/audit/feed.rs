@@ -110,10 +110,10 @@ impl ActivityFeed {
     ) -> Result<Logged<MailAccess>, ExchangeError> {
         let now = OffsetDateTime::now_utc();
         if self.subscribe().await? {
-            return Ok(Logged::since(now));
+            return Ok(Logged::asked_since(now));
         }
         let mut from = since.max(now - KEPT);
-        let mut found = Logged::since(from);
+        let mut found = Logged::asked_since(from);
         let mut seen = HashSet::new();
         while from < until {
             let to = until.min(from + WINDOW);

@@ -27,7 +27,7 @@ pub trait Entry {
 }
 
 impl<T> Logged<T> {
-    pub(super) fn since(since: OffsetDateTime) -> Self {
+    pub(super) fn asked_since(since: OffsetDateTime) -> Self {
         Self { entries: Vec::new(), damaged: 0, missing: 0, since, ids: HashSet::new() }
     }
 

@@ -43,7 +43,7 @@ impl GraphAuditor {
     ) -> Result<Logged<MailAccess>, ExchangeError> {
         let query = self.begin(since, until).await?;
         self.wait_for(&query).await?;
-        let mut found = Logged::since(since);
+        let mut found = Logged::asked_since(since);
         let mut ask = self.ask_query(&[&query, "records"]);
         for _ in 0..MAX_PAGES {
             let body = pages::page(&self.graph, &ask).await?;

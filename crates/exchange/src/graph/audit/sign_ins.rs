@@ -39,7 +39,7 @@ impl GraphAuditor {
         applications: &[String],
     ) -> Result<Logged<SignIn>, ExchangeError> {
         let wanted: HashSet<String> = applications.iter().map(|one| one.to_lowercase()).collect();
-        let mut found = Logged::since(since);
+        let mut found = Logged::asked_since(since);
         let read = async {
             let first =
                 self.log_page(&self.ask_sign_ins(since, until, None), parse_sign_ins_page).await?;
