@@ -150,6 +150,8 @@ pub enum ExchangeError {
     NotFound {
         /// What was tried.
         action: String,
+        /// The provider's words; empty when there are none.
+        message: String,
     },
     /// The cursor is no longer valid; synchronise anew by comparison.
     #[error("{action}: the provider no longer knows the cursor")]
@@ -225,6 +227,11 @@ pub(crate) enum Reach {
 }
 
 impl ExchangeError {
+    /// What was asked for is not there, as follows from an answer that does not say so itself.
+    pub fn not_found(action: impl Into<String>) -> Self {
+        Self::NotFound { action: action.into(), message: String::new() }
+    }
+
     /// Whether the same call may succeed later without anybody doing anything.
     pub fn is_transient(&self) -> bool {
         match self {

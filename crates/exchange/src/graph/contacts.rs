@@ -12,7 +12,7 @@ use super::{
     attachments::raw,
     batch,
     calendar::found,
-    client::{Ask, GraphProvider},
+    client::{Ask, GraphProvider, Patience},
     events::{TOLD, drop_answer, id_of, not_understood, note, person, sensitivity},
     pages::{self, all_pages},
     wire::Collection,
@@ -27,6 +27,8 @@ pub(super) const CONTACTS_READ: &str = "Contacts.Read";
 /// Contacts a page.
 const PAGE: &str = "odata.maxpagesize=500";
 const FOLDER: &str = "id,displayName,parentFolderId";
+/// Tries of a photograph that is not found, before it is believed to be none.
+const MAX_NOT_FOUND: u32 = 4;
 /// A photograph above this size is none.
 const MAX_PHOTO_BYTES: usize = 32 << 20;
 /// A mailbox with more contact folders than this is one that goes in a circle.
@@ -132,12 +134,38 @@ pub(super) async fn details(
     };
     let action = format!("{}: reading a contact's photograph", mailbox.address);
     let photo = ask(graph, mailbox, action, &["contacts", &item.id.0, "photo", "$value"], &[]);
-    let photo = found(raw(graph, &photo, MAX_PHOTO_BYTES).await)?;
+    let photo = photograph(graph, &photo).await?;
     let photo = photo.filter(|(_, bytes)| !bytes.is_empty()).map(|(media_type, bytes)| {
         let content_type = media_type.unwrap_or_else(|| "image/jpeg".to_owned());
         Attachment { info: AttachmentInfo { content_type, ..AttachmentInfo::default() }, bytes }
     });
     Ok(Details { item, attachments: photo.into_iter().collect(), room: Held::default() })
+}
+
+/// A contact's photograph: media type and content; `None` when it has none.
+///
+/// Of a contact without one Graph says what it says of a contact that is not there; the message alone
+/// tells the two apart. Where it does not speak of a photograph, it is asked again: what was not found
+/// by mistake would be stored as not being there.
+async fn photograph(
+    graph: &GraphProvider,
+    ask: &Ask<'_>,
+) -> Result<Option<(Option<String>, Vec<u8>)>, ExchangeError> {
+    let mut patience = Patience::default();
+    loop {
+        match raw(graph, ask, MAX_PHOTO_BYTES).await {
+            Ok(photo) => return Ok(Some(photo)),
+            Err(ExchangeError::NotFound { message, .. }) => {
+                let told = message.to_lowercase().contains("photo");
+                let Some(wait) = patience.fault(MAX_NOT_FOUND).filter(|_| !told) else {
+                    return Ok(None);
+                };
+                graph.counters().add_retried();
+                tokio::time::sleep(wait).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// Reads one page of `contact: delta` of `folder`, and which contacts were told only in part.

@@ -102,7 +102,7 @@ pub(super) fn of_graph(
         (410, _) | (_, "syncStateNotFound" | "SyncStateNotFound" | "resyncRequired") => {
             ExchangeError::CursorExpired { action }
         }
-        (404, _) => ExchangeError::NotFound { action },
+        (404, _) => ExchangeError::NotFound { action, message },
         (403, UNLICENSED) => {
             let licence = LICENCES.iter().find(|(of, _)| right.contains(of));
             let licence = licence.map_or("", |(_, licence)| licence);
@@ -184,7 +184,7 @@ pub(super) fn of_one_item(action: &str, code: &str, message: &str) -> ExchangeEr
         message: first_line(message),
     };
     if is_foreign_id(&error) {
-        return ExchangeError::NotFound { action: "exporting items".to_owned() };
+        return ExchangeError::not_found("exporting items");
     }
     error
 }

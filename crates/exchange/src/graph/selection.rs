@@ -141,7 +141,7 @@ async fn group(graph: &GraphProvider, name: &str) -> Result<String, ExchangeErro
         }
         (None, _) => {
             let action = format!("looking for the group '{name}'");
-            Err(no_group(graph, name, ExchangeError::NotFound { action }))
+            Err(no_group(graph, name, ExchangeError::not_found(action)))
         }
     }
 }

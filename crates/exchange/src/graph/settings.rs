@@ -75,8 +75,8 @@ pub(super) async fn changes(
     folder: &FolderId,
 ) -> Result<Page<Item, ItemId>, ExchangeError> {
     let group = GROUPS.iter().find(|group| group.folder == folder.0);
-    let group = group.ok_or_else(|| ExchangeError::NotFound {
-        action: format!("{}: reading settings", mailbox.address),
+    let group = group.ok_or_else(|| {
+        ExchangeError::not_found(format!("{}: reading settings", mailbox.address))
     })?;
     let mut page = Page { changes: Vec::new(), unread: Vec::new(), next: Next::Complete };
     for told in group.read(graph, mailbox).await? {
@@ -108,8 +108,8 @@ pub(super) async fn details(
 ) -> Result<Details, ExchangeError> {
     let item = match &item.detail {
         Some(_) => item.clone(),
-        None => find(graph, mailbox, &item.id).await?.ok_or_else(|| ExchangeError::NotFound {
-            action: format!("{}: reading a setting", mailbox.address),
+        None => find(graph, mailbox, &item.id).await?.ok_or_else(|| {
+            ExchangeError::not_found(format!("{}: reading a setting", mailbox.address))
         })?,
     };
     Ok(Details { item, attachments: Vec::new(), room: Held::default() })

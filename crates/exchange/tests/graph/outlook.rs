@@ -373,6 +373,23 @@ async fn an_expired_cursor_of_contacts_is_told_apart_from_a_failure() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_photograph_that_is_not_found_by_mistake_is_not_lost() {
+    let (world, provider, mailbox) = world(0, 20).await;
+    let (default, _) = other_folders(&provider, &mailbox, FolderKind::Contacts).await;
+    let (contacts, _) = items(&provider, &mailbox, &default, None).await;
+    let mut photographs = 0;
+    for contact in contacts {
+        let calm = provider.details(&mailbox, &contact).await.unwrap().attachments;
+        let fault = json!([{"operation": "contact.photo", "status": 404, "times": 2}]);
+        world.order("faults", fault).await;
+        let stormy = provider.details(&mailbox, &contact).await.unwrap().attachments;
+        assert_eq!(stormy, calm);
+        photographs += calm.len();
+    }
+    assert!(photographs > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_missing_right_is_named_and_costs_neither_mail_nor_a_cursor() {
     let world = World::with_roles(&["Mail.Read", "User.Read.All"]).await;
     let provider = world.provider();

@@ -227,7 +227,7 @@ mod tests {
     #[test]
     fn what_concerns_one_item_stops_nothing_else() {
         let course = course(&CancellationToken::new());
-        let one = ExchangeError::NotFound { action: "writing".into() };
+        let one = ExchangeError::not_found("writing");
         course.failed(one.into());
         assert!(!course.is_halted() && course.stop().is_none());
         let text = course.failed(gone().into());

@@ -70,7 +70,7 @@ pub(in crate::graph) async fn export(
 ) -> Answer {
     let (lies_in, id) = Store::of(item);
     let Some(store) = store(graph, mailbox, lies_in).await? else {
-        return Err(ExchangeError::NotFound { action: action(mailbox) });
+        return Err(ExchangeError::not_found(action(mailbox)));
     };
     let queue = graph.streams().exports.of(&store);
     queue.answer(id, |batch| send(graph, mailbox, &store, batch)).await
@@ -203,7 +203,7 @@ pub(super) fn again(error: &ExchangeError) -> Option<ExchangeError> {
         E::Throttled { tenant, action } => {
             E::Throttled { tenant: tenant.clone(), action: action.clone() }
         }
-        E::NotFound { action } => E::NotFound { action: action.clone() },
+        E::NotFound { action, .. } => E::not_found(action),
         E::Answer { action, status, code, message } => E::Answer {
             action: action.clone(),
             status: *status,
@@ -330,7 +330,7 @@ pub fn parse_exported(body: &[u8], ids: &[&str]) -> Result<Vec<Answer>, Exchange
 /// With the mailbox that it is about.
 fn named(answer: Answer, mailbox: &Mailbox) -> Answer {
     answer.map_err(|mut error| {
-        if let ExchangeError::NotFound { action: what }
+        if let ExchangeError::NotFound { action: what, .. }
         | ExchangeError::Answer { action: what, .. }
         | ExchangeError::Protocol { action: what, .. } = &mut error
         {

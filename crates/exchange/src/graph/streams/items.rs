@@ -79,7 +79,7 @@ pub(in crate::graph) async fn details(
     mailbox: &Mailbox,
     item: &Item,
 ) -> Result<Details, ExchangeError> {
-    let gone = || ExchangeError::NotFound { action: format!("{}: {READING}", mailbox.address) };
+    let gone = || ExchangeError::not_found(format!("{}: {READING}", mailbox.address));
     let spot = Spot::of(&item.folder).ok_or_else(gone)?;
     let store = store(graph, mailbox, spot.store).await?.ok_or_else(gone)?;
     let path = path(&store, spot.folder, &[Store::of(&item.id).1]);
