@@ -348,10 +348,14 @@ impl<'a> Rotation<'a> {
         }
     }
 
-    /// When a key that was refused is tried again: more and more seldom.
+    /// When a key that was refused is tried again: more and more seldom, but at once when something was
+    /// done about it since.
     fn try_again_at(&self, key: &KeyFacts) -> Option<OffsetDateTime> {
         let tried = key.found.tried()?;
         let since = key.found.removed.or(key.found.registered).unwrap_or(tried);
+        if since > tried {
+            return None;
+        }
         let pause = ((tried - since) / 4_i32).clamp(self.policy.retry, LONGEST_PAUSE);
         Some(tried + pause)
     }

@@ -51,7 +51,7 @@ pub use restore::{
     OnConflict, RestoreLimits, RestoreOutcome, RestoreReport, RestoreRequest, RestoreStop,
     RestoreTarget, RestoreWhat, RestoredItem,
 };
-pub use rights::{reader_rights, restorer_rights};
+pub use rights::{auditor_rights, reader_rights, restorer_rights, steward_rights};
 pub use rotate::{Left, Purged, Revocation, Rotation, Step, StepKind};
 pub use service::Service;
 pub use tenants::{Connection, Registration};

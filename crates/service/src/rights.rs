@@ -48,6 +48,29 @@ const RESTORER: &[Right] = &[
     tasks("Tasks.ReadWrite.All"),
 ];
 
+/// What the auditor reads: sign-ins (both of the first two: a known issue of Graph's), changes of the
+/// directory, registrations, policies, and which mail was read.
+const AUDITOR: &[&str] = &[
+    "AuditLog.Read.All",
+    "Directory.Read.All",
+    "Application.Read.All",
+    "Policy.Read.All",
+    "AuditLogsQuery-Exchange.Read.All",
+];
+
+/// The steward owns the other applications; it cannot change any that it does not own.
+const STEWARD: &[&str] = &["Application.ReadWrite.OwnedBy"];
+
+/// The application permissions that the application which reads logs and configuration needs.
+pub fn auditor_rights() -> &'static [&'static str] {
+    AUDITOR
+}
+
+/// Those that the application which takes foreign credentials away needs, as an owner of the others.
+pub fn steward_rights() -> &'static [&'static str] {
+    STEWARD
+}
+
 /// The application permissions of Microsoft Graph that the application which reads needs.
 pub fn reader_rights(extras: Extras) -> Vec<&'static str> {
     wanted(READER, extras)

@@ -6,7 +6,7 @@ use std::{
 use mailkeep_control::{AuditEntry, Control, Tenant};
 use mailkeep_exchange::{Access, Extras, GraphConfig, GraphProvider};
 use mailkeep_identity::{
-    CallerLabel, JobId, ReceiptLog, SecretName, SignerClient, journal::JournalLog,
+    CallerLabel, JobId, ReceiptLog, SecretName, SignerClient, journal::JournalLog, rotation::Policy,
 };
 use mailkeep_inspect::MaskKey;
 use mailkeep_model::{Function, Secret, TenantName};
@@ -29,6 +29,7 @@ pub struct Service {
     pub(crate) limits: PassLimits,
     pub(crate) restore_limits: RestoreLimits,
     pub(crate) extras: Extras,
+    pub(crate) key_policy: Policy,
 }
 
 impl Service {
@@ -50,6 +51,7 @@ impl Service {
             limits: PassLimits::default(),
             restore_limits: RestoreLimits::default(),
             extras: Extras::default(),
+            key_policy: Policy::default(),
         })
     }
 
@@ -69,6 +71,12 @@ impl Service {
     #[must_use]
     pub fn with_extras(self, extras: Extras) -> Self {
         Self { extras, ..self }
+    }
+
+    /// The same with another pace of changing keys.
+    #[must_use]
+    pub fn with_key_policy(self, key_policy: Policy) -> Self {
+        Self { key_policy, ..self }
     }
 
     /// What is read and restored beside mail, calendars, contacts and settings.

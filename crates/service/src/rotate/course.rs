@@ -91,9 +91,10 @@ impl<'a> Course<'a> {
             let until = match action {
                 Action::Wait { .. } if self.stage.0 == Stage::Settled => return Ok(()),
                 Action::Wait { until } => until,
-                Action::AskForHelp { key_id, until } => {
+                // Whoever can help is not in here.
+                Action::AskForHelp { key_id, .. } => {
                     self.waits_for = Some(self.help(&key_id));
-                    until
+                    return Ok(());
                 }
                 action => {
                     self.perform(action, now).await?;

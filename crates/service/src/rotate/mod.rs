@@ -7,7 +7,7 @@
 mod course;
 mod revoke;
 
-use mailkeep_identity::rotation::{Order, Policy, Stage};
+use mailkeep_identity::rotation::{Order, Stage};
 use mailkeep_model::{Function, TenantName};
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -112,7 +112,7 @@ impl Service {
         deadline: OffsetDateTime,
     ) -> Result<Rotation, ServiceError> {
         let mut course = Course::begin(self, tenant, function).await?;
-        course.run(Policy::default(), deadline).await?;
+        course.run(self.key_policy, deadline).await?;
         Ok(course.report())
     }
 

@@ -12,7 +12,7 @@ use mailkeep_identity::{
 use mailkeep_model::{Function, RegisteredObject, Registration, TenantName};
 use serde::Serialize;
 use serde_json::json;
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use super::Rotation;
 use crate::{Service, ServiceError};
@@ -75,8 +75,8 @@ impl Service {
     ) -> Result<Revocation, ServiceError> {
         let tenant = self.tenant(name).await?;
         self.audit(name, "identity.revoke", json!({ "reason": reason })).await?;
-        let now = OffsetDateTime::now_utc();
-        let order = Order { at: now, distrust: distrust.then_some(now), urgent: true };
+        let at = the_next_second().await;
+        let order = Order { at, distrust: distrust.then_some(at), urgent: true };
         let mut report = Revocation {
             tenant: name.clone(),
             rotations: Vec::new(),
@@ -198,6 +198,15 @@ impl Service {
         }
         Ok(())
     }
+}
+
+/// Certificates know whole seconds. A key that is made from now on must not look as old as one that was
+/// made just before.
+async fn the_next_second() -> OffsetDateTime {
+    let now = OffsetDateTime::now_utc();
+    let whole = now.replace_nanosecond(0).unwrap_or(now) + Duration::seconds(1);
+    tokio::time::sleep(std::time::Duration::try_from(whole - now).unwrap_or_default()).await;
+    whole
 }
 
 /// A credential on an application of ours that is not ours.
