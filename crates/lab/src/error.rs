@@ -16,6 +16,9 @@ pub enum LabError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// What the thief of a drill tried did not work.
+    #[error("the thief: {0}")]
+    Thief(String),
     /// A file of the lab's own could not be written.
     #[error("the lab cannot write {path}: {source}")]
     Write {

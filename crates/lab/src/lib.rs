@@ -74,6 +74,7 @@ mod operation;
 mod options;
 mod seed;
 mod state;
+mod thief;
 mod throttle;
 mod tls;
 
@@ -82,3 +83,4 @@ pub use lab::Lab;
 pub use options::{
     AssertionAlgorithms, Description, LabOptions, Registered, Registration, TenantDescription,
 };
+pub use thief::{OwnKey, Thief};

@@ -1,6 +1,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use ipnet::IpNet;
 use mailkeep_model::{Address, Function, MailboxKind, ProviderKind, TenantName};
 use time::OffsetDateTime;
 
@@ -58,6 +59,14 @@ pub(crate) enum Command {
     /// Add, list, show and check tenants
     #[command(subcommand)]
     Tenant(Tenant),
+    /// Keys: how they stand, changing them, and who else used them
+    #[command(subcommand)]
+    Identity(Identity),
+    /// What somebody did as us
+    Incidents(Incidents),
+    /// Rehearse what attackers have done, on a simulated tenant, and see whether it is noticed
+    #[command(subcommand)]
+    Drill(Drill),
     /// Run one pass over a tenant's mailboxes now
     Backup(Backup),
     /// List the snapshots of a tenant
@@ -184,10 +193,164 @@ pub(crate) enum Tenant {
     /// that, --exclude takes away. What is set is in force from the next pass on. What was backed
     /// up of a mailbox stays, whether it is still selected or not.
     Mailboxes(TenantMailboxes),
+    /// Show or set the addresses that our requests to a tenant come from, as the provider sees them
+    Egress {
+        /// The tenant
+        tenant: TenantName,
+        /// Addresses, or networks as 192.0.2.0/24; none: show what is set
+        networks: Vec<IpNet>,
+    },
     /// Try every right that a tenant's backup needs, and say what is missing or too much
     Check {
         /// The tenant
         tenant: TenantName,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Identity {
+    /// Show the keys of one tenant or of all
+    Status {
+        /// The tenant
+        tenant: Option<TenantName>,
+    },
+    /// Print the certificate of a function: what is registered at the provider
+    Certificate {
+        /// The tenant
+        tenant: TenantName,
+        /// The function
+        function: Function,
+        /// The key that was made ahead, not the one that signs
+        #[arg(long)]
+        prepared: bool,
+    },
+    /// Change keys now; what is not done by the deadline goes on when it is called again
+    Rotate(Rotate),
+    /// Shut a thief out: fresh keys at once, the old ones refused, foreign credentials removed
+    Revoke(Revoke),
+    /// Read the provider's logs and find uses of our keys that are not ours
+    Reconcile {
+        /// The tenant
+        tenant: TenantName,
+        /// An export of MicrosoftGraphActivityLogs, one JSON object a line; may be repeated
+        #[arg(long, value_name = "FILE")]
+        calls: Vec<PathBuf>,
+    },
+    /// Say what somebody who acted as us reached
+    BlastRadius {
+        /// The tenant
+        tenant: TenantName,
+        /// From then on [default: since the tenant was added]
+        #[arg(long, value_name = "TIME", value_parser = parse_time)]
+        since: Option<OffsetDateTime>,
+    },
+    /// The signer's record of every use of a key
+    #[command(subcommand)]
+    Ledger(Ledger),
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Drill {
+    /// List the drills
+    List,
+    /// Run one; it ends with 0 when every expectation held
+    Run {
+        /// Which
+        #[arg(value_enum)]
+        drill: DrillName,
+    },
+}
+
+/// The drills that there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DrillName {
+    /// A thief has a copy of our key: he reads mail, adds a key of his own and removes ours
+    StolenCertificate,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Rotate {
+    #[command(flatten)]
+    pub(crate) whose: Whose,
+    /// Only this function's key; may be repeated
+    #[arg(long, value_name = "FUNCTION")]
+    pub(crate) function: Vec<Function>,
+    /// How many minutes to wait for the provider
+    #[arg(long, value_name = "MINUTES", default_value_t = 60)]
+    pub(crate) deadline: u32,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Revoke {
+    #[command(flatten)]
+    pub(crate) whose: Whose,
+    /// Why; it goes into the audit log
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+    /// Do not use the keys that lie ready: somebody broke into the signer
+    #[arg(long)]
+    pub(crate) distrust_prepared: bool,
+    /// How many minutes to wait for the provider
+    #[arg(long, value_name = "MINUTES", default_value_t = 60)]
+    pub(crate) deadline: u32,
+}
+
+// No doc comment: it would become that of the command which this is part of.
+#[derive(Args, Debug)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Whose {
+    /// The tenant
+    pub(crate) tenant: Option<TenantName>,
+    /// All tenants
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Ledger {
+    /// Check that no record was changed, removed, moved or repeated
+    Verify {
+        /// Checkpoints that were kept elsewhere, one JSON object a line; may be repeated
+        #[arg(long, value_name = "FILE")]
+        witness: Vec<PathBuf>,
+    },
+    /// Print the records
+    Show {
+        /// Only those about this tenant
+        #[arg(long, value_name = "TENANT")]
+        tenant: Option<TenantName>,
+        /// From then on
+        #[arg(long, value_name = "TIME", value_parser = parse_time)]
+        since: Option<OffsetDateTime>,
+    },
+}
+
+#[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Incidents {
+    /// Only this tenant's
+    pub(crate) tenant: Option<TenantName>,
+    /// Closed ones as well
+    #[arg(long)]
+    pub(crate) closed: bool,
+    #[command(subcommand)]
+    pub(crate) command: Option<IncidentCommand>,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum IncidentCommand {
+    /// Show one with its evidence and what to do
+    Show {
+        /// Its number
+        id: i64,
+    },
+    /// Close one; it opens again when more of it is found
+    Close {
+        /// Its number
+        id: i64,
+        /// What it was, and what was done
+        #[arg(long, value_name = "TEXT")]
+        note: String,
     },
 }
 

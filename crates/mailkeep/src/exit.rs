@@ -21,6 +21,8 @@ pub(crate) enum Exit {
     Found = 20,
     /// Verification found damage.
     Damage = 21,
+    /// An incident is open.
+    Incident = 22,
 }
 
 /// A failure on its way to the person.
@@ -67,6 +69,7 @@ impl Exit {
             Self::Refused => "refused",
             Self::Found => "found",
             Self::Damage => "damage",
+            Self::Incident => "incident",
         }
     }
 }

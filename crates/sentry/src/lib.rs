@@ -22,6 +22,7 @@ mod incident;
 mod kind;
 mod ours;
 mod reconcile;
+pub mod report;
 mod signins;
 mod span;
 mod suspicion;

@@ -8,18 +8,17 @@ use std::{
 };
 
 use mailkeep_lab::Description;
-use mailkeep_model::{Function, ItemKind, ProviderKind, TenantName};
+use mailkeep_model::{Function, ItemKind, TenantName};
 use mailkeep_service::{
-    Connection, DataDirectory, PassReport, Registration, Service, ServiceError, reader_rights,
-    restorer_rights,
+    DataDirectory, PassReport, Registration, Service, ServiceError, reader_rights, restorer_rights,
 };
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
     Outcome, backup,
     children::{self, Running, until_told_to_end},
     make_service,
+    simulated::{Admin, Registered, connection, described},
 };
 use crate::{
     cli::{Demo, Global},
@@ -98,38 +97,16 @@ struct Stage {
     restorer: String,
 }
 
-/// The lab's administrative interface.
-struct Admin {
-    http: reqwest::Client,
-    base: String,
-    token: String,
-}
-
-#[derive(Deserialize)]
-struct Registered {
-    client_id: String,
-}
-
 impl Stage {
     /// Does what an administrator does for a new tenant: make a key, register its certificate,
     /// name the application.
     async fn set(global: &Global, ready: &str, output: &Output) -> Result<Self, Failure> {
-        let lab: Description = serde_json::from_str(ready)
-            .map_err(|error| Failure::failed(format!("the lab's first line: {error}")))?;
+        let lab = described(ready)?;
         let admin = Admin::new(&lab)?;
         let service = make_service(global).await?;
         let name: TenantName = TENANT.parse().expect("a valid name");
-        let directory = lab.tenants.first().map(|tenant| tenant.id.to_string());
-        let directory = directory.ok_or_else(|| Failure::failed("the lab has no tenant"))?;
-        let ca_pem = fs::read_to_string(&lab.ca)
-            .map_err(|error| Failure::failed(format!("{}: {error}", lab.ca.display())))?;
-        let connection = Connection {
-            provider: ProviderKind::M365,
-            directory: directory.clone(),
-            authority: lab.authority.clone(),
-            graph: lab.graph.clone(),
-            ca_pem: Some(ca_pem),
-        };
+        let connection = connection(&lab)?;
+        let directory = connection.directory.clone();
         let certificate = service.add_tenant(&name, connection).await?;
         let request = json!({
             "tenant": directory,
@@ -318,32 +295,6 @@ impl Stage {
             }
         }
         Ok(())
-    }
-}
-
-impl Admin {
-    fn new(lab: &Description) -> Result<Self, Failure> {
-        let failed = |error: String| Failure::failed(format!("the lab's administration: {error}"));
-        let ca = fs::read(&lab.ca).map_err(|error| failed(error.to_string()))?;
-        let ca = reqwest::Certificate::from_pem(&ca).map_err(|error| failed(error.to_string()))?;
-        let http = reqwest::Client::builder().tls_certs_only([ca]).build();
-        let token = fs::read_to_string(&lab.admin_token_file);
-        Ok(Self {
-            http: http.map_err(|error| failed(error.to_string()))?,
-            base: lab.admin.clone(),
-            token: token.map_err(|error| failed(error.to_string()))?.trim().to_owned(),
-        })
-    }
-
-    async fn post<T: serde::de::DeserializeOwned>(
-        &self,
-        what: &str,
-        body: &Value,
-    ) -> Result<T, Failure> {
-        let failed = |error: reqwest::Error| Failure::failed(format!("the lab, {what}: {error}"));
-        let request = self.http.post(format!("{}/{what}", self.base.trim_end_matches('/')));
-        let answer = request.bearer_auth(&self.token).json(body).send().await.map_err(failed)?;
-        answer.error_for_status().map_err(failed)?.json().await.map_err(failed)
     }
 }
 

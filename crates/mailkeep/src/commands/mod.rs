@@ -5,7 +5,10 @@ mod browse;
 mod children;
 mod demo;
 mod doctor;
+mod drill;
 mod export;
+mod identity;
+mod incidents;
 mod inspect;
 mod keep;
 mod lab;
@@ -15,6 +18,7 @@ mod restore;
 mod restored;
 mod serve;
 mod signer;
+mod simulated;
 mod tenant;
 
 use std::process::ExitCode;
@@ -67,6 +71,9 @@ async fn dispatch(cli: Cli, output: &Output) -> Outcome {
         Command::Signer(arguments) => signer::run(global, arguments, output).await,
         Command::Doctor => Box::pin(doctor::run(global, output)).await,
         Command::Tenant(command) => Box::pin(tenant::run(global, command, output)).await,
+        Command::Identity(command) => Box::pin(identity::run(global, command, output)).await,
+        Command::Incidents(arguments) => Box::pin(incidents::run(global, arguments, output)).await,
+        Command::Drill(command) => Box::pin(drill::run(global, command, output)).await,
         Command::Backup(arguments) => Box::pin(backup::run(global, &arguments, output)).await,
         Command::Snapshots(arguments) => browse::snapshots(global, &arguments, output).await,
         Command::Ls(arguments) => Box::pin(browse::ls(global, &arguments, output)).await,

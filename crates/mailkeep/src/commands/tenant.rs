@@ -1,3 +1,4 @@
+use ipnet::IpNet;
 use mailkeep_control::Tenant;
 use mailkeep_identity::CertificateInfo;
 use mailkeep_model::{Function, TenantName};
@@ -20,6 +21,9 @@ pub(super) async fn run(global: &Global, command: cli::Tenant, output: &Output) 
         cli::Tenant::Show { tenant } => show(&open_service(global).await?, &tenant, output).await,
         cli::Tenant::Mailboxes(arguments) => {
             mailboxes::run(&open_service(global).await?, arguments, output).await
+        }
+        cli::Tenant::Egress { tenant, networks } => {
+            egress(&open_service(global).await?, &tenant, networks, output).await
         }
         cli::Tenant::Check { tenant } => check(&open_service(global).await?, &tenant, output).await,
     }
@@ -78,6 +82,25 @@ async fn add(service: &Service, arguments: TenantAdd, output: &Output) -> Outcom
         } else {
             format!("tenant {name} is set up; 'mailkeep tenant check {name}' tries every right")
         }
+    });
+    Ok(Exit::Done)
+}
+
+async fn egress(
+    service: &Service,
+    tenant: &TenantName,
+    networks: Vec<IpNet>,
+    output: &Output,
+) -> Outcome {
+    if !networks.is_empty() {
+        service.set_egress(tenant, networks).await?;
+    }
+    let networks = service.watch(tenant).await?.egress;
+    output.result(&json!({"tenant": tenant, "egress": networks}), || match networks.as_slice() {
+        [] => format!(
+            "it is not known where our requests come from: a use of a key from elsewhere shows only when something else is wrong with it. Set it: 'mailkeep tenant egress {tenant} ADDRESS…'"
+        ),
+        networks => networks.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
     });
     Ok(Exit::Done)
 }

@@ -1,0 +1,405 @@
+//! `mailkeep identity …`
+
+use std::{fs::File, io::BufReader};
+
+use mailkeep_control::Recorded;
+use mailkeep_identity::{
+    Checkpoint, CheckpointKey, CredentialInfo, KeyInfo, Slot, ledger, rotation::Stage,
+};
+use mailkeep_model::{Function, TenantName};
+use mailkeep_sentry::report;
+use mailkeep_service::{Reconciled, Revocation, Rotation, Service, ServiceError};
+use serde_json::{Value, json};
+use time::{Duration, OffsetDateTime};
+
+use super::{Outcome, browse::rfc3339, open_service};
+use crate::{
+    cli::{Global, Identity, Ledger, Revoke, Rotate, Whose},
+    exit::{Exit, Failure},
+    output::{Output, plain, table},
+};
+
+pub(super) async fn run(global: &Global, command: Identity, output: &Output) -> Outcome {
+    let service = open_service(global).await?;
+    match command {
+        Identity::Status { tenant } => status(&service, tenant.as_ref(), output).await,
+        Identity::Certificate { tenant, function, prepared } => {
+            certificate(&service, &tenant, function, prepared, output).await
+        }
+        Identity::Rotate(arguments) => rotate(&service, arguments, output).await,
+        Identity::Revoke(arguments) => revoke(&service, arguments, output).await,
+        Identity::Reconcile { tenant, calls } => {
+            for path in calls {
+                import(&service, &tenant, &path, output).await?;
+            }
+            reconcile(&service, &tenant, output).await
+        }
+        Identity::BlastRadius { tenant, since } => {
+            let radius = service.blast_radius(&tenant, since, OffsetDateTime::now_utc()).await?;
+            output.result(&radius, || {
+                let text: Vec<String> = report::text(&radius).lines().map(plain).collect();
+                text.join("\n")
+            });
+            Ok(Exit::Done)
+        }
+        Identity::Ledger(Ledger::Verify { witness }) => verify(&service, &witness, output).await,
+        Identity::Ledger(Ledger::Show { tenant, since }) => {
+            show(&service, tenant.as_ref(), since, output)
+        }
+    }
+}
+
+async fn tenants(service: &Service, whose: Whose) -> Result<Vec<TenantName>, Failure> {
+    match whose.tenant {
+        Some(tenant) => Ok(vec![tenant]),
+        None => {
+            let all = service.control().tenants().await.map_err(ServiceError::from)?;
+            Ok(all.into_iter().map(|tenant| tenant.name).collect())
+        }
+    }
+}
+
+async fn status(service: &Service, tenant: Option<&TenantName>, output: &Output) -> Outcome {
+    if let Some(tenant) = tenant {
+        service.tenant(tenant).await?;
+    }
+    let signer = service.signer().await?;
+    let all = signer.credentials(tenant).await.map_err(ServiceError::from)?;
+    if output.is_json() {
+        for one in &all {
+            output.result(&json_of(one), String::new);
+        }
+        return Ok(Exit::Done);
+    }
+    let mut rows = Vec::new();
+    for one in &all {
+        for key in &one.keys {
+            rows.push(vec![
+                one.key_use.tenant.to_string(),
+                one.key_use.function.to_string(),
+                slot(key.slot).to_owned(),
+                format!("until {}", rfc3339(key.certificate.not_after)),
+                key.certificate.thumbprint_sha1.clone(),
+                key.key_id.clone(),
+            ]);
+        }
+    }
+    output.result(&json!({}), || table(&rows));
+    Ok(Exit::Done)
+}
+
+fn slot(slot: Slot) -> &'static str {
+    match slot {
+        Slot::Active => "signs",
+        Slot::Prepared => "prepared",
+        Slot::Retiring => "retiring",
+    }
+}
+
+fn json_of(one: &CredentialInfo) -> Value {
+    let key = |key: &KeyInfo| {
+        json!({
+            "key_id": key.key_id,
+            "slot": key.slot,
+            "thumbprint_sha256": key.certificate.thumbprint_sha256,
+            "thumbprint_sha1": key.certificate.thumbprint_sha1,
+            "not_before": rfc3339(key.certificate.not_before),
+            "not_after": rfc3339(key.certificate.not_after),
+        })
+    };
+    json!({
+        "tenant": one.key_use.tenant,
+        "function": one.key_use.function,
+        "state": one.state,
+        "client_id": one.binding.as_ref().map(|binding| &binding.client_id),
+        "keys": one.keys.iter().map(key).collect::<Vec<_>>(),
+    })
+}
+
+async fn certificate(
+    service: &Service,
+    tenant: &TenantName,
+    function: Function,
+    prepared: bool,
+    output: &Output,
+) -> Outcome {
+    service.tenant(tenant).await?;
+    let wanted = if prepared { Slot::Prepared } else { Slot::Active };
+    let all =
+        service.signer().await?.credentials(Some(tenant)).await.map_err(ServiceError::from)?;
+    let mut keys =
+        all.into_iter().filter(|one| one.key_use.function == function).flat_map(|one| one.keys);
+    let Some(key) = keys.find(|key| key.slot == wanted) else {
+        let message = format!("tenant {tenant} has no such key for the {function}");
+        return Err(Failure::new(Exit::NotFound, message));
+    };
+    let value = json!({
+        "tenant": tenant,
+        "function": function,
+        "key_id": key.key_id,
+        "thumbprint_sha1": key.certificate.thumbprint_sha1,
+        "certificate_pem": key.certificate.certificate_pem,
+    });
+    output.result(&value, || key.certificate.certificate_pem.trim_end().to_owned());
+    Ok(Exit::Done)
+}
+
+async fn rotate(service: &Service, arguments: Rotate, output: &Output) -> Outcome {
+    let deadline = in_minutes(arguments.deadline);
+    let mut exit = Exit::Done;
+    for tenant in tenants(service, arguments.whose).await? {
+        let functions = match arguments.function.as_slice() {
+            [] => functions_of(service, &tenant).await?,
+            some => some.to_vec(),
+        };
+        for function in functions {
+            match service.rotate(&tenant, function, deadline).await {
+                Ok(rotation) => {
+                    output.result(&rotation, || rotation_text(&rotation));
+                    if rotation.stage != Stage::Settled {
+                        exit = Exit::Partly;
+                    }
+                }
+                Err(error) => {
+                    exit = Exit::Partly;
+                    output.complain(&format!("error: {function}: {error}"));
+                    let error =
+                        json!({"tenant": tenant, "function": function, "error": error.to_string()});
+                    if output.is_json() {
+                        output.result(&error, String::new);
+                    }
+                }
+            }
+        }
+    }
+    Ok(exit)
+}
+
+/// The functions of a tenant that have a key, but for the one that lives as long as a restore.
+async fn functions_of(service: &Service, tenant: &TenantName) -> Result<Vec<Function>, Failure> {
+    let tenant = service.tenant(tenant).await?;
+    let functions = tenant.functions.into_iter().map(|one| one.function);
+    Ok(functions.filter(|one| *one != Function::Restorer).collect())
+}
+
+fn in_minutes(minutes: u32) -> OffsetDateTime {
+    OffsetDateTime::now_utc() + Duration::minutes(minutes.into())
+}
+
+fn rotation_text(rotation: &Rotation) -> String {
+    let Rotation { tenant, function, stage, late, .. } = rotation;
+    let stage = match stage {
+        Stage::Settled => "done: one key, accepted; the old one is refused",
+        Stage::Registering => "a new key is being registered",
+        Stage::Verifying => "the provider does not take the new key yet; the old one signs",
+        Stage::Retiring => "the new key signs; the provider still takes the old one",
+        Stage::LockedOut => "no key of ours is accepted",
+    };
+    let late = if *late { ", for longer than it should" } else { "" };
+    let mut text = format!("{tenant} {function}: {stage}{late}");
+    for step in &rotation.done {
+        text.push_str(&format!(
+            "\n  {}  key {} {}",
+            rfc3339(step.at),
+            step.key_id,
+            step.what.as_str()
+        ));
+    }
+    if let Some(what) = &rotation.waits_for {
+        text.push_str(&format!("\n  {what}"));
+    }
+    text
+}
+
+async fn revoke(service: &Service, arguments: Revoke, output: &Output) -> Outcome {
+    let deadline = in_minutes(arguments.deadline);
+    let mut exit = Exit::Done;
+    for tenant in tenants(service, arguments.whose).await? {
+        let report = service
+            .revoke(&tenant, &arguments.reason, arguments.distrust_prepared, deadline)
+            .await?;
+        output.result(&report, || revocation_text(&report));
+        if !report.is_complete() {
+            exit = Exit::Partly;
+        }
+    }
+    Ok(exit)
+}
+
+fn revocation_text(report: &Revocation) -> String {
+    let mut text: Vec<String> = report.rotations.iter().map(rotation_text).collect();
+    for purged in &report.purged {
+        text.push(format!("{}: removed {}", purged.function, plain(&purged.what)));
+    }
+    if !report.left.is_empty() {
+        text.push("Left to do, by an administrator of the tenant:".to_owned());
+        text.extend(
+            report.left.iter().map(|left| format!("  {}: {}", left.function, plain(&left.what))),
+        );
+    }
+    let tenant = &report.tenant;
+    text.push(format!(
+        "Tokens that were given out before still work until they end: 'mailkeep identity blast-radius {tenant}' says until when"
+    ));
+    text.join("\n")
+}
+
+async fn import(
+    service: &Service,
+    tenant: &TenantName,
+    path: &std::path::Path,
+    output: &Output,
+) -> Result<(), Failure> {
+    let file = File::open(path)
+        .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))?;
+    let (calls, damaged) = service.import_calls(tenant, BufReader::new(file)).await?;
+    output.note(&format!("{}: {calls} requests, {damaged} lines not understood", path.display()));
+    Ok(())
+}
+
+async fn reconcile(service: &Service, tenant: &TenantName, output: &Output) -> Outcome {
+    let done = service.reconcile(tenant, OffsetDateTime::now_utc()).await?;
+    let open: Vec<i64> = service
+        .incidents(Some(tenant))
+        .await?
+        .into_iter()
+        .filter(|one| one.closed.is_none())
+        .map(|one| one.id)
+        .collect();
+    let value = json!({
+        "tenant": tenant,
+        "logs": done.logs,
+        "own_sign_ins": done.ours.0,
+        "own_accesses": done.ours.1,
+        "foreign_tokens": done.found.rogue.len(),
+        "incidents": done.incidents.iter().map(|(recorded, incident)| {
+            json!({"id": number(*recorded), "new": is_new(*recorded), "incident": incident})
+        }).collect::<Vec<_>>(),
+        "seen": {
+            "sign_ins": done.found.seen.sign_ins,
+            "mail_accesses": done.found.seen.mail,
+            "calls": done.found.seen.calls,
+        },
+        "open": open,
+    });
+    output.result(&value, || reconciled_text(tenant, &done, open.len()));
+    Ok(if open.is_empty() { Exit::Done } else { Exit::Incident })
+}
+
+fn number(recorded: Recorded) -> i64 {
+    match recorded {
+        Recorded::New(id) | Recorded::Grown(id) | Recorded::Known(id) => id,
+    }
+}
+
+fn is_new(recorded: Recorded) -> bool {
+    matches!(recorded, Recorded::New(_))
+}
+
+fn reconciled_text(tenant: &TenantName, done: &Reconciled, open: usize) -> String {
+    let mut lines = Vec::new();
+    for log in &done.logs {
+        let damaged = match log.damaged {
+            0 => String::new(),
+            count => format!("; {count} records not understood"),
+        };
+        let name = log.log.as_str().replace('_', " ");
+        lines.push(format!("{name}: {}{damaged}", report::source_text(&log.source)));
+    }
+    let (sign_ins, accesses) = done.ours;
+    lines.push(format!("ours: {sign_ins} sign-ins, {accesses} records of reads of mail"));
+    for (recorded, incident) in &done.incidents {
+        let new = if is_new(*recorded) { "NEW " } else { "" };
+        let text = report::incident_text(tenant.as_str(), incident);
+        lines.push(format!("{new}incident {}: {text}", number(*recorded)));
+    }
+    lines.push(match open {
+        0 => "no open incident".to_owned(),
+        count => format!("{count} open incidents; 'mailkeep incidents {tenant}' lists them"),
+    });
+    lines.join("\n").lines().map(plain).collect::<Vec<_>>().join("\n")
+}
+
+async fn verify(service: &Service, witnesses: &[std::path::PathBuf], output: &Output) -> Outcome {
+    let signer = service.signer().await?;
+    let key = signer.status().await.map_err(ServiceError::from)?.checkpoint_key;
+    let key: CheckpointKey = key
+        .parse()
+        .map_err(|error| Failure::failed(format!("the signer's checkpoint key: {error}")))?;
+    let mut checkpoints = vec![signer.checkpoint().await.map_err(ServiceError::from)?];
+    for path in witnesses {
+        checkpoints.extend(read_witness(path)?);
+    }
+    let path = service.data().signer().join("ledger.jsonl");
+    let file = File::open(&path)
+        .map_err(|error| Failure::failed(format!("cannot read {}: {error}", path.display())))?;
+    let outcome = ledger::verify_witnessed(BufReader::new(file), &key, &checkpoints, |_| ());
+    match outcome {
+        Ok(summary) => {
+            let (records, witnessed) = (summary.head.seq, checkpoints.len());
+            let value = json!({
+                "records": records,
+                "head": summary.head.hash.to_string(),
+                "witnessed_by": witnessed,
+                "damage": null,
+            });
+            output.result(&value, || {
+                let outside = match witnesses {
+                    [] => "; without --witness nobody but the signer itself says that it was not written anew",
+                    _ => "",
+                };
+                format!("{records} records, none changed, removed, moved or repeated; {witnessed} checkpoints agree{outside}")
+            });
+            Ok(Exit::Done)
+        }
+        Err(error) => {
+            let what = error.to_string();
+            output.result(&json!({"damage": what}), || {
+                format!("DAMAGE: {}: {what}\nKeep the file as it is", path.display())
+            });
+            Ok(Exit::Damage)
+        }
+    }
+}
+
+fn read_witness(path: &std::path::Path) -> Result<Vec<Checkpoint>, Failure> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))?;
+    let lines = text.lines().filter(|line| !line.trim().is_empty());
+    lines
+        .map(|line| {
+            serde_json::from_str(line).map_err(|error| {
+                Failure::usage(format!("{} holds no checkpoints: {error}", path.display()))
+            })
+        })
+        .collect()
+}
+
+fn show(
+    service: &Service,
+    tenant: Option<&TenantName>,
+    since: Option<OffsetDateTime>,
+    output: &Output,
+) -> Outcome {
+    let path = service.data().signer().join("ledger.jsonl");
+    let file = File::open(&path)
+        .map_err(|error| Failure::failed(format!("cannot read {}: {error}", path.display())))?;
+    let outcome = ledger::verify_each(BufReader::new(file), |record| {
+        let event = serde_json::to_value(&record.event).unwrap_or_default();
+        let about = tenant.is_none_or(|tenant| event["tenant"] == tenant.as_str());
+        if !about || since.is_some_and(|since| record.time < since) {
+            return;
+        }
+        let value = json!({"seq": record.seq, "time": rfc3339(record.time), "event": event});
+        output.result(&value, || {
+            format!("{}  {}  {}", record.seq, rfc3339(record.time), plain(&event.to_string()))
+        });
+    });
+    match outcome {
+        Ok(_) => Ok(Exit::Done),
+        Err(fault) => {
+            output.complain(&format!("DAMAGE: {}: {fault}", path.display()));
+            Ok(Exit::Damage)
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The blast radius for people.
+
+use std::fmt::Write;
+
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use crate::{BlastRadius, Incident, LogSource, MailboxReach, Span, State, Stretch, TokenReach};
+
+/// Messages of a mailbox that are listed one by one; of the others, the number is said.
+const LISTED: usize = 50;
+
+/// The report as text: tokens, what was read with them, and what is known of every moment.
+pub fn text(radius: &BlastRadius) -> String {
+    let mut out = format!("from {} to {}\n", at(radius.span.from), at(radius.span.to));
+    tokens(&mut out, radius);
+    let reached: Vec<_> = radius.mailboxes.iter().filter(|(_, reach)| is_reached(reach)).collect();
+    let _ = writeln!(out, "\nMailboxes in which somebody else read mail: {}", reached.len());
+    for (mailbox, reach) in &reached {
+        mailbox_text(&mut out, mailbox, reach);
+    }
+    let _ = writeln!(out, "\nWhat is known of every moment");
+    for (mailbox, reach) in &radius.mailboxes {
+        let _ = writeln!(out, "  {mailbox}");
+        for stretch in &reach.timeline {
+            let _ = writeln!(out, "    {}", stretch_text(stretch));
+        }
+    }
+    out.truncate(out.trim_end().len());
+    out
+}
+
+fn tokens(out: &mut String, radius: &BlastRadius) {
+    let _ = writeln!(out, "\nTokens in the hands of somebody else: {}", radius.tokens.len());
+    for token in &radius.tokens {
+        let _ = writeln!(out, "  {}", token_text(token));
+    }
+    match radius.live_until {
+        Some(until) if until > radius.span.to => {
+            let _ = writeln!(
+                out,
+                "  One of them may still work until {} at the latest: removing a key revokes nothing that \
+                 was given out. Disabling the application ends those that understand continuous access \
+                 evaluation.",
+                at(until)
+            );
+        }
+        Some(until) => {
+            let _ = writeln!(
+                out,
+                "  None of them works any more; the last one ended by {}.",
+                at(until)
+            );
+        }
+        None => {}
+    }
+}
+
+fn token_text(token: &TokenReach) -> String {
+    let got = match (token.got, &token.with) {
+        (Some(got), Some(with)) => format!("got {} with {with}", at(got)),
+        (Some(got), None) => format!("got {}", at(got)),
+        _ => "no sign-in shows where it is from".to_owned(),
+    };
+    let from = token.address.map_or_else(String::new, |address| format!(", from {address}"));
+    let requests = match token.requests {
+        0 => String::new(),
+        count => format!(", {count} requests"),
+    };
+    format!(
+        "{} of application {}: {got}{from}; {} messages in {} mailboxes{requests}",
+        token.uti.as_deref().unwrap_or("a token without a name"),
+        token.client_id,
+        token.messages,
+        token.mailboxes.len()
+    )
+}
+
+fn is_reached(reach: &MailboxReach) -> bool {
+    !reach.messages.is_empty() || !reach.folders.is_empty()
+}
+
+fn mailbox_text(out: &mut String, mailbox: &str, reach: &MailboxReach) {
+    let _ = writeln!(out, "  {mailbox}: {} messages", reach.messages.len());
+    for folder in &reach.folders {
+        let _ = writeln!(out, "    all of {folder}");
+    }
+    for message in reach.messages.iter().take(LISTED) {
+        let id = message.message_id.as_deref().or(message.item.as_deref()).unwrap_or("?");
+        let folder = message.folder.as_deref().unwrap_or("");
+        let _ = writeln!(out, "    {id}  {folder}");
+    }
+    if reach.messages.len() > LISTED {
+        let _ = writeln!(out, "    and {} more; --json lists all", reach.messages.len() - LISTED);
+    }
+}
+
+fn stretch_text(stretch: &Stretch) -> String {
+    let Span { from, to } = stretch.span;
+    let state = match stretch.state {
+        State::Accessed => "ACCESSED",
+        State::NotAccessed => "not accessed",
+        State::Blind => "blind",
+    };
+    format!("{}  {}  {state}", at(from), at(to))
+}
+
+/// An incident as text: what happened, the evidence, and what to do.
+pub fn incident_text(tenant: &str, incident: &Incident) -> String {
+    let mut out = incident.kind.title().to_owned();
+    if let Some(client_id) = &incident.client_id {
+        let function = incident.function.map_or_else(String::new, |one| format!(" ({one})"));
+        let _ = write!(out, "\n  application {client_id}{function}, {}", incident.subject);
+    }
+    let _ = write!(out, "\n  {} records", incident.records);
+    for evidence in &incident.evidence {
+        let _ = write!(out, "\n    {}  {}", at(evidence.at), evidence.text);
+    }
+    let _ = write!(out, "\n  What to do");
+    for (number, step) in incident.kind.next_steps().iter().enumerate() {
+        let _ = write!(out, "\n    {}. {}", number + 1, step.replace("TENANT", tenant));
+    }
+    out
+}
+
+/// Whether a log was read, in words.
+pub fn source_text(source: &LogSource) -> String {
+    match source {
+        LogSource::Read { since, settle } => format!(
+            "read since {}; what is younger than {} minutes may still come",
+            at(*since),
+            settle.duration().whole_minutes()
+        ),
+        LogSource::Absent { why } => format!("not read: {why}. What it would tell is not known"),
+    }
+}
+
+fn at(time: OffsetDateTime) -> String {
+    let time = time.replace_nanosecond(0).unwrap_or(time);
+    time.format(&Rfc3339).unwrap_or_else(|_| time.to_string())
+}
