@@ -10,7 +10,7 @@ use common::World;
 use mailkeep_exchange::Extras;
 use mailkeep_identity::rotation::{Policy, Stage};
 use mailkeep_model::Function;
-use mailkeep_service::{DataDirectory, Registration, Service, StepKind, auditor_rights};
+use mailkeep_service::{DataDirectory, Service, StepKind};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
@@ -23,17 +23,7 @@ const HASTE: Policy = Policy {
 
 async fn world() -> World {
     let mut world = World::new().await;
-    let function = Function::Auditor;
-    let certificate = world.service.certificate(&world.tenant, function).await.unwrap();
-    let order = json!({
-        "tenant": world.directory_id(),
-        "name": "auditor",
-        "certificate": certificate.certificate_pem,
-        "roles": auditor_rights(),
-    });
-    let registered = world.admin.order("register", order).await;
-    let client_id = registered["client_id"].as_str().unwrap().to_owned();
-    world.service.register(&world.tenant, Registration { function, client_id }).await.unwrap();
+    world.set_up_auditor().await;
     world.switch(Extras::default()).await;
     world.service = reopened(&world).await;
     world

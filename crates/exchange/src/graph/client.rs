@@ -30,6 +30,8 @@ use crate::{
 
 /// Ids that stay when an item moves (Graph: "Immutable identifiers for Outlook resources").
 pub(super) const IMMUTABLE_IDS: &str = "IdType=\"ImmutableId\"";
+/// What we call a request: it stands in the provider's logs and in our journal.
+const REQUEST_ID: &str = "client-request-id";
 /// Without waiting.
 const NOW: Duration = Duration::ZERO;
 /// What to do about an answer that is none.
@@ -396,7 +398,7 @@ impl GraphProvider {
                 .request(sending.method.clone(), ask.url.clone())
                 .header(header::AUTHORIZATION, token.header())
                 .header("prefer", IMMUTABLE_IDS)
-                .header("client-request-id", client_request_id.to_string());
+                .header(REQUEST_ID, client_request_id.to_string());
             // Graph: "Advanced query capabilities on directory objects".
             if ask.mailbox.is_none() && ask.url.query_pairs().any(|(name, _)| name == "$count") {
                 request = request.header("consistencylevel", "eventual");
@@ -499,6 +501,7 @@ impl GraphProvider {
         let gate = self.inner.gates.of(Some(&mailbox.id));
         let _place = self.inner.gates.enter(&gate, 1).await;
         self.inner.usage.add_request();
+        let name = self.journal_of(Some(mailbox), &url).map_err(|error| error.to_string())?;
         let request = match piece {
             Some((range, bytes)) => self
                 .inner
@@ -509,6 +512,7 @@ impl GraphProvider {
                 .body(bytes),
             None => self.inner.http.get(url),
         };
+        let request = request.header(REQUEST_ID, name.to_string());
         let response = request.send().await.map_err(|error| root_cause(&error))?;
         if let (429 | 503, Some(wait)) = (response.status().as_u16(), retry_after(&response)) {
             gate.pause_for(wait.min(MAX_THROTTLED));
@@ -529,7 +533,10 @@ impl GraphProvider {
         let gate = self.inner.gates.of(Some(&mailbox.id));
         let _place = self.inner.gates.enter(&gate, 1).await;
         self.inner.usage.add_request();
+        let name = self.journal_of(Some(mailbox), &url);
+        let name = name.map_err(|_| Unsent::NotTried("the journal cannot be written"))?;
         let request = self.inner.http.post(url).header(header::CONTENT_TYPE, "application/json");
+        let request = request.header(REQUEST_ID, name.to_string());
         let response = request.body(json).send().await.map_err(|error| {
             if error.is_connect() {
                 Unsent::NotTried("no connection came about")

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use mailkeep_identity::journal::{About, JournalEntry};
+use mailkeep_model::Mailbox;
 use percent_encoding::percent_decode_str;
 use time::OffsetDateTime;
 use url::Url;
@@ -19,14 +20,23 @@ const EXPORT: &str = "exportItems";
 impl GraphProvider {
     /// Writes a request down that is about to go out; what comes back is its name.
     pub(super) fn journal(&self, ask: &Ask<'_>) -> Result<Uuid, ExchangeError> {
+        self.journal_of(ask.mailbox, &ask.url)
+    }
+
+    /// The same for a request to an address that the provider gave in place of a token.
+    pub(super) fn journal_of(
+        &self,
+        mailbox: Option<&Mailbox>,
+        url: &Url,
+    ) -> Result<Uuid, ExchangeError> {
         let client_request_id = Uuid::new_v4();
         let access = self.access();
         let entry = JournalEntry {
             at: OffsetDateTime::now_utc(),
             client_request_id,
             job: access.job.clone(),
-            mailbox: ask.mailbox.map(|mailbox| mailbox.address.to_string()),
-            about: about(&ask.url),
+            mailbox: mailbox.map(|mailbox| mailbox.address.to_string()),
+            about: about(url),
         };
         access
             .journal

@@ -41,6 +41,8 @@ impl Service {
         let certificate = signer.create_key(job, name, function).await?;
         let endpoint = format!("{}/{}/oauth2/v2.0/token", tenant.authority, tenant.directory_id);
         signer.bind(job, name, function, &client_id, &endpoint).await?;
+        // The key is gone when the logs tell of its use.
+        self.known_keys(name).await?;
         let provider = self.provider_for(&tenant, function, RESTORED, job).await?;
         let mut waited = Duration::ZERO;
         let mut wait = FIRST_WAIT;

@@ -10,7 +10,7 @@ use mailkeep_lab::{Lab, LabOptions, Registration};
 use mailkeep_model::{Function, ProviderKind, TenantName};
 use mailkeep_service::{
     Connection, DataDirectory, Observer, PassLimits, PassReport, Registration as Ours, Service,
-    ServiceError, Unobserved, reader_rights, restorer_rights,
+    ServiceError, Unobserved, auditor_rights, reader_rights, restorer_rights,
 };
 use mailkeep_signer::{RateLimit, Sealing, Signer, SignerOptions};
 use reqwest::Method;
@@ -153,6 +153,21 @@ impl World {
         let registered = self.admin.order("register", order).await;
         let client_id = registered["client_id"].as_str().unwrap().to_owned();
         let function = Function::Restorer;
+        self.service.register(&self.tenant, Ours { function, client_id }).await.unwrap();
+    }
+
+    /// Registers the application that reads logs and configuration.
+    pub(crate) async fn set_up_auditor(&self) {
+        let function = Function::Auditor;
+        let certificate = self.service.certificate(&self.tenant, function).await.unwrap();
+        let order = json!({
+            "tenant": self.directory_id(),
+            "name": "auditor",
+            "certificate": certificate.certificate_pem,
+            "roles": auditor_rights(),
+        });
+        let registered = self.admin.order("register", order).await;
+        let client_id = registered["client_id"].as_str().unwrap().to_owned();
         self.service.register(&self.tenant, Ours { function, client_id }).await.unwrap();
     }
 
