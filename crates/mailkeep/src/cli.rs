@@ -5,7 +5,7 @@ use ipnet::IpNet;
 use mailkeep_model::{Address, Function, MailboxKind, ProviderKind, TenantName};
 use time::OffsetDateTime;
 
-use crate::commands::{ItemName, Place, parse_time};
+use crate::commands::{ItemName, Place, parse_deadline, parse_time};
 
 /// Backup, inspection and monitoring of Microsoft 365 mailboxes, with keys of your own.
 ///
@@ -275,9 +275,9 @@ pub(crate) struct Rotate {
     /// Only this function's key; may be repeated
     #[arg(long, value_name = "FUNCTION")]
     pub(crate) function: Vec<Function>,
-    /// How many minutes to wait for the provider
-    #[arg(long, value_name = "MINUTES", default_value_t = 60)]
-    pub(crate) deadline: u32,
+    /// How long to wait for the provider: RFC 3339, or 30m, 2h from now
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = parse_deadline)]
+    pub(crate) deadline: OffsetDateTime,
 }
 
 #[derive(Args, Debug)]
@@ -290,9 +290,9 @@ pub(crate) struct Revoke {
     /// Do not use the keys that lie ready: somebody broke into the signer
     #[arg(long)]
     pub(crate) distrust_prepared: bool,
-    /// How many minutes to wait for the provider
-    #[arg(long, value_name = "MINUTES", default_value_t = 60)]
-    pub(crate) deadline: u32,
+    /// How long to wait for the provider: RFC 3339, or 30m, 2h from now
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = parse_deadline)]
+    pub(crate) deadline: OffsetDateTime,
 }
 
 // No doc comment: it would become that of the command which this is part of.

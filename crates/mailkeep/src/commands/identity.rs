@@ -10,7 +10,7 @@ use mailkeep_model::{Function, TenantName};
 use mailkeep_sentry::report;
 use mailkeep_service::{Reconciled, Revocation, Rotation, Service, ServiceError};
 use serde_json::{Value, json};
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 
 use super::{Outcome, browse::rfc3339, open_service};
 use crate::{
@@ -145,7 +145,7 @@ async fn certificate(
 }
 
 async fn rotate(service: &Service, arguments: Rotate, output: &Output) -> Outcome {
-    let deadline = in_minutes(arguments.deadline);
+    let deadline = arguments.deadline;
     let mut exit = Exit::Done;
     for tenant in tenants(service, arguments.whose).await? {
         let functions = match arguments.function.as_slice() {
@@ -182,10 +182,6 @@ async fn functions_of(service: &Service, tenant: &TenantName) -> Result<Vec<Func
     Ok(functions.filter(|one| *one != Function::Restorer).collect())
 }
 
-fn in_minutes(minutes: u32) -> OffsetDateTime {
-    OffsetDateTime::now_utc() + Duration::minutes(minutes.into())
-}
-
 fn rotation_text(rotation: &Rotation) -> String {
     let Rotation { tenant, function, stage, late, .. } = rotation;
     let stage = match stage {
@@ -212,7 +208,7 @@ fn rotation_text(rotation: &Rotation) -> String {
 }
 
 async fn revoke(service: &Service, arguments: Revoke, output: &Output) -> Outcome {
-    let deadline = in_minutes(arguments.deadline);
+    let deadline = arguments.deadline;
     let mut exit = Exit::Done;
     for tenant in tenants(service, arguments.whose).await? {
         let report = service

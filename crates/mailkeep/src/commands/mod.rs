@@ -28,7 +28,7 @@ use mailkeep_service::{DataDirectory, Service};
 use serde_json::json;
 use tracing_subscriber::EnvFilter;
 
-pub(crate) use place::{ItemName, Place, parse_time};
+pub(crate) use place::{ItemName, Place, parse_deadline, parse_time};
 
 use crate::{
     cli::{Cli, Command, Global},

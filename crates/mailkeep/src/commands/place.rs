@@ -45,17 +45,28 @@ pub(crate) fn parse_time(text: &str) -> Result<OffsetDateTime, String> {
     time_before(text, OffsetDateTime::now_utc())
 }
 
+/// A time to come: RFC 3339, or so long from now.
+pub(crate) fn parse_deadline(text: &str) -> Result<OffsetDateTime, String> {
+    let now = OffsetDateTime::now_utc();
+    let instant = OffsetDateTime::parse(text, &Rfc3339).ok();
+    let instant = instant.or_else(|| now.checked_add(span(text)?));
+    instant.ok_or_else(|| "write 2026-11-23T09:00:00Z, or 30m, 2h from now".to_owned())
+}
+
 fn time_before(text: &str, now: OffsetDateTime) -> Result<OffsetDateTime, String> {
-    if let Ok(instant) = OffsetDateTime::parse(text, &Rfc3339) {
-        return Ok(instant);
-    }
+    let instant = OffsetDateTime::parse(text, &Rfc3339).ok();
+    let instant = instant.or_else(|| now.checked_sub(span(text)?));
+    instant.ok_or_else(|| "write 2026-11-23T09:00:00Z, or 2h, 3d ago".to_owned())
+}
+
+/// `90s`, `30m`, `2h`, `3d`, `1w`.
+fn span(text: &str) -> Option<Duration> {
     let units: [(char, i64); 5] =
         [('s', 1), ('m', 60), ('h', 3600), ('d', 86_400), ('w', 7 * 86_400)];
-    let ago = units.iter().find_map(|(unit, seconds)| {
+    units.iter().find_map(|(unit, seconds)| {
         let count: u32 = text.strip_suffix(*unit)?.parse().ok()?;
-        now.checked_sub(Duration::seconds(i64::from(count).checked_mul(*seconds)?))
-    });
-    ago.ok_or_else(|| "write 2026-11-23T09:00:00Z, or 2h, 3d ago".to_owned())
+        Some(Duration::seconds(i64::from(count).checked_mul(*seconds)?))
+    })
 }
 
 #[cfg(test)]
