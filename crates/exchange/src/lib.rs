@@ -29,7 +29,7 @@ mod usage;
 
 pub use error::ExchangeError;
 pub use graph::{
-    About, Access, ActivityFeed, Endpoint, Extras, FeedContent, GraphAuditor, GraphConfig,
+    About, Access, ActivityFeed, Endpoint, Entry, Extras, FeedContent, GraphAuditor, GraphConfig,
     GraphProvider, LARGEST_NOTIFICATIONS, LONGEST_SUBSCRIPTION, LogPage, Logged, NewKey,
     Notification, ObjectId, Registrar, Subscription, SubscriptionId, ToldUser, Topic,
     message_request, parse_access_policies_page, parse_activity_export, parse_audit_query_page,

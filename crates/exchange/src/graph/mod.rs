@@ -51,7 +51,7 @@ pub use admin::{NewKey, ObjectId, Registrar};
 pub(crate) use answer::is_stuck;
 pub use answer::parse_retry_after;
 pub use audit::{
-    ActivityFeed, FeedContent, GraphAuditor, LogPage, Logged, parse_access_policies_page,
+    ActivityFeed, Entry, FeedContent, GraphAuditor, LogPage, Logged, parse_access_policies_page,
     parse_activity_export, parse_audit_query_page, parse_audit_records,
     parse_directory_changes_page, parse_feed_content, parse_named_locations_page,
     parse_registered_object, parse_sign_ins_page,

@@ -213,14 +213,14 @@ pub(super) fn first_line(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn config() -> GraphConfig {
+    pub(in crate::graph) fn config() -> GraphConfig {
         config_of(Function::Reader)
     }
 
-    fn config_of(function: Function) -> GraphConfig {
+    pub(in crate::graph) fn config_of(function: Function) -> GraphConfig {
         GraphConfig {
             tenant: "acme".parse().unwrap(),
             function,

@@ -171,20 +171,7 @@ pub(super) fn of_token(config: &GraphConfig, status: u16, body: &[u8]) -> (u32, 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn config() -> GraphConfig {
-        config_of(Function::Reader)
-    }
-
-    fn config_of(function: Function) -> GraphConfig {
-        GraphConfig {
-            tenant: "acme".parse().unwrap(),
-            function,
-            graph: "https://graph.example/v1.0".parse().unwrap(),
-            ca_pem: None,
-            extras: crate::Extras::default(),
-        }
-    }
+    use crate::graph::refusal::tests::{config, config_of};
 
     #[test]
     fn a_refused_certificate_says_what_to_do() {

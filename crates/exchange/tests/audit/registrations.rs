@@ -1,4 +1,4 @@
-use mailkeep_identity::assertion::Thumbprint;
+use mailkeep_identity::jwt::Thumbprint;
 use mailkeep_model::Registration;
 use serde_json::{Value, json};
 

@@ -1,5 +1,5 @@
 use mailkeep_exchange::{ExchangeError, NewKey, ObjectId};
-use mailkeep_identity::assertion::Thumbprint;
+use mailkeep_identity::jwt::Thumbprint;
 use mailkeep_lab::Registered;
 use mailkeep_model::{Function, Registration};
 use serde_json::{Value, json};

@@ -158,7 +158,7 @@ impl Key {
 
     /// A JSON Web Token with these claims, signed with PS256.
     pub(crate) fn sign(&self, claims: &Value) -> Secret {
-        let thumbprint = mailkeep_identity::assertion::Thumbprint::of_der(&self.certificate);
+        let thumbprint = mailkeep_identity::jwt::Thumbprint::of_der(&self.certificate);
         let header = json!({ "alg": "PS256", "typ": "JWT", "x5t#S256": thumbprint.base64url() });
         let part = |value: &Value| BASE64URL_NOPAD.encode(value.to_string().as_bytes());
         let text = format!("{}.{}", part(&header), part(claims));

@@ -378,7 +378,8 @@ async fn a_photograph_that_is_not_found_by_mistake_is_not_lost() {
     let (default, _) = other_folders(&provider, &mailbox, FolderKind::Contacts).await;
     let (contacts, _) = items(&provider, &mailbox, &default, None).await;
     let mut photographs = 0;
-    for contact in contacts {
+    for change in contacts {
+        let Change::Upsert(contact) = change else { continue };
         let calm = provider.details(&mailbox, &contact).await.unwrap().attachments;
         let fault = json!([{"operation": "contact.photo", "status": 404, "times": 2}]);
         world.order("faults", fault).await;

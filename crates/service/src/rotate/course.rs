@@ -96,8 +96,9 @@ impl<'a> Course<'a> {
                     self.waits_for = Some(self.help(&key_id));
                     return Ok(());
                 }
+                _ if now >= deadline => return Ok(()),
                 action => {
-                    self.perform(action, now).await?;
+                    self.perform(action, now, &policy).await?;
                     continue;
                 }
             };
@@ -142,7 +143,12 @@ impl<'a> Course<'a> {
         self.known.iter().find(|known| known.key_id == key_id)
     }
 
-    async fn perform(&mut self, action: Action, now: OffsetDateTime) -> Result<(), ServiceError> {
+    async fn perform(
+        &mut self,
+        action: Action,
+        now: OffsetDateTime,
+        policy: &Policy,
+    ) -> Result<(), ServiceError> {
         let signer = self.service.signer().await?;
         let (job, name, function) = (&self.job, &self.tenant.name, self.function);
         match action {
@@ -160,9 +166,14 @@ impl<'a> Course<'a> {
             }
             Action::Try { key_id } => self.try_key(&key_id, now).await?,
             Action::Register { key_id, proof_by } => {
-                self.register(&key_id, &proof_by, now).await?;
+                let done = self.register(&key_id, &proof_by, now).await;
+                self.unless_proof_failed(done, &proof_by, now, policy).await?;
             }
-            Action::Remove { key_id, proof_by } => self.remove(&key_id, &proof_by, now).await?,
+            Action::Remove { key_id, proof_by } => {
+                let done = self.remove(&key_id, &proof_by, now).await;
+                self.unless_proof_failed(done, &proof_by, now, policy).await?;
+            }
+            // Nothing that is done: `run` waits.
             _ => {}
         }
         Ok(())
@@ -192,7 +203,10 @@ impl<'a> Course<'a> {
         let object = self.object().await?;
         let key = self.keys.iter().find(|key| key.key_id == key_id);
         let certificate = key.and_then(|key| key.certificate.certificate_der());
-        let Some(certificate) = certificate else { return Ok(()) };
+        let Some(certificate) = certificate else {
+            let reason = format!("the certificate of key {key_id} cannot be read");
+            return Err(ServiceError::Refused { tenant: self.tenant.name.clone(), reason });
+        };
         let asked_before =
             self.known(key_id).is_some_and(|known| known.note.found.requested.is_some());
         self.note(key_id, |known| known.note.found.requested = Some(now)).await?;
@@ -209,7 +223,7 @@ impl<'a> Course<'a> {
             {
                 None
             }
-            Err(error) => return self.proof_failed(error, proof_by, now).await,
+            Err(error) => return Err(error.into()),
         };
         self.note(key_id, |known| {
             known.note.found.registered = Some(now);
@@ -244,29 +258,39 @@ impl<'a> Course<'a> {
             let signer = self.service.signer().await?;
             let proof =
                 signer.sign_proof(&self.job, &tenant, self.function, Some(proof_by)).await?;
-            if let Err(error) = self.registrar.remove_key(&object, &id, &proof.proof).await {
-                return self.proof_failed(error, proof_by, now).await;
-            }
+            self.registrar.remove_key(&object, &id, &proof.proof).await?;
         }
         self.note(key_id, |known| known.note.found.removed = Some(now)).await?;
         self.step(StepKind::Removed, key_id);
         Ok(())
     }
 
-    /// A proof that is refused may mean that somebody removed the key that it was made with: whether
-    /// that one is still accepted is found out before anything else.
-    async fn proof_failed(
+    /// A proof that is refused may mean that somebody removed the key that it was made with, or that the
+    /// directory does not know a fresh key everywhere yet. Whether the key is still accepted tells the two
+    /// apart.
+    async fn unless_proof_failed(
         &mut self,
-        error: ExchangeError,
+        done: Result<(), ServiceError>,
         proof_by: &str,
         now: OffsetDateTime,
+        policy: &Policy,
     ) -> Result<(), ServiceError> {
+        let Err(ServiceError::Exchange(error)) = done else { return done };
         if !matches!(error, ExchangeError::KeyRefused { .. }) && !error.is_unknown_key() {
             return Err(error.into());
         }
         self.try_key(proof_by, now).await?;
-        let lost = self.known(proof_by).is_some_and(|known| known.note.found.refused == Some(now));
-        if lost { Ok(()) } else { Err(error.into()) }
+        let Some(known) = self.known(proof_by) else { return Err(error.into()) };
+        let found = known.note.found;
+        if found.refused == Some(now) {
+            return Ok(());
+        }
+        if found.registered.is_some_and(|registered| now < registered + policy.patience) {
+            let pause = std::time::Duration::try_from(policy.retry).unwrap_or(GLANCE);
+            tokio::time::sleep(pause).await;
+            return Ok(());
+        }
+        Err(error.into())
     }
 
     /// The application, which the signer's proofs are for. Its object id is looked up once.

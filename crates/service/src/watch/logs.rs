@@ -3,7 +3,7 @@
 use std::io::BufRead;
 
 use mailkeep_control::LogRecord;
-use mailkeep_exchange::{ExchangeError, GraphAuditor, parse_activity_export};
+use mailkeep_exchange::{Entry, ExchangeError, GraphAuditor, Logged, parse_activity_export};
 use mailkeep_model::{MailAccess, ProviderCall, SignIn, TenantName};
 use mailkeep_sentry::Settle;
 use serde::{Deserialize, Serialize};
@@ -71,20 +71,9 @@ impl Service {
         watch: &mut Watch,
         now: OffsetDateTime,
     ) -> Result<LogResult, ServiceError> {
-        let log = LogName::SignIns;
-        let since = from(watch, log, now);
-        let told = match auditor.sign_ins(since, now, applications).await {
-            Ok(told) => told,
-            Err(error) => return absent(error),
-        };
-        let entries = told.entries.into_iter();
-        let records: Vec<LogRecord<SignIn>> =
-            entries.map(|one| LogRecord { id: one.id.clone(), at: one.at, record: one }).collect();
-        self.keep(tenant, log, &records).await?;
-        if told.damaged == 0 && told.missing == 0 {
-            watch.note(log, LogRead { since: told.since, until: now });
-        }
-        Ok(LogResult::Read { new: records.len(), damaged: told.damaged + told.missing })
+        let since = from(watch, LogName::SignIns, now);
+        let told = auditor.sign_ins(since, now, applications).await;
+        self.take_in(tenant, LogName::SignIns, told, |one: &SignIn| one.at, watch, now).await
     }
 
     /// Reads which mail was read, since that was read last.
@@ -96,19 +85,33 @@ impl Service {
         now: OffsetDateTime,
     ) -> Result<LogResult, ServiceError> {
         let log = LogName::MailAccesses;
-        let since = from(watch, log, now);
-        let told = match auditor.mail_accesses(since, now).await {
+        let told = auditor.mail_accesses(from(watch, log, now), now).await;
+        self.take_in(tenant, log, told, |one: &MailAccess| one.at, watch, now).await
+    }
+
+    /// Keeps what a log told. How far it was read is noted only when it left nothing out.
+    async fn take_in<T: Entry + Serialize>(
+        &self,
+        tenant: &TenantName,
+        log: LogName,
+        told: Result<Logged<T>, ExchangeError>,
+        at: impl Fn(&T) -> OffsetDateTime,
+        watch: &mut Watch,
+        now: OffsetDateTime,
+    ) -> Result<LogResult, ServiceError> {
+        let told = match told {
             Ok(told) => told,
             Err(error) => return absent(error),
         };
-        let entries = told.entries.into_iter();
-        let records: Vec<LogRecord<MailAccess>> =
-            entries.map(|one| LogRecord { id: one.id.clone(), at: one.at, record: one }).collect();
+        let whole = told.is_complete();
+        let (since, damaged) = (told.since, told.damaged + told.missing);
+        let record = |one: T| LogRecord { id: one.id().to_owned(), at: at(&one), record: one };
+        let records: Vec<LogRecord<T>> = told.entries.into_iter().map(record).collect();
         self.keep(tenant, log, &records).await?;
-        if told.damaged == 0 && told.missing == 0 {
-            watch.note(log, LogRead { since: told.since, until: now });
+        if whole {
+            watch.note(log, LogRead { since, until: now });
         }
-        Ok(LogResult::Read { new: records.len(), damaged: told.damaged + told.missing })
+        Ok(LogResult::Read { new: records.len(), damaged })
     }
 
     /// Takes in an export of the log of requests (Azure Monitor: `MicrosoftGraphActivityLogs`, one

@@ -21,8 +21,9 @@ pub struct Logged<T> {
     ids: HashSet<String>,
 }
 
-/// What has an id that stays the same.
+/// What has an id that stays the same, whenever it is read.
 pub trait Entry {
+    /// The log's own id of it.
     fn id(&self) -> &str;
 }
 

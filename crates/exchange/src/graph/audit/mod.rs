@@ -29,14 +29,14 @@ pub use activity::parse_activity_export;
 pub use changes::parse_directory_changes_page;
 pub use feed::{ActivityFeed, FeedContent, parse_feed_content};
 pub use fields::LogPage;
-pub use logged::Logged;
+pub use logged::{Entry, Logged};
 pub use policies::{parse_access_policies_page, parse_named_locations_page};
 pub use query::parse_audit_query_page;
 pub use records::parse_audit_records;
 pub use registrations::parse_registered_object;
 pub use sign_ins::parse_sign_ins_page;
 
-use self::{logged::Entry, pace::Pace, roles::Roles};
+use self::{pace::Pace, roles::Roles};
 use super::{
     client::{Access, Ask, GraphConfig, GraphProvider},
     pages,
