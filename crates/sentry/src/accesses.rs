@@ -4,10 +4,11 @@
 //! that was lifted from a worker carries our identifier and must not pass as us. What joins to nothing
 //! is *unattributed*: it is never called ours, and the time is reported blind.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use mailkeep_model::{AccessedMessage, Breadth, MailAccess, ProviderCall};
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
+use uuid::Uuid;
 
 use crate::{
     Settings,
@@ -18,6 +19,9 @@ use crate::{
     suspicion::Suspicion,
     uses::Use,
 };
+
+/// How long a request may be on its way.
+const LATE: Duration = Duration::minutes(2);
 
 /// Whose an access is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +63,8 @@ pub(crate) fn attribute(
         judged,
         settings,
         rogue: rogue_tokens(judged),
+        named: HashSet::new(),
+        by_incident: judged.suspicions.iter().map(|one| (one.incident_key(), one)).collect(),
         nameless: uses.filter(|(at, _)| !judged.named.contains(at)).map(|(_, one)| one).collect(),
         suspicions: Vec::new(),
     };
@@ -78,6 +84,10 @@ struct Work<'a> {
     rogue: HashMap<&'a str, &'a RogueToken>,
     /// Uses whose token the log has not named.
     nameless: Vec<&'a Use>,
+    /// Names of our requests that a record was joined to.
+    named: HashSet<Uuid>,
+    /// One suspicion of each incident that a token belongs to.
+    by_incident: HashMap<String, &'a Suspicion>,
     suspicions: Vec<Suspicion>,
 }
 
@@ -131,19 +141,23 @@ impl<'a> Work<'a> {
             Err(verdict) => return verdict,
         };
         let named = access.client_request_id.map(|id| self.ours.journal.call(id));
-        let may_be_ours = match named {
-            Some(call) => call.is_some_and(|call| is_about(call, &access.mailbox)),
+        let is_named = match named {
+            Some(Some(call)) => self.is_about(call, &access.mailbox),
+            Some(None) => false,
             // Then the token has to tell whose it is.
             None => token == Presumed::Ours,
         };
-        let unexplained = if may_be_ours { self.unexplained(access) } else { all() };
-        if may_be_ours && unexplained.is_empty() {
+        let explained = self.unexplained(access);
+        if is_named && explained.is_empty() {
             return Accessor::Ours;
         }
         let until = access.at + MailAccess::AGGREGATED;
-        if token == Presumed::Unclear || self.ours.journal.may_lack(access.at, until) {
+        // A name that is none of ours does not convict alone: it may be one that the provider made.
+        let doubtful = matches!(named, Some(None)) && explained.is_empty();
+        if token == Presumed::Unclear || doubtful || self.ours.journal.may_lack(access.at, until) {
             return Accessor::Unattributed;
         }
+        let unexplained = if is_named { explained } else { all() };
         let why = "with a token of ours, which no job asked for";
         self.accuse(&seen, IncidentKind::StolenToken, subject(&seen), why, unexplained)
     }
@@ -166,7 +180,11 @@ impl<'a> Work<'a> {
             Err(verdict) => return verdict,
         };
         let named = call.client_request_id.and_then(|id| self.ours.journal.call(id));
-        if named.is_some() {
+        // Each request has a name of its own: whoever repeats one is somebody else.
+        if let Some(own) = named
+            && (call.at - own.at).abs() <= self.settings.skew + LATE
+            && self.named.insert(own.client_request_id)
+        {
             return Accessor::Ours;
         }
         if token == Presumed::Unclear || self.ours.journal.may_lack(call.at, call.at) {
@@ -228,13 +246,26 @@ impl<'a> Work<'a> {
         if self.nameless.iter().any(may_be) { TokenOf::Unclear } else { TokenOf::Foreign }
     }
 
+    fn is_about(&self, call: &Call, mailbox: &str) -> bool {
+        let own = call.mailbox.as_deref();
+        own.is_some_and(|own| {
+            own.eq_ignore_ascii_case(mailbox) || !self.ours.journal.knows(mailbox)
+        })
+    }
+
     /// The messages of a record that no entry of the journal explains.
     fn unexplained(&self, access: &MailAccess) -> Vec<usize> {
         let Settings { skew, .. } = *self.settings;
         let (from, to) = (access.at - skew, access.at + MailAccess::AGGREGATED + skew);
         let mut pages = false;
         let mut items = Vec::new();
-        for call in self.ours.journal.on_mailbox(&access.mailbox, from, to) {
+        let journal = &self.ours.journal;
+        // Under a name that we do not use for any mailbox, an item can still be told by its id.
+        let calls: Vec<&Call> = match journal.knows(&access.mailbox) {
+            true => journal.on_mailbox(&access.mailbox, from, to).collect(),
+            false => journal.between(from, to).collect(),
+        };
+        for call in calls {
             match &call.about {
                 CallAbout::Page => pages = true,
                 CallAbout::Item(item) => items.push(item.as_str()),
@@ -274,10 +305,9 @@ impl<'a> Work<'a> {
 
     /// What was done with a token belongs to the incident of the token.
     fn add_evidence(&mut self, seen: &Seen<'_>, token: &RogueToken) {
-        let whole = self.judged.suspicions.iter().find(|one| one.incident_key() == token.incident);
-        if let Some(whole) = whole.cloned() {
+        if let Some(whole) = self.by_incident.get(&token.incident) {
             let evidence = evidence(seen, "with a token that somebody else got");
-            self.suspicions.push(Suspicion { evidence, ..whole });
+            self.suspicions.push(Suspicion { evidence, ..(*whole).clone() });
         }
     }
 }
@@ -301,10 +331,6 @@ fn subject(seen: &Seen<'_>) -> String {
         (None, Some(address)) => address.to_string(),
         (None, None) => seen.record.to_owned(),
     }
-}
-
-fn is_about(call: &Call, mailbox: &str) -> bool {
-    call.mailbox.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(mailbox))
 }
 
 fn described(access: &MailAccess) -> String {

@@ -1,6 +1,6 @@
 //! What a theft reached: which messages for certain, and of which times that can be said at all.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
 use mailkeep_model::{AccessedMessage, Breadth, MailAccess};
@@ -8,8 +8,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::{
-    Reconciliation, Records, Settings, Span, Spans, accesses::Accessor, coverage::silent_mailboxes,
-    signins::RogueToken,
+    Reconciliation, Records, Settings, Span, Spans, accesses::Accessor, signins::RogueToken,
 };
 
 /// What is known of a stretch of time.
@@ -97,25 +96,23 @@ pub fn blast_radius(
     span: Span,
 ) -> BlastRadius {
     let tokens = tokens(records, found, settings);
-    let free = free_of_foreign_tokens(&tokens, found, settings, span);
+    let requests = foreign_requests(records, found, settings);
+    let strangers = in_unknown_mailboxes(records, found, mailboxes);
     let mut reached: BTreeMap<String, Reached<'_>> =
         mailboxes.iter().map(|mailbox| (mailbox.clone(), Reached::default())).collect();
     for (access, accessor) in records.accesses.iter().zip(&found.accesses) {
-        if !matches!(accessor, Accessor::Foreign { .. } | Accessor::Unattributed)
-            || !span.contains(access.at)
-        {
+        if !is_open(accessor) || !span.contains(access.at) {
             continue;
         }
         reached.entry(access.mailbox.clone()).or_default().add(access, accessor);
     }
-    let silent = silent_mailboxes(&records.accesses);
     let nothing = Spans::default();
+    let by_requests = found.seen.calls.without(&requests);
     let mailboxes = reached
         .into_iter()
         .map(|(mailbox, reached)| {
-            let silent = silent.get(mailbox.as_str()).unwrap_or(&nothing);
-            let seen = found.seen.mail.without(silent);
-            (mailbox, reached.finish(&seen, &free, span))
+            let seen = found.seen.mail.get(&mailbox).unwrap_or(&nothing).union(&by_requests);
+            (mailbox, reached.finish(&seen.without(&strangers), span))
         })
         .collect();
     let live_until = tokens.iter().map(|token| token.ends).max();
@@ -146,7 +143,7 @@ impl<'a> Reached<'a> {
         }
     }
 
-    fn finish(mut self, seen: &Spans, free: &Spans, whole: Span) -> MailboxReach {
+    fn finish(mut self, seen: &Spans, whole: Span) -> MailboxReach {
         let spans = |accesses: &[&MailAccess]| -> Spans {
             let span = |access: &&MailAccess| Span {
                 from: access.at,
@@ -155,27 +152,33 @@ impl<'a> Reached<'a> {
             accesses.iter().map(span).filter_map(|span| span.intersection(&whole)).collect()
         };
         let accessed = spans(&self.accessed);
-        let quiet = seen.without(&spans(&self.unattributed)).union(free);
+        let quiet = seen.without(&spans(&self.unattributed));
         self.reach.timeline = timeline(&accessed, &quiet, whole);
         self.reach
     }
 }
 
-/// When nobody else had a token that worked: the sign-in log is complete for as long as one may have
-/// worked, and shows none.
-fn free_of_foreign_tokens(
-    tokens: &[TokenReach],
-    found: &Reconciliation,
-    settings: &Settings,
-    whole: Span,
-) -> Spans {
-    let long = |span: &Span| Span::new(span.from + settings.longest_token, span.to);
-    let known: Spans = found.seen.sign_ins.as_slice().iter().filter_map(long).collect();
-    let in_hand = |token: &TokenReach| {
-        let from = token.got.map_or(whole.from, |got| got - settings.skew);
-        Span::new(from, token.ends)
-    };
-    known.without(&tokens.iter().filter_map(in_hand).collect())
+/// When somebody else made requests, or nobody can be named for one. Which mailbox they were about is told
+/// in the provider's words, so that it is held against all.
+fn foreign_requests(records: &Records, found: &Reconciliation, settings: &Settings) -> Spans {
+    let not_ours = records.calls.iter().zip(&found.calls).filter(|(_, accessor)| is_open(accessor));
+    let around = |at: OffsetDateTime| Span { from: at - settings.skew, to: at + settings.skew };
+    not_ours.map(|(call, _)| around(call.at)).collect()
+}
+
+/// When somebody else, or nobody knows who, read mail of a mailbox by a name that is none of ours: it may
+/// be any.
+fn in_unknown_mailboxes(records: &Records, found: &Reconciliation, mailboxes: &[String]) -> Spans {
+    let open = records.accesses.iter().zip(&found.accesses).filter(|(access, accessor)| {
+        is_open(accessor) && !mailboxes.iter().any(|own| own.eq_ignore_ascii_case(&access.mailbox))
+    });
+    let span =
+        |access: &MailAccess| Span { from: access.at, to: access.at + MailAccess::AGGREGATED };
+    open.map(|(access, _)| span(access)).collect()
+}
+
+fn is_open(accessor: &Accessor) -> bool {
+    matches!(accessor, Accessor::Foreign { .. } | Accessor::Unattributed)
 }
 
 /// Every moment of `whole`; what was accessed is so whatever else is known.
@@ -199,17 +202,27 @@ fn timeline(accessed: &Spans, quiet: &Spans, whole: Span) -> Vec<Stretch> {
 /// Tokens that somebody else got, and those that were used without a sign-in that shows them.
 fn tokens(records: &Records, found: &Reconciliation, settings: &Settings) -> Vec<TokenReach> {
     let mut tokens: Vec<TokenReach> = found.rogue.iter().map(got).collect();
+    // Uses of a token that the log does not name are told apart by application and address.
+    let mut places: HashMap<(Option<String>, String, Option<IpAddr>), usize> = HashMap::new();
+    for (place, token) in tokens.iter().enumerate().filter(|(_, token)| token.uti.is_some()) {
+        places.insert((token.uti.clone(), String::new(), None), place);
+    }
     let mut add = |access: Use<'_>| {
-        let place = tokens
-            .iter()
-            .position(|token| token.uti.as_deref() == access.uti && access.uti.is_some());
-        let place = place.unwrap_or_else(|| {
+        let key = match access.uti {
+            Some(uti) => (Some(uti.to_owned()), String::new(), None),
+            None => (None, access.client_id.to_ascii_lowercase(), access.address),
+        };
+        let place = *places.entry(key).or_insert_with(|| {
             tokens.push(access.unseen(settings));
             tokens.len() - 1
         });
-        tokens[place].messages += access.messages;
-        tokens[place].requests += access.requests;
-        tokens[place].mailboxes.extend(access.mailbox.map(str::to_owned));
+        let token = &mut tokens[place];
+        if token.got.is_none() {
+            token.ends = token.ends.max(access.at + settings.longest_token);
+        }
+        token.messages += access.messages;
+        token.requests += access.requests;
+        token.mailboxes.extend(access.mailbox.map(str::to_owned));
     };
     for (access, accessor) in records.accesses.iter().zip(&found.accesses) {
         if let Accessor::Foreign { messages, .. } = accessor {

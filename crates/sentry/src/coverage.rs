@@ -28,6 +28,9 @@ pub enum LogSource {
         /// The beginning of what was read.
         #[serde(with = "time::serde::rfc3339")]
         since: OffsetDateTime,
+        /// When it was last read with nothing left out.
+        #[serde(with = "time::serde::rfc3339")]
+        until: OffsetDateTime,
         /// How long a record takes to show up, at most.
         settle: Settle,
     },
@@ -56,9 +59,9 @@ pub(crate) struct Beacon {
 
 /// When a log shows all that happened.
 pub(crate) fn seen(mut beacons: Vec<Beacon>, source: &LogSource, now: OffsetDateTime) -> Spans {
-    let LogSource::Read { since, settle } = source else { return Spans::default() };
+    let LogSource::Read { since, until, settle } = source else { return Spans::default() };
     beacons.sort_by_key(|beacon| beacon.sent);
-    let horizon = now - settle.duration();
+    let horizon = now.min(*until) - settle.duration();
     let Some(whole) = Span::new(*since, horizon) else { return Spans::default() };
     beacons
         .windows(2)
@@ -99,7 +102,7 @@ mod tests {
 
     #[test]
     fn nothing_is_seen_around_a_use_of_ours_that_never_arrived() {
-        let log = LogSource::Read { since: at(0), settle: Settle(0) };
+        let log = LogSource::Read { since: at(0), until: at(60), settle: Settle(0) };
         let all = beacons(&[(0, true), (5, true), (10, false), (15, true), (20, true)]);
         let seen = seen(all, &log, at(60));
         assert_eq!(seen.as_slice(), [span(0, 5), span(15, 20)]);
@@ -107,9 +110,12 @@ mod tests {
 
     #[test]
     fn nothing_is_seen_before_it_has_had_time_to_arrive() {
-        let log = LogSource::Read { since: at(2), settle: Settle(30 * 60) };
+        let log = LogSource::Read { since: at(2), until: at(55), settle: Settle(30 * 60) };
         let seen = seen(beacons(&[(0, true), (20, true), (40, true)]), &log, at(55));
         assert_eq!(seen.as_slice(), [span(2, 25)]);
+        let broken = LogSource::Read { since: at(2), until: at(40), settle: Settle(30 * 60) };
+        let before = super::seen(beacons(&[(0, true), (20, true), (40, true)]), &broken, at(55));
+        assert_eq!(before.as_slice(), [span(2, 10)], "nothing behind the last whole reading");
         let absent = LogSource::Absent { why: "no licence".into() };
         assert!(super::seen(beacons(&[(0, true), (20, true)]), &absent, at(55)).is_empty());
     }

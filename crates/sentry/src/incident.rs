@@ -1,6 +1,6 @@
 //! What shows that somebody acts as us.
 
-use std::net::IpAddr;
+use std::{collections::HashSet, net::IpAddr};
 
 use mailkeep_model::Function;
 use serde::{Deserialize, Serialize};
@@ -77,6 +77,20 @@ impl Incident {
     pub fn key(&self) -> String {
         let client = self.client_id.as_deref().unwrap_or("-");
         format!("{}/{client}/{}", self.kind.as_str(), self.subject)
+    }
+
+    /// This incident and what was found of it before: what the logs no longer tell stays evidence.
+    #[must_use]
+    pub fn with(mut self, before: &Self) -> Self {
+        let known = |evidence: &Evidence| (evidence.source, evidence.record.clone());
+        let now: HashSet<_> = self.evidence.iter().map(known).collect();
+        let more = before.evidence.iter().filter(|one| !now.contains(&known(one))).cloned();
+        self.evidence.extend(more.collect::<Vec<_>>());
+        self.evidence.sort_by(|a, b| (a.at, &a.record).cmp(&(b.at, &b.record)));
+        self.evidence.truncate(MOST_EVIDENCE);
+        self.records = self.records.max(before.records).max(self.evidence.len() as u64);
+        self.severity = self.severity.max(before.severity);
+        self
     }
 
     /// When its first record was.

@@ -107,6 +107,21 @@ impl Journal {
             .take_while(move |call| call.at <= to)
     }
 
+    /// Whether any call is about a mailbox of that name.
+    pub(crate) fn knows(&self, mailbox: &str) -> bool {
+        self.by_mailbox.contains_key(mailbox)
+    }
+
+    /// All calls from `from` until `to`, in their order.
+    pub(crate) fn between(
+        &self,
+        from: OffsetDateTime,
+        to: OffsetDateTime,
+    ) -> impl Iterator<Item = &Call> {
+        let begin = self.calls.partition_point(|call| call.at < from);
+        self.calls[begin..].iter().take_while(move |call| call.at <= to)
+    }
+
     /// Whether the journal may lack something of that time.
     pub(crate) fn may_lack(&self, from: OffsetDateTime, to: OffsetDateTime) -> bool {
         self.holes.as_slice().iter().any(|hole| hole.from <= to && from <= hole.to)

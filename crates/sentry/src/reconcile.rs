@@ -1,4 +1,4 @@
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use mailkeep_model::{MailAccess, ProviderCall, SignIn};
 use time::{Duration, OffsetDateTime};
@@ -61,8 +61,9 @@ pub struct SeenTimes {
     pub sign_ins: Spans,
     /// The log of requests.
     pub calls: Spans,
-    /// The log of reads of mail, for mailboxes that were not silent.
-    pub mail: Spans,
+    /// The log of reads of mail, by the mailbox's name in it: each mailbox is recorded by itself, or not
+    /// at all.
+    pub mail: BTreeMap<String, Spans>,
 }
 
 /// The provider's logs held against what we know of ourselves.
@@ -103,7 +104,7 @@ pub fn reconcile(
     let seen = SeenTimes {
         sign_ins,
         calls: seen(call_beacons(ours, records, &attributed.calls), &logs.calls, now),
-        mail: seen(mail_beacons(ours, records, &attributed.accesses), &logs.mail, now),
+        mail: mail_seen(ours, records, &attributed.accesses, &logs.mail, now),
     };
     Reconciliation {
         sign_ins: judged.whose,
@@ -162,8 +163,15 @@ fn call_beacons(ours: &Ours, records: &Records, verdicts: &[Accessor]) -> Vec<Be
     ours.journal.calls().iter().map(beacon).collect()
 }
 
-/// Every message that we read has to be in the log, the first time within an hour.
-fn mail_beacons(ours: &Ours, records: &Records, verdicts: &[Accessor]) -> Vec<Beacon> {
+/// Every message that we read has to be in the log of its mailbox, the first time within an hour, unless
+/// the mailbox has fallen silent.
+fn mail_seen(
+    ours: &Ours,
+    records: &Records,
+    verdicts: &[Accessor],
+    log: &LogSource,
+    now: OffsetDateTime,
+) -> BTreeMap<String, Spans> {
     let mut arrived: HashMap<(&str, &str), Vec<OffsetDateTime>> = HashMap::new();
     for (access, verdict) in records.accesses.iter().zip(verdicts) {
         if *verdict == Accessor::Ours {
@@ -174,22 +182,26 @@ fn mail_beacons(ours: &Ours, records: &Records, verdicts: &[Accessor]) -> Vec<Be
     }
     let silent = silent_mailboxes(&records.accesses);
     let mut told: HashMap<(&str, &str), OffsetDateTime> = HashMap::new();
-    let mut beacons = Vec::new();
+    let mut beacons: BTreeMap<&str, Vec<Beacon>> = BTreeMap::new();
     for call in ours.journal.calls() {
         let (Some(mailbox), CallAbout::Item(item)) = (call.mailbox.as_deref(), &call.about) else {
             continue;
         };
         let key = (mailbox, item.as_str());
-        let again = told.get(&key).is_some_and(|last| call.at - *last < REPEATED);
-        if again || silent.get(mailbox).is_some_and(|spans| spans.contains(call.at)) {
+        if told.get(&key).is_some_and(|last| call.at - *last < REPEATED) {
             continue;
         }
         told.insert(key, call.at);
         let near = |at: &&OffsetDateTime| (**at - call.at).abs() <= NEAR;
         let found = arrived.get(&key).and_then(|times| times.iter().find(near)).copied();
-        beacons.push(Beacon { sent: call.at, arrived: found });
+        beacons.entry(mailbox).or_default().push(Beacon { sent: call.at, arrived: found });
     }
-    beacons
+    let nothing = Spans::default();
+    let seen = |(mailbox, beacons): (&str, Vec<Beacon>)| {
+        let silent = silent.get(mailbox).unwrap_or(&nothing);
+        (mailbox.to_owned(), seen(beacons, log, now).without(silent))
+    };
+    beacons.into_iter().map(seen).collect()
 }
 
 /// Exchange does not tell again of a message that was read within the hour.

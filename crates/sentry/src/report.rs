@@ -125,7 +125,7 @@ pub fn incident_text(tenant: &str, incident: &Incident) -> String {
 /// Whether a log was read, in words.
 pub fn source_text(source: &LogSource) -> String {
     match source {
-        LogSource::Read { since, settle } => format!(
+        LogSource::Read { since, settle, .. } => format!(
             "read since {}; what is younger than {} minutes may still come",
             at(*since),
             settle.duration().whole_minutes()
