@@ -95,12 +95,23 @@ pub struct Order {
 }
 
 impl Order {
-    /// This order, given while an earlier one may not have been carried out: what that one did not
-    /// trust stays distrusted.
+    /// This order, given when an earlier one has been carried out: what that one did not trust stays
+    /// distrusted.
     #[must_use]
     pub fn after(self, earlier: Option<&Self>) -> Self {
         let distrusted = earlier.and_then(|earlier| earlier.distrust);
         Self { distrust: self.distrust.max(distrusted), ..self }
+    }
+
+    /// This order, given while an earlier one is being carried out: that one goes on, and is made
+    /// stricter where this one is. What was made because of it is not thrown away.
+    #[must_use]
+    pub fn on_top_of(self, running: &Self) -> Self {
+        Self {
+            at: running.at,
+            distrust: running.distrust.or(self.distrust),
+            urgent: running.urgent || self.urgent,
+        }
     }
 }
 
@@ -265,12 +276,7 @@ impl<'a> Rotation<'a> {
         match key.slot {
             Slot::Active => false,
             Slot::Retiring => gone,
-            // With nothing left to prove ourselves with, what the provider still takes is swept
-            // away by whoever helps us back in.
-            Slot::Prepared => {
-                self.is_spent(key)
-                    && (gone || !key.found.is_known() || self.prover(&key.key_id).is_none())
-            }
+            Slot::Prepared => self.is_spent(key) && (gone || !key.found.is_known()),
         }
     }
 
@@ -306,29 +312,80 @@ impl<'a> Rotation<'a> {
     /// Brings a new key into the place of the active one.
     fn replace(&self, active: Option<&'a KeyFacts>) -> Action {
         let prepared = self.keys.iter().find(|key| key.slot == Slot::Prepared);
-        // The signer has room for so many.
-        let retiring = self.keys.iter().filter(|key| key.slot == Slot::Retiring).count();
-        if retiring >= MOST_RETIRING
-            && let Some(active) = active.filter(|active| active.found.is_accepted())
-            && let Some(action) = self.retire(active)
-        {
+        if let Some(action) = self.make_room(active) {
             return action;
         }
         let Some(candidate) = prepared else { return Action::Prepare };
         if self.is_spent(candidate) {
-            // Known to the provider, or it would be gone by now.
-            return self.end(candidate, self.prover(&candidate.key_id));
+            return self.replace_spent(candidate);
         }
         if candidate.found.is_accepted() {
             return Action::Activate { key_id: candidate.key_id.clone() };
         }
-        match (candidate.found.registered, self.prover(&candidate.key_id)) {
-            (None, Some(prover)) => Action::Register {
+        // The provider said yes, and still refuses it after all this time: somebody removed it, or the
+        // yes was not what it seemed. It is registered anew.
+        let registered = candidate.found.registered;
+        let hopeless = registered.is_some_and(|at| {
+            candidate.found.refused.is_some() && self.now > at + self.policy.patience
+        });
+        if registered.is_some() && !hopeless {
+            return self.keep_trying(candidate);
+        }
+        match self.prover(&candidate.key_id) {
+            // Somebody may have removed that one, too.
+            Some(prover) if hopeless && prover.found.tried() < registered => {
+                Action::Try { key_id: prover.key_id.clone() }
+            }
+            Some(prover) => Action::Register {
                 key_id: candidate.key_id.clone(),
                 proof_by: prover.key_id.clone(),
             },
-            (None, None) => self.ask_for_help(active, candidate),
-            (Some(_), _) => self.keep_trying(candidate),
+            None => self.ask_for_help(active, candidate),
+        }
+    }
+
+    /// The signer has room for so many keys on their way out.
+    fn make_room(&self, active: Option<&KeyFacts>) -> Option<Action> {
+        let retiring: Vec<&KeyFacts> =
+            self.keys.iter().filter(|key| key.slot == Slot::Retiring).collect();
+        if retiring.len() < MOST_RETIRING {
+            return None;
+        }
+        if let Some(active) = active.filter(|active| active.found.is_accepted()) {
+            return self.retire(active);
+        }
+        // One of them may still be accepted, and ends the others.
+        if let Some(prover) = self.prover("") {
+            let other = retiring.iter().find(|key| key.key_id != prover.key_id)?;
+            return Some(self.end(other, Some(prover)));
+        }
+        // What is refused was removed by somebody else.
+        let oldest = retiring.first()?;
+        Some(match oldest.found.refused {
+            Some(_) if !oldest.found.is_accepted() => {
+                Action::Destroy { key_id: oldest.key_id.clone() }
+            }
+            _ => self.keep_trying(oldest),
+        })
+    }
+
+    /// A prepared key that is not wanted any more, and that the provider may know.
+    fn replace_spent(&self, candidate: &KeyFacts) -> Action {
+        let key_id = candidate.key_id.clone();
+        if let Some(prover) = self.prover(&candidate.key_id) {
+            return self.end(candidate, Some(prover));
+        }
+        // Nothing else is accepted: it serves once more, to bring in its successor.
+        if candidate.found.is_accepted() && candidate.found.removed.is_none() {
+            return Action::Activate { key_id };
+        }
+        let asked = candidate.found.requested.max(candidate.found.registered);
+        let refused_for_good = asked.is_none_or(|asked| {
+            candidate.found.refused.is_some_and(|refused| refused > asked + self.policy.patience)
+        });
+        match refused_for_good && !candidate.found.is_accepted() {
+            true => Action::Destroy { key_id },
+            false => self.keep_trying(candidate),
         }
     }
 
@@ -403,7 +460,15 @@ impl<'a> Rotation<'a> {
     /// Everything is as it should be: a fresh key for the next time is made ahead.
     fn rest(&self, active: &KeyFacts) -> Action {
         if !active.found.is_accepted() {
-            return self.keep_trying(active);
+            let asked = active.found.registered;
+            let late = asked.is_none_or(|at| self.now > at + self.policy.patience);
+            return match self.keep_trying(active) {
+                // Nobody has registered it yet, or somebody removed it before it was ever used.
+                Action::Wait { until } if late && active.found.accepted.is_none() => {
+                    Action::AskForHelp { key_id: active.key_id.clone(), until }
+                }
+                action => action,
+            };
         }
         let Some(spare) = self.keys.iter().find(|key| key.slot == Slot::Prepared) else {
             return Action::Prepare;
@@ -429,6 +494,10 @@ impl<'a> Rotation<'a> {
                 (Stage::Verifying, late(candidate.registered))
             }
             _ if is_due => (Stage::Registering, late(self.order.map(|order| order.at))),
+            _ if self.active().is_some_and(|active| !active.found.is_accepted()) => {
+                let registered = self.active().and_then(|active| active.found.registered);
+                (Stage::Verifying, late(registered))
+            }
             _ if of(Slot::Retiring).next().is_some() => {
                 let removed = of(Slot::Retiring).filter_map(|key| key.found.removed).min();
                 (Stage::Retiring, late(removed))

@@ -29,6 +29,12 @@ enum Chance {
     },
     /// Nobody is there for hours.
     Away(u8),
+    /// Somebody removes keys of ours at the provider: all, or the newest.
+    Theft {
+        all: bool,
+    },
+    /// What looked like a yes was none.
+    FalseYes,
 }
 
 fn chance() -> impl Strategy<Value = Chance> {
@@ -39,6 +45,15 @@ fn chance() -> impl Strategy<Value = Chance> {
         2 => Just(Chance::Refusal),
         1 => (any::<bool>(), any::<bool>()).prop_map(|(urgent, distrust)| Chance::Order { urgent, distrust }),
         1 => (1..100_u8).prop_map(Chance::Away),
+    ]
+}
+
+/// With somebody who works against us.
+fn hostile_chance() -> impl Strategy<Value = Chance> {
+    prop_oneof![
+        12 => chance(),
+        1 => any::<bool>().prop_map(|all| Chance::Theft { all }),
+        1 => Just(Chance::FalseYes),
     ]
 }
 
@@ -65,6 +80,8 @@ struct World {
     order: Option<Order>,
     delays: Vec<u16>,
     made: usize,
+    /// Whether somebody worked against us.
+    robbed: bool,
 }
 
 impl World {
@@ -78,6 +95,7 @@ impl World {
             order: None,
             delays,
             made: 0,
+            robbed: false,
         };
         // As an administrator leaves it who has just set the tenant up.
         let first = world.make(Slot::Active);
@@ -150,17 +168,26 @@ impl World {
                 self.signer.remove(key_id);
                 None
             }
-            Action::Register { key_id, proof_by } => {
-                assert!(self.can_prove(proof_by), "{proof_by} proves nothing");
+            Action::Register { key_id, proof_by } if !self.can_prove(proof_by) => {
+                assert!(self.robbed, "{proof_by} proves nothing for {key_id}");
+                // The proof is refused, and the driver looks why.
+                self.perform(&Action::Try { key_id: proof_by.clone() })
+            }
+            Action::Remove { key_id, proof_by } if !self.can_prove(proof_by) => {
+                assert!(self.robbed, "{proof_by} proves nothing against {key_id}");
+                self.perform(&Action::Try { key_id: proof_by.clone() })
+            }
+            Action::Register { key_id, .. } => {
                 let noted = note(key_id, |found, now| found.registered = now);
                 let known_from = self.now + self.delay();
-                self.provider
-                    .entry(key_id.clone())
-                    .or_insert(Registered { known_from, forgotten_from: None });
+                let fresh = Registered { known_from, forgotten_from: None };
+                let entry = self.provider.entry(key_id.clone()).or_insert(fresh.clone());
+                if entry.forgotten_from.is_some() {
+                    *entry = fresh;
+                }
                 noted
             }
-            Action::Remove { key_id, proof_by } => {
-                assert!(self.can_prove(proof_by), "{proof_by} proves nothing");
+            Action::Remove { key_id, .. } => {
                 let noted = note(key_id, |found, now| found.removed = now);
                 let forgotten = self.now + self.delay();
                 // What was never registered is not there to be removed.
@@ -177,7 +204,8 @@ impl World {
                 }
             }
             Action::Activate { key_id } => {
-                assert!(self.is_accepted(key_id), "{key_id} is put to use and not accepted");
+                let accepted = self.robbed || self.is_accepted(key_id);
+                assert!(accepted, "{key_id} is put to use and not accepted");
                 for key in self.signer.values_mut().filter(|key| key.slot == Slot::Active) {
                     key.slot = Slot::Retiring;
                 }
@@ -203,6 +231,20 @@ impl World {
                     self.now = back;
                 }
             }
+            Chance::Theft { all } => {
+                self.robbed = true;
+                let newest = self.provider.keys().last().cloned();
+                let now = self.now;
+                let chosen = self
+                    .provider
+                    .iter_mut()
+                    .filter(|(name, _)| *all || Some(*name) == newest.as_ref());
+                for (_, registered) in chosen {
+                    registered.forgotten_from.get_or_insert(now);
+                }
+                self.notice();
+            }
+            Chance::FalseYes => self.robbed = true,
             Chance::Order { urgent, distrust } => {
                 let distrust = distrust.then_some(self.now);
                 let order = Order { at: self.now, distrust, urgent: *urgent };
@@ -216,7 +258,15 @@ impl World {
                 assert!(until > self.now, "it waits for what has been");
                 self.now = until.min(self.now + Duration::days(1));
             }
-            Action::AskForHelp { .. } => panic!("nobody took our keys away: {:#?}", self.facts()),
+            // After thieves, or with an answer that looked like a yes.
+            Action::AskForHelp { key_id, until } => {
+                assert!(self.robbed, "nobody took our keys away: {:#?}", self.facts());
+                let known = Registered { known_from: self.now, forgotten_from: None };
+                self.provider.insert(key_id.clone(), known);
+                let found = self.noted.entry(key_id).or_default();
+                (found.requested, found.registered) = (Some(self.now), Some(self.now));
+                self.now = until.max(self.now + Duration::seconds(1));
+            }
             action => {
                 let local = matches!(
                     action,
@@ -226,7 +276,9 @@ impl World {
                 if let Action::Register { key_id, .. } = &action {
                     self.noted.entry(key_id.clone()).or_default().requested = Some(self.now);
                 }
-                if !refused && !matches!(chance, Chance::CrashBefore) {
+                if let (Chance::FalseYes, Action::Register { key_id, .. }) = (chance, &action) {
+                    self.noted.entry(key_id.clone()).or_default().registered = Some(self.now);
+                } else if !refused && !matches!(chance, Chance::CrashBefore) {
                     let noted = self.perform(&action);
                     if let (Some((key, found)), false) =
                         (noted, matches!(chance, Chance::CrashAfter))
@@ -239,12 +291,25 @@ impl World {
         }
         let active = self.signer.iter().find(|(_, key)| key.slot == Slot::Active);
         let (active, _) = active.expect("there is an active key");
-        assert!(self.is_accepted(active), "{active} signs and is not accepted");
+        assert!(self.robbed || self.is_accepted(active), "{active} signs and is not accepted");
+    }
+
+    /// The service notices that its key is gone when it is refused the next token.
+    fn notice(&mut self) {
+        let active = self.signer.iter().find(|(_, key)| key.slot == Slot::Active);
+        let (active, _) = active.expect("there is an active key");
+        if !self.is_accepted(active) {
+            self.noted.entry(active.clone()).or_default().refused = Some(self.now);
+            self.now += Duration::seconds(1);
+        }
     }
 
     /// Until nothing is left to do but to wait for the next time.
     fn settle(&mut self) {
-        for _ in 0..2000 {
+        for _ in 0..4000 {
+            if self.robbed {
+                self.notice();
+            }
             let (stage, _) =
                 stage(&self.facts(), self.order.as_ref(), &Policy::default(), self.now);
             if let Action::Wait { .. } = self.next()
@@ -283,6 +348,25 @@ proptest! {
         if let Some(Order { distrust: Some(since), .. }) = world.order {
             prop_assert!(world.signer[active[0]].made >= since, "a distrusted key is in use");
         }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_a_thief_removes_the_way_back_ends_with_one_working_key(
+        chances in prop::collection::vec(hostile_chance(), 1..100),
+        delays in prop::collection::vec(0..900_u16, 60),
+    ) {
+        let mut world = World::new(delays);
+        for chance in &chances {
+            world.step(chance);
+        }
+        world.settle();
+        let active = world.signer.iter().find(|(_, key)| key.slot == Slot::Active);
+        let (active, _) = active.expect("there is an active key");
+        prop_assert!(world.is_accepted(active), "{} does not work", active);
     }
 }
 
