@@ -142,6 +142,28 @@ impl Control {
         Ok(incidents)
     }
 
+    /// The incident of that key, if it was ever found.
+    ///
+    /// # Errors
+    ///
+    /// [`ControlError::NotFound`] when the tenant is unknown.
+    pub async fn incident_of(
+        &self,
+        tenant: &TenantName,
+        key: &str,
+    ) -> Result<Option<StoredIncident>, ControlError> {
+        let tenant_id = tenant_key(self.reader(), tenant).await?;
+        let row = incident::Entity::find()
+            .filter(incident::Column::TenantId.eq(tenant_id))
+            .filter(incident::Column::Digest.eq(digest(&[key])))
+            .one(self.reader())
+            .await?;
+        match row {
+            Some(row) => self.stored_incident(row).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// One incident.
     ///
     /// # Errors

@@ -12,7 +12,7 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File, OpenOptions},
-    io::{self, BufRead, BufReader, Write},
+    io::{self, BufRead, BufReader, Read as _, Seek, SeekFrom, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
@@ -147,7 +147,11 @@ impl Shared {
 
     fn begin(&self, date: Date, at: OffsetDateTime) -> io::Result<File> {
         let path = self.directory.join(file_name(date));
-        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+        let mut file =
+            OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
+        if ends_in_a_line_cut_short(&mut file)? {
+            file.write_all(b"\n")?;
+        }
         append(&file, &self.mark(What::Opened, at))?;
         Ok(file)
     }
@@ -170,6 +174,17 @@ impl Drop for Shared {
             let _ = self.close(&file, OffsetDateTime::now_utc());
         }
     }
+}
+
+/// Whoever wrote last was cut off by a loss of power or a full disk.
+fn ends_in_a_line_cut_short(file: &mut File) -> io::Result<bool> {
+    if file.metadata()?.len() == 0 {
+        return Ok(false);
+    }
+    let mut last = [0];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    Ok(last != *b"\n")
 }
 
 /// One write, so that the lines of two processes do not mix.
@@ -216,7 +231,8 @@ mod micros {
 pub struct Read {
     /// The requests, in the order in which they were written.
     pub entries: Vec<JournalEntry>,
-    /// Times of which requests may be missing: the machine went down with a journal open.
+    /// Times of which requests may be missing: before there was a journal, where lines are damaged, and
+    /// when the machine went down with a journal open.
     pub holes: Vec<(OffsetDateTime, OffsetDateTime)>,
     /// Lines that are none.
     pub damaged: u64,
@@ -253,6 +269,10 @@ pub fn read(
         let file = BufReader::new(File::open(directory.join(name))?);
         read_lines(file, &mut read, &mut writers)?;
     }
+    let begins = writers.first.unwrap_or_else(OffsetDateTime::now_utc);
+    if since < begins {
+        writers.holes.push((since, begins));
+    }
     read.holes = writers.holes(&boot_id());
     Ok(read)
 }
@@ -261,7 +281,10 @@ pub fn read(
 #[derive(Default)]
 struct Writers {
     open: BTreeMap<Uuid, Mark>,
+    first: Option<OffsetDateTime>,
     last: Option<OffsetDateTime>,
+    /// Whether the line before was damaged.
+    damaged: bool,
     holes: Vec<(OffsetDateTime, OffsetDateTime)>,
 }
 
@@ -283,6 +306,15 @@ impl Writers {
         }
     }
 
+    /// A line that is one.
+    fn line(&mut self, at: OffsetDateTime) {
+        self.first.get_or_insert(at);
+        if std::mem::take(&mut self.damaged) {
+            self.fell(at);
+        }
+        self.last = Some(at);
+    }
+
     fn fell(&mut self, until: OffsetDateTime) {
         let from = self.last.unwrap_or(until) - UNWRITTEN;
         self.holes.push((from, until));
@@ -290,7 +322,7 @@ impl Writers {
 
     /// With those that the last writer left, when that was before this start of the machine.
     fn holes(mut self, boot: &str) -> Vec<(OffsetDateTime, OffsetDateTime)> {
-        if self.open.values().any(|open| open.boot != boot)
+        if (self.damaged || self.open.values().any(|open| open.boot != boot))
             && let Some(last) = self.last
         {
             self.fell(last + UNWRITTEN);
@@ -309,15 +341,18 @@ fn read_lines(mut from: impl BufRead, read: &mut Read, writers: &mut Writers) ->
         }
         match serde_json::from_slice(&line) {
             Ok(Line::Entry(entry)) => {
-                writers.last = Some(entry.at);
+                writers.line(entry.at);
                 read.entries.push(entry);
             }
             Ok(Line::Mark(mark)) => {
                 let at = mark.at;
                 writers.mark(mark);
-                writers.last = Some(at);
+                writers.line(at);
             }
-            Err(_) => read.damaged += 1,
+            Err(_) => {
+                read.damaged += 1;
+                writers.damaged = true;
+            }
         }
     }
 }

@@ -68,7 +68,7 @@ struct Words {
 
 const REVOKE: &str = "Shut it: mailkeep identity revoke TENANT --reason '…'";
 const BLAST: &str = "Find out what was reached: mailkeep identity blast-radius TENANT";
-const POSTURE: &str = "See what else was changed: mailkeep identity posture TENANT";
+const POSTURE: &str = "See what else was changed: keys, passwords, owners, federated credentials and grants of our applications (Entra ID, App registrations and Enterprise applications)";
 const HOST: &str = "Take the host that the job ran on out of service, and keep its disk";
 
 const WORDS: &[Words] = &[
@@ -120,7 +120,7 @@ const WORDS: &[Words] = &[
         title: "a token of ours was used for what no job asked for",
         next_steps: &[
             HOST,
-            "Disable the application until the token has ended (the steward's key, or the break-glass script)",
+            "Disable the application until the token has ended (Entra ID, Enterprise applications, Properties)",
             BLAST,
         ],
     },

@@ -4,7 +4,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use mailkeep_model::TenantName;
+use mailkeep_model::{Function, TenantName};
 
 use crate::ServiceError;
 
@@ -87,6 +87,15 @@ impl DataDirectory {
     /// Lets one restore at a time write to a tenant's mailboxes.
     pub(crate) fn restore_lease(&self, tenant: &TenantName) -> Result<Lease, ServiceError> {
         self.hold(tenant, &format!("{tenant}.restore-lease"))
+    }
+
+    /// Lets one at a time change the keys of a function.
+    pub(crate) fn key_lease(
+        &self,
+        tenant: &TenantName,
+        function: Function,
+    ) -> Result<Lease, ServiceError> {
+        self.hold(tenant, &format!("{tenant}.{function}.key-lease"))
     }
 
     fn hold(&self, tenant: &TenantName, file: &str) -> Result<Lease, ServiceError> {

@@ -8,7 +8,10 @@ use std::time::Duration;
 
 use common::World;
 use mailkeep_exchange::Extras;
-use mailkeep_identity::rotation::{Policy, Stage};
+use mailkeep_identity::{
+    Slot,
+    rotation::{Policy, Stage},
+};
 use mailkeep_model::Function;
 use mailkeep_service::{DataDirectory, Service, StepKind};
 use serde_json::{Value, json};
@@ -114,5 +117,17 @@ async fn whoever_is_locked_out_is_told_which_certificate_to_register() {
     let rotation = world.service.rotate(&world.tenant, Function::Reader, soon()).await.unwrap();
     assert_eq!(rotation.stage, Stage::LockedOut, "{rotation:#?}");
     let help = rotation.waits_for.unwrap();
-    assert!(help.contains(&client_id), "{help}");
+    assert!(help.contains(&client_id) && help.contains("--prepared"), "{help}");
+    // The administrator does as he is told; the same call again is all that is left to do.
+    let signer = world.service.signer().await.unwrap();
+    let held = signer.credentials(Some(&world.tenant)).await.unwrap();
+    let reader = held.iter().find(|one| one.key_use.function == Function::Reader).unwrap();
+    let prepared = reader.keys.iter().find(|key| key.slot == Slot::Prepared).unwrap();
+    assert!(help.contains(&prepared.certificate.thumbprint_sha1), "{help}");
+    let order = json!({ "add_certificate": prepared.certificate.certificate_pem });
+    world.admin.order(&format!("applications/{client_id}"), order).await;
+    let rotation = world.service.rotate(&world.tenant, Function::Reader, soon()).await.unwrap();
+    assert_eq!(rotation.stage, Stage::Settled, "{rotation:#?}");
+    assert_eq!(rotation.key_id.as_ref(), Some(&prepared.key_id));
+    assert!(world.pass().await.failures.is_empty());
 }

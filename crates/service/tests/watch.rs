@@ -105,13 +105,22 @@ async fn a_worker_that_reads_what_no_job_asked_for_is_found_out() {
     world.pass().await;
     world.audit_log_arrives().await;
     // What a worker does not write down it does all the same.
-    fs::remove_dir_all(world.service.data().journal()).unwrap();
+    let journal = world.service.data().journal().join(world.tenant.as_str());
+    for day in fs::read_dir(journal).unwrap() {
+        let path = day.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        let marks = text.lines().filter(|line| line.contains("\"m\":")).map(|line| {
+            // The provider's times are whole seconds: nothing shall look older than the journal.
+            let mut mark: serde_json::Value = serde_json::from_str(line).unwrap();
+            mark["t"] = json!(mark["t"].as_i64().unwrap() - 5_000_000);
+            format!("{mark}\n")
+        });
+        fs::write(&path, marks.collect::<String>()).unwrap();
+    }
     let found = world.reconcile().await;
     let kinds = World::kinds(&found);
-    assert!(
-        !kinds.is_empty() && kinds.iter().all(|kind| *kind == IncidentKind::StolenToken),
-        "{kinds:?}"
-    );
+    assert!(!kinds.is_empty(), "{:#?} {:#?}", found.logs, found.found);
+    assert!(kinds.iter().all(|kind| *kind == IncidentKind::StolenToken), "{kinds:?}");
     assert!(found.found.rogue.is_empty(), "{:?}", found.found.rogue);
 }
 

@@ -12,8 +12,9 @@ use uuid::Uuid;
 use super::client::{Ask, GraphProvider};
 use crate::ExchangeError;
 
-/// What holds items, in the path of an item and of a list of them.
-const HOLDERS: &[&str] = &["messages", "events", "contacts", "items", "tasks"];
+/// What holds messages, in the path of one and of a list of them. Of others the provider's log of reads
+/// does not tell.
+const HOLDERS: &[&str] = &["messages", "items"];
 /// Several items, by a request's body.
 const EXPORT: &str = "exportItems";
 

@@ -177,7 +177,10 @@ impl Tokens {
         let body = read_all(response).await.map_err(unfit)?;
         if !status.is_success() {
             let (code, error) = token_refusal::of_token(&self.config, status.as_u16(), &body);
-            record(|now| receipts.refused(now, request_id, &format!("AADSTS{code}")))?;
+            // What somebody on the way answered says nothing of whether Entra gave a token out.
+            if code != 0 && status.is_client_error() {
+                record(|now| receipts.refused(now, request_id, &format!("AADSTS{code}")))?;
+            }
             return Err(error);
         }
         let (access_token, lifetime) = parse_token_answer(&body).map_err(unfit)?;

@@ -208,12 +208,21 @@ fn rotation_text(rotation: &Rotation) -> String {
 }
 
 async fn revoke(service: &Service, arguments: Revoke, output: &Output) -> Outcome {
+    let only_one = !arguments.whose.all;
     let deadline = arguments.deadline;
     let mut exit = Exit::Done;
     for tenant in tenants(service, arguments.whose).await? {
-        let report = service
-            .revoke(&tenant, &arguments.reason, arguments.distrust_prepared, deadline)
-            .await?;
+        let distrust = arguments.distrust_prepared;
+        let report = match service.revoke(&tenant, &arguments.reason, distrust, deadline).await {
+            Ok(report) => report,
+            Err(error) if only_one => return Err(error.into()),
+            // The others are not to wait for this one.
+            Err(error) => {
+                output.complain(&format!("error: tenant {tenant}: {error}"));
+                exit = Exit::Partly;
+                continue;
+            }
+        };
         output.result(&report, || revocation_text(&report));
         if !report.is_complete() {
             exit = Exit::Partly;
@@ -277,6 +286,7 @@ async fn reconcile(service: &Service, tenant: &TenantName, output: &Output) -> O
             "calls": done.found.seen.calls,
         },
         "open": open,
+        "registrations_unread": done.unread,
     });
     output.result(&value, || reconciled_text(tenant, &done, open.len()));
     Ok(if open.is_empty() { Exit::Done } else { Exit::Incident })
@@ -301,6 +311,9 @@ fn reconciled_text(tenant: &TenantName, done: &Reconciled, open: usize) -> Strin
         };
         let name = log.log.as_str().replace('_', " ");
         lines.push(format!("{name}: {}{damaged}", report::source_text(&log.source)));
+    }
+    if let Some(why) = &done.unread {
+        lines.push(format!("registrations: not read: {why}"));
     }
     let (sign_ins, accesses) = done.ours;
     lines.push(format!("ours: {sign_ins} sign-ins, {accesses} records of reads of mail"));

@@ -10,13 +10,15 @@ use mailkeep_model::{Function, TenantName};
 use time::OffsetDateTime;
 
 use super::{Rotation, Step, StepKind};
-use crate::{Service, ServiceError, watch::KnownKey};
+use crate::{Service, ServiceError, data::Lease, watch::KnownKey};
 
 /// A wait is looked through this often, because somebody else may move things on.
 const GLANCE: std::time::Duration = std::time::Duration::from_millis(500);
 
 pub(super) struct Course<'a> {
     service: &'a Service,
+    /// Two that change the same keys would work against each other.
+    _lease: Lease,
     tenant: Tenant,
     function: Function,
     job: JobId,
@@ -36,6 +38,7 @@ impl<'a> Course<'a> {
         name: &TenantName,
         function: Function,
     ) -> Result<Self, ServiceError> {
+        let lease = service.data.key_lease(name, function)?;
         let tenant = service.tenant(name).await?;
         let job = service.new_job();
         let (config, access) =
@@ -48,6 +51,7 @@ impl<'a> Course<'a> {
         let order = service.ordered(name, function).await?;
         Ok(Self {
             service,
+            _lease: lease,
             tenant,
             function,
             job,
@@ -60,6 +64,26 @@ impl<'a> Course<'a> {
             stage: (Stage::Settled, false),
             waits_for: None,
         })
+    }
+
+    /// Takes an order; one that is still being carried out goes on, and is made stricter.
+    pub(super) async fn order(
+        &mut self,
+        wanted: Order,
+        policy: &Policy,
+    ) -> Result<(), ServiceError> {
+        self.look().await?;
+        let running = self.order.as_ref().filter(|running| {
+            let now = OffsetDateTime::now_utc();
+            stage(&self.facts(), Some(running), policy, now).0 != Stage::Settled
+        });
+        let order = match running {
+            Some(running) => wanted.on_top_of(running),
+            None => wanted.after(self.order.as_ref()),
+        };
+        self.service.keep_order(&self.tenant.name, self.function, &order).await?;
+        self.order = Some(order);
+        Ok(())
     }
 
     pub(super) fn report(self) -> Rotation {
@@ -81,6 +105,7 @@ impl<'a> Course<'a> {
         policy: Policy,
         deadline: OffsetDateTime,
     ) -> Result<(), ServiceError> {
+        let mut looked = false;
         loop {
             self.look().await?;
             let (facts, now) = (self.facts(), OffsetDateTime::now_utc());
@@ -91,7 +116,11 @@ impl<'a> Course<'a> {
             let until = match action {
                 Action::Wait { .. } if self.stage.0 == Stage::Settled => return Ok(()),
                 Action::Wait { until } => until,
-                // Whoever can help is not in here.
+                // Whoever can help is not in here, and may have helped since the last time.
+                Action::AskForHelp { key_id, .. } if !std::mem::replace(&mut looked, true) => {
+                    self.try_key(&key_id, now).await?;
+                    continue;
+                }
                 Action::AskForHelp { key_id, .. } => {
                     self.waits_for = Some(self.help(&key_id));
                     return Ok(());
@@ -113,8 +142,10 @@ impl<'a> Course<'a> {
     fn help(&self, key_id: &str) -> String {
         let key = self.keys.iter().find(|key| key.key_id == key_id);
         let thumbprint = key.map_or("", |key| key.certificate.thumbprint_sha1.as_str());
+        let prepared = key.is_some_and(|key| key.slot == Slot::Prepared);
+        let which = if prepared { " --prepared" } else { "" };
         format!(
-            "none of our keys is accepted any more: register the certificate {thumbprint} (mailkeep identity certificate {} {}) on application {}",
+            "none of our keys is accepted: register the certificate {thumbprint}, which 'mailkeep identity certificate {} {}{which}' prints, on application {}, and remove the others there; then run this again",
             self.tenant.name, self.function, self.binding.client_id
         )
     }
@@ -185,8 +216,16 @@ impl<'a> Course<'a> {
             Err(error) if error.is_unknown_key() => StepKind::Refused,
             Err(error) => return Err(error.into()),
         };
+        let prepared =
+            self.keys.iter().any(|key| key.key_id == key_id && key.slot == Slot::Prepared);
         self.note(key_id, |known| match step {
-            StepKind::Accepted => known.note.found.accepted = Some(now),
+            StepKind::Accepted => {
+                known.note.found.accepted = Some(now);
+                // One that we did not register ourselves an administrator did, just now.
+                if prepared {
+                    known.note.found.registered.get_or_insert(now);
+                }
+            }
             _ => known.note.found.refused = Some(now),
         })
         .await?;
@@ -218,11 +257,7 @@ impl<'a> Course<'a> {
         let provider_id = match self.registrar.add_key(&object, &new, &proof).await {
             Ok(id) => Some(id),
             // An earlier try that nobody saw the end of had got through.
-            Err(ExchangeError::Answer { status: 400, .. } | ExchangeError::InDoubt { .. })
-                if asked_before =>
-            {
-                None
-            }
+            Err(ExchangeError::Answer { status: 400, .. }) if asked_before => None,
             Err(error) => return Err(error.into()),
         };
         self.note(key_id, |known| {

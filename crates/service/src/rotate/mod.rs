@@ -85,7 +85,7 @@ impl StepKind {
 
 impl Service {
     /// Changes the key of a function now, and waits until that is done or `deadline` has come. What is
-    /// left then is done by the same call later.
+    /// left then is done by the same call later: a change that has begun goes on, and no other begins.
     ///
     /// # Errors
     /// [`ServiceError::NotRegistered`], and what the signer or the provider refuses for good.
@@ -96,8 +96,20 @@ impl Service {
         deadline: OffsetDateTime,
     ) -> Result<Rotation, ServiceError> {
         let order = Order { at: OffsetDateTime::now_utc(), distrust: None, urgent: false };
-        self.order(tenant, function, order).await?;
-        self.tend_keys(tenant, function, deadline).await
+        self.rotate_with(tenant, function, order, deadline).await
+    }
+
+    async fn rotate_with(
+        &self,
+        tenant: &TenantName,
+        function: Function,
+        order: Order,
+        deadline: OffsetDateTime,
+    ) -> Result<Rotation, ServiceError> {
+        let mut course = Course::begin(self, tenant, function).await?;
+        course.order(order, &self.key_policy).await?;
+        course.run(self.key_policy, deadline).await?;
+        Ok(course.report())
     }
 
     /// Does what is due for the key of a function: changes it at two thirds of its life, makes one for
@@ -116,14 +128,12 @@ impl Service {
         Ok(course.report())
     }
 
-    async fn order(
+    async fn keep_order(
         &self,
         tenant: &TenantName,
         function: Function,
-        order: Order,
+        order: &Order,
     ) -> Result<(), ServiceError> {
-        let earlier = self.ordered(tenant, function).await?;
-        let order = order.after(earlier.as_ref());
         let value = serde_json::to_value(order).expect("times and switches serialise");
         let details = serde_json::json!({ "function": function, "order": value });
         self.control.order_rotation(tenant, function, value).await?;

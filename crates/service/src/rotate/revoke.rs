@@ -48,6 +48,10 @@ pub struct Left {
     pub what: String,
 }
 
+/// How the two kinds of what is left begin.
+const REMOVE: &str = "remove";
+const PURGE: &str = "credentials that are not ours could not be looked for";
+
 impl Revocation {
     /// Whether nothing is left to do.
     pub fn is_complete(&self) -> bool {
@@ -86,14 +90,19 @@ impl Service {
         // The steward comes last: with its key the others are helped back in.
         let mut functions: Vec<Function> = self.functions_with_keys(name).await?;
         functions.sort_by_key(|function| *function == Function::Steward);
+        // Once before, so that he gets no more tokens meanwhile, and once after: what he added meanwhile, and
+        // certificates of ours that are no longer ours.
+        self.purge_or_say(&tenant, &mut report).await;
         for function in functions {
-            self.order(name, function, order.clone()).await?;
-            match self.rekey(&tenant, function, deadline).await {
+            match self.rekey(&tenant, function, order.clone(), deadline).await {
                 Ok(rotation) => report.rotations.push(rotation),
                 Err(error) => report.left.push(Left { function, what: error.to_string() }),
             }
         }
-        self.purge(&tenant, &mut report).await?;
+        report
+            .left
+            .retain(|left| left.function != Function::Auditor || !left.what.starts_with(PURGE));
+        self.purge_or_say(&tenant, &mut report).await;
         Ok(report)
     }
 
@@ -109,9 +118,10 @@ impl Service {
         &self,
         tenant: &Tenant,
         function: Function,
+        order: Order,
         deadline: OffsetDateTime,
     ) -> Result<Rotation, ServiceError> {
-        let rotation = self.tend_keys(&tenant.name, function, deadline).await?;
+        let rotation = self.rotate_with(&tenant.name, function, order, deadline).await?;
         if rotation.stage != Stage::LockedOut || function == Function::Steward {
             return Ok(rotation);
         }
@@ -139,14 +149,19 @@ impl Service {
         let object = ObjectId::Application(found.application.id.clone());
         let name = format!("Mailkeep {} {function}", tenant.name);
         let new = NewKey { certificate: &certificate, name: &name };
-        let there = steward.replace_keys(&object, &[], &[new]).await?;
         let mut known = self.known_keys(&tenant.name).await?;
-        if let Some(known) = known.iter_mut().find(|known| known.key_id == prepared.key_id) {
-            let now = OffsetDateTime::now_utc();
-            known.note.found.requested = Some(now);
-            known.note.found.registered = Some(now);
-            known.note.provider_id = there.first().map(|key| key.key_id.clone());
-            known.note.known_as.extend(known.note.provider_id.clone());
+        let Some(known) = known.iter_mut().find(|known| known.key_id == prepared.key_id) else {
+            return Ok(false);
+        };
+        known.note.found.requested = Some(OffsetDateTime::now_utc());
+        self.note_key(&tenant.name, known).await?;
+        let there = steward.replace_keys(&object, &[], &[new]).await?;
+        let added =
+            there.iter().find(|key| key.thumbprint.as_ref() == Some(&known.note.thumbprint));
+        if let Some(added) = added {
+            known.note.found.registered = Some(OffsetDateTime::now_utc());
+            known.note.provider_id = Some(added.key_id.clone());
+            known.note.known_as.insert(added.key_id.clone());
             self.note_key(&tenant.name, known).await?;
         }
         Ok(true)
@@ -161,16 +176,19 @@ impl Service {
         }
     }
 
+    /// [`Self::purge`]; when that cannot be begun, what that leaves.
+    async fn purge_or_say(&self, tenant: &Tenant, report: &mut Revocation) {
+        if let Err(error) = self.purge(tenant, report).await {
+            let what = format!("{PURGE}: {error}");
+            report.left.push(Left { function: Function::Auditor, what });
+        }
+    }
+
     /// Takes away what is not ours, as far as the steward may; the rest is said.
     async fn purge(&self, tenant: &Tenant, report: &mut Revocation) -> Result<(), ServiceError> {
         let registrations = self.learn_of_registrations(tenant).await?;
-        let ours: HashSet<String> = self
-            .known_keys(&tenant.name)
-            .await?
-            .into_iter()
-            .flat_map(|known| known.note.known_as)
-            .map(|name| name.to_ascii_lowercase())
-            .collect();
+        let known = self.known_keys(&tenant.name).await?;
+        let held = self.signer().await?.credentials(Some(&tenant.name)).await?;
         let steward = self.steward(tenant).await?;
         for registration in &registrations {
             let same = |one: &&mailkeep_control::TenantFunction| {
@@ -179,6 +197,20 @@ impl Service {
             let Some(function) = tenant.functions.iter().find(same).map(|one| one.function) else {
                 continue;
             };
+            // Ours is what the signer has now, for this function. A key that was ours once, or is another
+            // function's, is somebody else's tool here.
+            let keys = held.iter().filter(|one| one.key_use.function == function);
+            let here: HashSet<&str> =
+                keys.flat_map(|one| &one.keys).map(|key| key.key_id.as_str()).collect();
+            let ours: HashSet<String> = known
+                .iter()
+                .filter(|one| {
+                    here.contains(one.key_id.as_str()) && one.note.found.removed.is_none()
+                })
+                .flat_map(|one| &one.note.known_as)
+                .map(|name| name.to_ascii_lowercase())
+                .collect();
+            report.left.retain(|left| left.function != function || !left.what.starts_with(REMOVE));
             for foreign in Foreign::of(registration, &ours) {
                 let what = foreign.what();
                 let gone = match &steward {
@@ -190,7 +222,7 @@ impl Service {
                 match gone {
                     Ok(()) => report.purged.push(Purged { function, what }),
                     Err(why) => {
-                        let what = format!("remove {what} ({why})");
+                        let what = format!("{REMOVE} {what} ({why})");
                         report.left.push(Left { function, what });
                     }
                 }

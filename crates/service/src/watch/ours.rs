@@ -11,7 +11,7 @@ use mailkeep_control::{ControlError, StoredKeyState, Tenant, TenantFunction};
 use mailkeep_identity::{
     KeyInfo, ReceiptEvent, Record,
     journal::{self, About},
-    ledger::{self, LedgerRecord},
+    ledger::{self, LedgerEvent, LedgerRecord},
     rotation::KeyFindings,
     verify_receipts,
 };
@@ -51,12 +51,6 @@ impl KeyNote {
         let names = [&key.key_id, &certificate.thumbprint_sha1, &certificate.thumbprint_sha256];
         names.into_iter().fold(false, |news, name| self.known_as.insert(name.clone()) | news)
     }
-}
-
-/// The signer's ledger and the workers' receipts.
-struct Chains {
-    ledger: Vec<LedgerRecord>,
-    receipts: Vec<Record<ReceiptEvent>>,
 }
 
 /// A key that was made for a tenant, whether the signer still has it or not.
@@ -153,8 +147,8 @@ impl Service {
         let (data, name) = (self.data.clone(), tenant.name.clone());
         let (uses, contradictions, journal) = blocking(move || {
             let receipts = receipts(&data.receipts())?;
-            let chains = Chains { ledger: ledger(&data.signer().join("ledger.jsonl"))?, receipts };
-            let (uses, contradictions) = join_uses(&name, &chains.ledger, &chains.receipts);
+            let signatures = ledger(&data.signer().join("ledger.jsonl"), &name)?;
+            let (uses, contradictions) = join_uses(&name, &signatures, &receipts);
             let journal = read_journal(&data.journal(), &name, since)?;
             Ok((uses, contradictions, journal))
         })
@@ -191,13 +185,20 @@ fn receipts(path: &Path) -> Result<Vec<Record<ReceiptEvent>>, ServiceError> {
     Ok(all)
 }
 
-fn ledger(path: &Path) -> Result<Vec<LedgerRecord>, ServiceError> {
-    let mut all = Vec::new();
-    if let Some(file) = open(path)? {
-        ledger::verify_each(file, |record| all.push(record.clone()))
-            .map_err(|fault| ServiceError::Chain { path: path.to_owned(), fault })?;
-    }
-    Ok(all)
+/// The signatures for a tenant. Without a ledger nothing can be told from theft.
+fn ledger(path: &Path, tenant: &TenantName) -> Result<Vec<LedgerRecord>, ServiceError> {
+    let file =
+        File::open(path).map_err(|source| ServiceError::Data { path: path.to_owned(), source })?;
+    let mut signatures = Vec::new();
+    let each = |record: &LedgerRecord| {
+        if matches!(&record.event, LedgerEvent::AssertionSigned { tenant: of, .. } if of == tenant)
+        {
+            signatures.push(record.clone());
+        }
+    };
+    ledger::verify_each(BufReader::new(file), each)
+        .map_err(|fault| ServiceError::Chain { path: path.to_owned(), fault })?;
+    Ok(signatures)
 }
 
 fn read_journal(

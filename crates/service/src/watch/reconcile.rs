@@ -38,6 +38,8 @@ pub struct Reconciled {
     pub found: Reconciliation,
     /// How many sign-ins were ours, and how many reads of mail.
     pub ours: (usize, usize),
+    /// Why the registrations could not be read, if so.
+    pub unread: Option<String>,
 }
 
 impl Service {
@@ -56,15 +58,17 @@ impl Service {
         let auditor = self.auditor(&tenant).await?;
         let applications: Vec<String> =
             tenant.functions.iter().map(|one| one.client_id.to_ascii_lowercase()).collect();
-        self.learn_of_registrations(&tenant).await?;
+        // Without it, keys are told by their thumbprints alone.
+        let registrations = self.learn_of_registrations(&tenant).await.err();
         let sign_ins = self.read_sign_ins(&auditor, name, &applications, &mut watch, now).await?;
-        let mail = self.read_mail_accesses(&auditor, name, &mut watch, now).await?;
+        let mail = self.read_mail_accesses(&auditor, name, &applications, &mut watch, now).await?;
         self.keep_watch(name, &watch).await?;
         let (records, found, ours) = self.judge(&tenant, &watch, now).await?;
         let mut incidents = Vec::new();
         for incident in &found.incidents {
-            let recorded = self.control.record_incident(name, stored(incident), now).await?;
-            incidents.push((recorded, incident.clone()));
+            let incident = self.with_what_was_known(name, incident).await?;
+            let recorded = self.control.record_incident(name, stored(&incident), now).await?;
+            incidents.push((recorded, incident));
         }
         let calls = LogResult::Read { new: records.calls.len(), damaged: 0 };
         let outcome = |log, result: LogResult| {
@@ -79,7 +83,8 @@ impl Service {
             outcome(LogName::MailAccesses, mail),
             outcome(LogName::Calls, calls),
         ];
-        Ok(Reconciled { logs, incidents, found, ours })
+        let unread = registrations.map(|error| error.to_string());
+        Ok(Reconciled { logs, incidents, found, ours, unread })
     }
 
     /// What somebody who acted as us reached, by the logs as they were read last.
@@ -138,6 +143,20 @@ impl Service {
         Ok(found)
     }
 
+    /// An incident with the evidence of it that the logs no longer tell.
+    async fn with_what_was_known(
+        &self,
+        tenant: &TenantName,
+        incident: &Incident,
+    ) -> Result<Incident, ServiceError> {
+        let known = self.control.incident_of(tenant, &incident.key()).await?;
+        let known = known.and_then(|known| serde_json::from_value(known.incident).ok());
+        Ok(match known {
+            Some(known) => incident.clone().with(&known),
+            None => incident.clone(),
+        })
+    }
+
     async fn judge(
         &self,
         tenant: &Tenant,
@@ -168,7 +187,9 @@ fn source(watch: &Watch, log: LogName, result: Option<LogResult>) -> LogSource {
         return LogSource::Absent { why };
     }
     match watch.read.get(&log) {
-        Some(read) => LogSource::Read { since: read.since, settle: watch.settle(log) },
+        Some(read) => {
+            LogSource::Read { since: read.since, until: read.until, settle: watch.settle(log) }
+        }
         None => LogSource::Absent { why: never_read(log).to_owned() },
     }
 }
