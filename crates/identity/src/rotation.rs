@@ -98,21 +98,30 @@ impl Order {
     /// This order, given when an earlier one has been carried out: what that one did not trust stays
     /// distrusted.
     #[must_use]
-    pub fn after(self, earlier: Option<&Self>) -> Self {
+    fn after(self, earlier: Option<&Self>) -> Self {
         let distrusted = earlier.and_then(|earlier| earlier.distrust);
         Self { distrust: self.distrust.max(distrusted), ..self }
     }
 
-    /// This order, given while an earlier one is being carried out: that one goes on, and is made
-    /// stricter where this one is. What was made because of it is not thrown away.
-    #[must_use]
-    pub fn on_top_of(self, running: &Self) -> Self {
-        Self {
-            at: running.at,
-            distrust: running.distrust.or(self.distrust),
-            urgent: running.urgent || self.urgent,
-        }
+    /// This order, where an earlier one asked for no less and the key in use has not been replaced yet:
+    /// that one goes on, and what was made because of it is not thrown away. `None` when this one has to
+    /// stand for itself.
+    fn goes_on_with(&self, running: &Self) -> Option<Self> {
+        let as_strict = (running.urgent || !self.urgent)
+            && (running.distrust.is_some() || self.distrust.is_none());
+        as_strict.then(|| running.clone())
     }
+}
+
+/// The order to follow when `wanted` is given while `running` was given before: an order that has not
+/// replaced the key in use yet goes on when it asks for no less, else `wanted` stands.
+pub fn ordered(keys: &[KeyFacts], running: Option<&Order>, wanted: Order) -> Order {
+    let active = keys.iter().find(|key| key.slot == Slot::Active);
+    let replacing =
+        running.filter(|running| active.is_none_or(|active| in_use_since(active) < running.at));
+    replacing
+        .and_then(|running| wanted.goes_on_with(running))
+        .unwrap_or_else(|| wanted.after(running))
 }
 
 /// How keys are changed.
@@ -282,8 +291,7 @@ impl<'a> Rotation<'a> {
 
     /// Whether the active key has to be replaced.
     fn is_due(&self, active: &KeyFacts) -> bool {
-        let in_use_since = active.found.registered.unwrap_or(made(active));
-        self.order.is_some_and(|order| in_use_since < order.at)
+        self.order.is_some_and(|order| in_use_since(active) < order.at)
             || self.is_spent(active)
             || self.is_locked_out(active)
     }
@@ -393,10 +401,18 @@ impl<'a> Rotation<'a> {
     /// has to register the new one, and may have done so meanwhile.
     fn ask_for_help(&self, active: Option<&KeyFacts>, candidate: &KeyFacts) -> Action {
         if let Some(active) = active
-            && active.found.tried().is_none()
+            && active.found.accepted.is_none()
             && !self.is_expired(active)
         {
-            return Action::Try { key_id: active.key_id.clone() };
+            // Nobody has seen yet that it is not registered: the provider may need its time.
+            match self.try_again_at(active) {
+                Some(until) if self.now < until => {
+                    if self.now < made(active) + self.policy.patience {
+                        return Action::Wait { until };
+                    }
+                }
+                _ => return Action::Try { key_id: active.key_id.clone() },
+            }
         }
         let key_id = candidate.key_id.clone();
         match self.try_again_at(candidate) {
@@ -426,11 +442,14 @@ impl<'a> Rotation<'a> {
 
     /// Ends the keys that the active one replaced; `None` when there are none.
     fn retire(&self, active: &KeyFacts) -> Option<Action> {
-        let old = self.keys.iter().find(|key| match key.slot {
+        let is_old = |key: &&KeyFacts| match key.slot {
             Slot::Active => false,
             Slot::Retiring => true,
             Slot::Prepared => self.is_spent(key),
-        })?;
+        };
+        // All are removed before it is waited for any to be refused.
+        let old = self.keys.iter().filter(is_old);
+        let old = old.min_by_key(|key| (key.found.removed.is_some(), key.found.tried()))?;
         // Nothing is taken away before what took its place has been seen to work.
         if !active.found.is_accepted() {
             return Some(self.keep_trying(active));
@@ -512,6 +531,11 @@ const MOST_RETIRING: usize = 2;
 
 /// Between two tries of a key that the provider has refused for long.
 const LONGEST_PAUSE: Duration = Duration::minutes(5);
+
+/// Since when a key has been in use at the most.
+fn in_use_since(key: &KeyFacts) -> OffsetDateTime {
+    key.found.registered.unwrap_or(made(key))
+}
 
 /// When a key was made. Certificates are backdated by minutes, for clocks that are behind: orders are
 /// given with that in mind ([`BACKDATED`]).

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use mailkeep_identity::{
     Slot,
-    rotation::{Action, KeyFacts, KeyFindings, Order, Policy, Stage, due, next, stage},
+    rotation::{Action, KeyFacts, KeyFindings, Order, Policy, Stage, due, next, ordered, stage},
 };
 use proptest::prelude::*;
 use time::{Duration, OffsetDateTime};
@@ -248,7 +248,14 @@ impl World {
             Chance::Order { urgent, distrust } => {
                 let distrust = distrust.then_some(self.now);
                 let order = Order { at: self.now, distrust, urgent: *urgent };
-                self.order = Some(order.after(self.order.as_ref()));
+                let running = self.order.clone();
+                let order = ordered(&self.facts(), running.as_ref(), order);
+                // Whoever is told to change keys at once does not keep the one that is in use.
+                let active = self.facts().into_iter().find(|key| key.slot == Slot::Active);
+                let active = active.expect("there is an active key");
+                let since = active.found.registered.unwrap_or(active.not_before);
+                assert!(since < order.at || !urgent, "the key in use is kept");
+                self.order = Some(order);
             }
             _ => {}
         }

@@ -142,22 +142,25 @@ impl<'a> Work<'a> {
         };
         let named = access.client_request_id.map(|id| self.ours.journal.call(id));
         let is_named = match named {
-            Some(Some(call)) => self.is_about(call, &access.mailbox),
+            Some(Some(call)) => self.is_about(call, access),
             Some(None) => false,
             // Then the token has to tell whose it is.
             None => token == Presumed::Ours,
         };
-        let explained = self.unexplained(access);
-        if is_named && explained.is_empty() {
+        let unexplained = self.unexplained(access);
+        // A record that names no message is explained by calls on that very mailbox alone.
+        let tells = !access.messages.is_empty() || self.ours.journal.knows(&access.mailbox);
+        let explained = tells && unexplained.is_empty();
+        if is_named && explained {
             return Accessor::Ours;
         }
         let until = access.at + MailAccess::AGGREGATED;
         // A name that is none of ours does not convict alone: it may be one that the provider made.
-        let doubtful = matches!(named, Some(None)) && explained.is_empty();
+        let doubtful = matches!(named, Some(None)) && explained;
         if token == Presumed::Unclear || doubtful || self.ours.journal.may_lack(access.at, until) {
             return Accessor::Unattributed;
         }
-        let unexplained = if is_named { explained } else { all() };
+        let unexplained = if is_named { unexplained } else { all() };
         let why = "with a token of ours, which no job asked for";
         self.accuse(&seen, IncidentKind::StolenToken, subject(&seen), why, unexplained)
     }
@@ -246,11 +249,13 @@ impl<'a> Work<'a> {
         if self.nameless.iter().any(may_be) { TokenOf::Unclear } else { TokenOf::Foreign }
     }
 
-    fn is_about(&self, call: &Call, mailbox: &str) -> bool {
+    fn is_about(&self, call: &Call, access: &MailAccess) -> bool {
         let own = call.mailbox.as_deref();
-        own.is_some_and(|own| {
-            own.eq_ignore_ascii_case(mailbox) || !self.ours.journal.knows(mailbox)
-        })
+        let named = own.is_some_and(|own| own.eq_ignore_ascii_case(&access.mailbox));
+        // Under a name that is none of ours, the item has to tell.
+        let unknown = !self.ours.journal.knows(&access.mailbox);
+        let told = |item: &str| access.messages.iter().any(|one| one.item.as_deref() == Some(item));
+        named || (unknown && matches!(&call.about, CallAbout::Item(item) if told(item)))
     }
 
     /// The messages of a record that no entry of the journal explains.
@@ -265,9 +270,11 @@ impl<'a> Work<'a> {
             true => journal.on_mailbox(&access.mailbox, from, to).collect(),
             false => journal.between(from, to).collect(),
         };
+        let known = journal.knows(&access.mailbox);
         for call in calls {
             match &call.about {
-                CallAbout::Page => pages = true,
+                // A page of one mailbox says nothing of what was read under a name that is none of ours.
+                CallAbout::Page => pages |= known,
                 CallAbout::Item(item) => items.push(item.as_str()),
                 CallAbout::Other => {}
             }
@@ -277,7 +284,7 @@ impl<'a> Work<'a> {
         }
         let is_explained = |message: &AccessedMessage| match &message.item {
             Some(item) => items.contains(&item.as_str()),
-            None => !items.is_empty(),
+            None => known && !items.is_empty(),
         };
         let messages = access.messages.iter().enumerate();
         messages.filter(|(_, message)| !is_explained(message)).map(|(number, _)| number).collect()

@@ -69,6 +69,13 @@ pub struct Incident {
     pub evidence: Vec<Evidence>,
     /// How many records there are.
     pub records: u64,
+    /// When the newest of them was, whether it is kept or not.
+    #[serde(
+        default,
+        with = "time::serde::rfc3339::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub newest: Option<OffsetDateTime>,
 }
 
 impl Incident {
@@ -89,17 +96,8 @@ impl Incident {
         self.evidence.sort_by(|a, b| (a.at, &a.record).cmp(&(b.at, &b.record)));
         self.evidence.truncate(MOST_EVIDENCE);
         self.records = self.records.max(before.records).max(self.evidence.len() as u64);
+        self.newest = self.newest.max(before.newest);
         self.severity = self.severity.max(before.severity);
         self
-    }
-
-    /// When its first record was.
-    pub fn first(&self) -> Option<OffsetDateTime> {
-        self.evidence.first().map(|evidence| evidence.at)
-    }
-
-    /// When the last record that is kept was.
-    pub fn last(&self) -> Option<OffsetDateTime> {
-        self.evidence.last().map(|evidence| evidence.at)
     }
 }

@@ -25,6 +25,7 @@ impl Suspicion {
             subject: self.subject.clone(),
             evidence: Vec::new(),
             records: 0,
+            newest: None,
         }
     }
 
@@ -47,6 +48,7 @@ pub(crate) fn gather(mut suspicions: Vec<Suspicion>) -> Vec<Incident> {
         });
         let incident = &mut incidents[place];
         incident.records += 1;
+        incident.newest = incident.newest.max(Some(suspicion.evidence.at));
         if incident.evidence.len() < MOST_EVIDENCE {
             incident.evidence.push(suspicion.evidence);
         }

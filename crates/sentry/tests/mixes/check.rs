@@ -284,7 +284,9 @@ fn reach(
     counts.messages += reported.len() as u64;
     for logged in world.accesses.iter().filter(|one| one.rogue && span.contains(one.record.at)) {
         let record = &logged.record;
-        let timeline = &radius.mailboxes[&record.mailbox].timeline;
+        // Of a mailbox that we know nothing of, nothing is said before something is known.
+        let Some(reach) = radius.mailboxes.get(&record.mailbox) else { continue };
+        let timeline = &reach.timeline;
         // At the ends of a stretch both sides hold.
         let says_not = timeline.iter().any(|stretch| {
             stretch.state == State::NotAccessed

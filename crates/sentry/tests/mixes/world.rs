@@ -25,6 +25,9 @@ pub(crate) const FUNCTIONS: [Function; 3] =
 pub(crate) const MAILBOXES: [&str; 3] =
     ["ada@acme.example", "bob@acme.example", "cyd@acme.example"];
 
+/// A mailbox that no job of ours touches.
+pub(crate) const UNTOUCHED: &str = "eve@acme.example";
+
 /// A record, and when it is delivered.
 #[derive(Clone, Debug)]
 pub(crate) struct Logged<T> {
@@ -353,7 +356,10 @@ impl World {
     }
 
     fn his_reading(&mut self, token: &Token, at: OffsetDateTime) {
-        let mailbox = *MAILBOXES.choose(&mut self.rng).expect("some");
+        let mailbox = match self.chance(0.2) {
+            true => UNTOUCHED,
+            false => *MAILBOXES.choose(&mut self.rng).expect("some"),
+        };
         let items: Vec<String> =
             (0..self.rng.random_range(1..5)).map(|_| self.id().to_string()).collect();
         let name = self.chance(0.8).then(|| self.id());

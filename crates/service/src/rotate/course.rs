@@ -4,7 +4,7 @@ use mailkeep_control::Tenant;
 use mailkeep_exchange::{ExchangeError, Extras, NewKey, ObjectId, Registrar};
 use mailkeep_identity::{
     Binding, CredentialInfo, JobId, KeyInfo, Slot,
-    rotation::{Action, KeyFacts, Order, Policy, Stage, next, stage},
+    rotation::{Action, KeyFacts, Order, Policy, Stage, next, ordered, stage},
 };
 use mailkeep_model::{Function, TenantName};
 use time::OffsetDateTime;
@@ -49,7 +49,7 @@ impl<'a> Course<'a> {
             return Err(ServiceError::NotRegistered { tenant: name.clone(), function });
         };
         let order = service.ordered(name, function).await?;
-        Ok(Self {
+        let mut course = Self {
             service,
             _lease: lease,
             tenant,
@@ -63,27 +63,32 @@ impl<'a> Course<'a> {
             done: Vec::new(),
             stage: (Stage::Settled, false),
             waits_for: None,
-        })
+        };
+        course.learn_of_use().await?;
+        Ok(course)
     }
 
-    /// Takes an order; one that is still being carried out goes on, and is made stricter.
-    pub(super) async fn order(
-        &mut self,
-        wanted: Order,
-        policy: &Policy,
-    ) -> Result<(), ServiceError> {
+    /// Takes an order; one that has not replaced the key yet goes on where it asks for no less.
+    pub(super) async fn order(&mut self, wanted: Order) -> Result<(), ServiceError> {
         self.look().await?;
-        let running = self.order.as_ref().filter(|running| {
-            let now = OffsetDateTime::now_utc();
-            stage(&self.facts(), Some(running), policy, now).0 != Stage::Settled
-        });
-        let order = match running {
-            Some(running) => wanted.on_top_of(running),
-            None => wanted.after(self.order.as_ref()),
-        };
+        let order = ordered(&self.facts(), self.order.as_ref(), wanted);
         self.service.keep_order(&self.tenant.name, self.function, &order).await?;
         self.order = Some(order);
         Ok(())
+    }
+
+    /// A key that nobody has tried in a rotation may have opened mailboxes for weeks.
+    async fn learn_of_use(&mut self) -> Result<(), ServiceError> {
+        self.look().await?;
+        let active = self.keys.iter().find(|key| key.slot == Slot::Active);
+        let Some(key_id) = active.map(|active| active.key_id.clone()) else { return Ok(()) };
+        if self.known(&key_id).is_none_or(|known| known.note.found.accepted.is_some()) {
+            return Ok(());
+        }
+        let Some(at) = self.service.last_token(&self.tenant.name, &key_id).await else {
+            return Ok(());
+        };
+        self.note(&key_id, |known| known.note.found.accepted = Some(at)).await
     }
 
     pub(super) fn report(self) -> Rotation {
@@ -123,6 +128,11 @@ impl<'a> Course<'a> {
                 }
                 Action::AskForHelp { key_id, .. } => {
                     self.waits_for = Some(self.help(&key_id));
+                    // Whoever is asked may do so at any time: from now on the provider may know it.
+                    self.note(&key_id, |known| {
+                        known.note.found.requested.get_or_insert(now);
+                    })
+                    .await?;
                     return Ok(());
                 }
                 _ if now >= deadline => return Ok(()),

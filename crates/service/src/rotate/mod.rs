@@ -107,7 +107,7 @@ impl Service {
         deadline: OffsetDateTime,
     ) -> Result<Rotation, ServiceError> {
         let mut course = Course::begin(self, tenant, function).await?;
-        course.order(order, &self.key_policy).await?;
+        course.order(order).await?;
         course.run(self.key_policy, deadline).await?;
         Ok(course.report())
     }

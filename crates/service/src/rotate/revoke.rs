@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use mailkeep_control::Tenant;
 use mailkeep_exchange::{ExchangeError, Extras, NewKey, ObjectId, Registrar};
 use mailkeep_identity::{
-    Slot,
+    CredentialInfo, Slot,
     rotation::{Order, Stage},
 };
 use mailkeep_model::{Function, RegisteredObject, Registration, TenantName};
@@ -15,7 +15,7 @@ use serde_json::json;
 use time::{Duration, OffsetDateTime};
 
 use super::Rotation;
-use crate::{Service, ServiceError};
+use crate::{Service, ServiceError, watch::KnownKey};
 
 /// What a revocation did and what is left to do.
 #[derive(Clone, Debug, Serialize)]
@@ -90,6 +90,7 @@ impl Service {
         // The steward comes last: with its key the others are helped back in.
         let mut functions: Vec<Function> = self.functions_with_keys(name).await?;
         functions.sort_by_key(|function| *function == Function::Steward);
+        self.retire_restorer(name).await?;
         // Once before, so that he gets no more tokens meanwhile, and once after: what he added meanwhile, and
         // certificates of ours that are no longer ours.
         self.purge_or_say(&tenant, &mut report).await;
@@ -110,7 +111,9 @@ impl Service {
     async fn functions_with_keys(&self, name: &TenantName) -> Result<Vec<Function>, ServiceError> {
         let all = self.signer().await?.credentials(Some(name)).await?;
         let bound = all.into_iter().filter(|one| one.binding.is_some() && !one.keys.is_empty());
-        Ok(bound.map(|one| one.key_use.function).collect())
+        // The key that writes is not changed but ended: a restore that waits for it fails.
+        let functions = bound.map(|one| one.key_use.function);
+        Ok(functions.filter(|one| *one != Function::Restorer).collect())
     }
 
     /// A fresh key; with the steward's help, when nothing else is left.
@@ -125,8 +128,14 @@ impl Service {
         if rotation.stage != Stage::LockedOut || function == Function::Steward {
             return Ok(rotation);
         }
-        if !self.let_back_in(tenant, function).await? {
-            return Ok(rotation);
+        match self.let_back_in(tenant, function).await {
+            Ok(true) => {}
+            Ok(false) => return Ok(rotation),
+            // What an administrator has to do counts for more than why the steward could not.
+            Err(error) => {
+                tracing::warn!(tenant = %tenant.name, %function, %error, "the steward could not help");
+                return Ok(rotation);
+            }
         }
         self.tend_keys(&tenant.name, function, deadline).await
     }
@@ -139,14 +148,23 @@ impl Service {
         let Some(credential) = all.iter().find(|one| one.key_use.function == function) else {
             return Ok(false);
         };
-        let client_id = credential.binding.as_ref().map(|binding| binding.client_id.clone());
         let prepared = credential.keys.iter().find(|key| key.slot == Slot::Prepared);
-        let (Some(prepared), Some(client_id)) = (prepared, client_id) else { return Ok(false) };
+        let (Some(prepared), Some(binding)) = (prepared, &credential.binding) else {
+            return Ok(false);
+        };
         let Some(certificate) = prepared.certificate.certificate_der() else { return Ok(false) };
-        let registrations = self.learn_of_registrations(tenant).await?;
-        let found = registrations.iter().find(|one| one.client_id.eq_ignore_ascii_case(&client_id));
-        let Some(found) = found else { return Ok(false) };
-        let object = ObjectId::Application(found.application.id.clone());
+        // Known since the first rotation; before that, the auditor has to be able to look.
+        let object_id = match &binding.object_id {
+            Some(id) => id.clone(),
+            None => {
+                let registrations = self.learn_of_registrations(tenant).await?;
+                let same =
+                    |one: &&Registration| one.client_id.eq_ignore_ascii_case(&binding.client_id);
+                let Some(found) = registrations.iter().find(same) else { return Ok(false) };
+                found.application.id.clone()
+            }
+        };
+        let object = ObjectId::Application(object_id);
         let name = format!("Mailkeep {} {function}", tenant.name);
         let new = NewKey { certificate: &certificate, name: &name };
         let mut known = self.known_keys(&tenant.name).await?;
@@ -211,9 +229,15 @@ impl Service {
                 .map(|name| name.to_ascii_lowercase())
                 .collect();
             report.left.retain(|left| left.function != function || !left.what.starts_with(REMOVE));
+            let shown = shows_the_key_in_use(registration, function, &known, &held);
             for foreign in Foreign::of(registration, &ours) {
                 let what = foreign.what();
                 let gone = match &steward {
+                    // What is replaced would take our own key along.
+                    _ if !shown && matches!(foreign, Foreign::Key { .. }) => {
+                        Err("the directory does not show our own key yet; run this again"
+                            .to_owned())
+                    }
                     Some(steward) => {
                         foreign.remove(steward).await.map_err(|error| error.to_string())
                     }
@@ -230,6 +254,24 @@ impl Service {
         }
         Ok(())
     }
+}
+
+/// Whether a registration, as it was read, has the key that signs now. One that does not is no reading to
+/// tell ours from others by.
+fn shows_the_key_in_use(
+    registration: &Registration,
+    function: Function,
+    known: &[KnownKey],
+    held: &[CredentialInfo],
+) -> bool {
+    let credential = held.iter().find(|one| one.key_use.function == function);
+    let active = credential.and_then(|one| one.keys.iter().find(|key| key.slot == Slot::Active));
+    let note = active.and_then(|active| known.iter().find(|one| one.key_id == active.key_id));
+    // A key that the provider refuses is not there, as it should be.
+    note.filter(|one| one.note.found.accepted > one.note.found.refused).is_none_or(|one| {
+        let keys = &registration.application.keys;
+        keys.iter().any(|key| key.thumbprint.as_ref() == Some(&one.note.thumbprint))
+    })
 }
 
 /// Certificates know whole seconds. A key that is made from now on must not look as old as one that was

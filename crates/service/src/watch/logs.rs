@@ -167,7 +167,8 @@ impl Service {
             }
         }
         self.keep::<ProviderCall>(tenant, LogName::Calls, &calls).await?;
-        if let Some(read) = whole {
+        // Of an export with a hole in it nobody knows where the hole is.
+        if let Some(read) = whole.filter(|_| damaged == 0) {
             watch.note(LogName::Calls, read);
             self.keep_watch(tenant, &watch).await?;
         }

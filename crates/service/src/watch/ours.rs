@@ -17,7 +17,7 @@ use mailkeep_identity::{
 };
 use mailkeep_model::{Function, RegisteredKey, Registration, TenantName};
 use mailkeep_sentry::{
-    Call, CallAbout, Journal, OurApplication, OurKey, Ours, Span, Spans, join_uses,
+    Call, CallAbout, Journal, OurApplication, OurKey, Ours, Outcome, Span, Spans, join_uses,
 };
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -128,6 +128,28 @@ impl Service {
             }
         }
         Ok(())
+    }
+
+    /// When a token was last received with a key, as the receipts say; `None` also where the ledger cannot
+    /// be read.
+    pub(crate) async fn last_token(
+        &self,
+        tenant: &TenantName,
+        key_id: &str,
+    ) -> Option<OffsetDateTime> {
+        let (data, name, key_id) = (self.data.clone(), tenant.clone(), key_id.to_owned());
+        let found = blocking(move || {
+            let receipts = receipts(&data.receipts())?;
+            let signatures = ledger(&data.signer().join("ledger.jsonl"), &name)?;
+            let (uses, _) = join_uses(&name, &signatures, &receipts);
+            let of_key = uses.iter().filter(|one| one.key_id == key_id);
+            let received = of_key.filter_map(|one| match one.request.as_ref()?.outcome {
+                Outcome::Received { at, .. } => Some(at),
+                _ => None,
+            });
+            Ok(received.max())
+        });
+        found.await.unwrap_or_default()
     }
 
     /// All that is known of ourselves in a tenant, from `since` on. The receipts are read before the
