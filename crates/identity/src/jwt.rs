@@ -1,9 +1,12 @@
 //! What all JSON Web Tokens that we sign have in common: PS256 (RFC 7518 section 3.5), and a key
 //! that is named by its certificate's thumbprint.
 
+use std::time::Duration;
+
 use data_encoding::BASE64URL_NOPAD;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
 
 /// The SHA-256 over a certificate's DER: how the provider finds the key (`x5t#S256`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,6 +27,11 @@ impl Thumbprint {
     pub fn hex(&self) -> String {
         data_encoding::HEXUPPER.encode(&self.0)
     }
+}
+
+/// When something that was made at `now` stops being good, in the whole seconds that tokens know.
+pub(crate) fn expires(now: OffsetDateTime, lifetime: Duration) -> OffsetDateTime {
+    now.replace_nanosecond(0).unwrap_or(now) + lifetime
 }
 
 /// The whole token: the signed text and its signature.

@@ -29,8 +29,7 @@ pub struct Claims<'a> {
 impl Claims<'_> {
     /// When the proof stops being good, in whole seconds.
     pub fn expires(&self) -> OffsetDateTime {
-        let now = self.now.replace_nanosecond(0).unwrap_or(self.now);
-        now + LIFETIME
+        jwt::expires(self.now, LIFETIME)
     }
 }
 

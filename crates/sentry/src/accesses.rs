@@ -266,11 +266,11 @@ impl<'a> Work<'a> {
         let mut items = Vec::new();
         let journal = &self.ours.journal;
         // Under a name that we do not use for any mailbox, an item can still be told by its id.
-        let calls: Vec<&Call> = match journal.knows(&access.mailbox) {
+        let known = journal.knows(&access.mailbox);
+        let calls: Vec<&Call> = match known {
             true => journal.on_mailbox(&access.mailbox, from, to).collect(),
             false => journal.between(from, to).collect(),
         };
-        let known = journal.knows(&access.mailbox);
         for call in calls {
             match &call.about {
                 // A page of one mailbox says nothing of what was read under a name that is none of ours.

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use mailkeep_model::{MailAccess, ProviderCall, SignIn};
 use time::{Duration, OffsetDateTime};
@@ -236,13 +236,5 @@ impl Reconciliation {
     /// How many reads of mail are ours.
     pub fn own_accesses(&self) -> usize {
         self.accesses.iter().filter(|accessor| **accessor == Accessor::Ours).count()
-    }
-
-    /// The identifiers of all tokens that incidents are about: those that somebody else got, and
-    /// those of ours that somebody used.
-    pub fn tainted_tokens(&self) -> HashSet<&str> {
-        let evidence = self.incidents.iter().flat_map(|incident| &incident.evidence);
-        let named = evidence.filter_map(|evidence| evidence.uti.as_deref());
-        named.chain(self.rogue.iter().filter_map(|token| token.uti.as_deref())).collect()
     }
 }

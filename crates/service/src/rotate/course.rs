@@ -3,7 +3,7 @@
 use mailkeep_control::Tenant;
 use mailkeep_exchange::{ExchangeError, Extras, NewKey, ObjectId, Registrar};
 use mailkeep_identity::{
-    Binding, CredentialInfo, JobId, KeyInfo, Slot,
+    Binding, JobId, KeyInfo, Slot,
     rotation::{Action, KeyFacts, Order, Policy, Stage, next, ordered, stage},
 };
 use mailkeep_model::{Function, TenantName};
@@ -44,7 +44,8 @@ impl<'a> Course<'a> {
         let (config, access) =
             service.connection(&tenant, function, Extras::default(), &job).await?;
         let registrar = Registrar::new(config, access)?;
-        let credential = credential(service, name, function).await?;
+        let held = service.signer().await?.credentials(Some(name)).await?;
+        let credential = held.into_iter().find(|one| one.key_use.function == function);
         let Some(binding) = credential.and_then(|credential| credential.binding) else {
             return Err(ServiceError::NotRegistered { tenant: name.clone(), function });
         };
@@ -163,9 +164,10 @@ impl<'a> Course<'a> {
     /// What the signer has, and what is known of it.
     async fn look(&mut self) -> Result<(), ServiceError> {
         let (service, name) = (self.service, &self.tenant.name);
-        let credential = credential(service, name, self.function).await?;
-        self.keys = credential.map(|credential| credential.keys).unwrap_or_default();
-        self.known = service.known_keys(name).await?;
+        let held = service.signer().await?.credentials(Some(name)).await?;
+        self.known = service.known_keys_with(name, &held).await?;
+        let own = held.into_iter().find(|one| one.key_use.function == self.function);
+        self.keys = own.map(|credential| credential.keys).unwrap_or_default();
         Ok(())
     }
 
@@ -262,7 +264,7 @@ impl<'a> Course<'a> {
         let (signer, tenant, function) =
             (self.service.signer().await?, self.tenant.name.clone(), self.function);
         let proof = signer.sign_proof(&self.job, &tenant, function, Some(proof_by)).await?.proof;
-        let name = format!("Mailkeep {tenant} {function}");
+        let name = name_at_the_provider(&tenant, function);
         let new = NewKey { certificate: &certificate, name: &name };
         let provider_id = match self.registrar.add_key(&object, &new, &proof).await {
             Ok(id) => Some(id),
@@ -378,11 +380,7 @@ impl<'a> Course<'a> {
     }
 }
 
-async fn credential(
-    service: &Service,
-    tenant: &TenantName,
-    function: Function,
-) -> Result<Option<CredentialInfo>, ServiceError> {
-    let all = service.signer().await?.credentials(Some(tenant)).await?;
-    Ok(all.into_iter().find(|one| one.key_use.function == function))
+/// What people see a key as among those of its application.
+pub(super) fn name_at_the_provider(tenant: &TenantName, function: Function) -> String {
+    format!("Mailkeep {tenant} {function}")
 }

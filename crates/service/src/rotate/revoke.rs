@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde_json::json;
 use time::{Duration, OffsetDateTime};
 
-use super::Rotation;
+use super::{Rotation, course::name_at_the_provider};
 use crate::{Service, ServiceError, watch::KnownKey};
 
 /// What a revocation did and what is left to do.
@@ -165,9 +165,9 @@ impl Service {
             }
         };
         let object = ObjectId::Application(object_id);
-        let name = format!("Mailkeep {} {function}", tenant.name);
+        let name = name_at_the_provider(&tenant.name, function);
         let new = NewKey { certificate: &certificate, name: &name };
-        let mut known = self.known_keys(&tenant.name).await?;
+        let mut known = self.known_keys_with(&tenant.name, &all).await?;
         let Some(known) = known.iter_mut().find(|known| known.key_id == prepared.key_id) else {
             return Ok(false);
         };
@@ -205,8 +205,8 @@ impl Service {
     /// Takes away what is not ours, as far as the steward may; the rest is said.
     async fn purge(&self, tenant: &Tenant, report: &mut Revocation) -> Result<(), ServiceError> {
         let registrations = self.learn_of_registrations(tenant).await?;
-        let known = self.known_keys(&tenant.name).await?;
         let held = self.signer().await?.credentials(Some(&tenant.name)).await?;
+        let known = self.known_keys_with(&tenant.name, &held).await?;
         let steward = self.steward(tenant).await?;
         for registration in &registrations {
             let same = |one: &&mailkeep_control::TenantFunction| {

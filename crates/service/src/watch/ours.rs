@@ -9,7 +9,7 @@ use std::{
 
 use mailkeep_control::{ControlError, StoredKeyState, Tenant, TenantFunction};
 use mailkeep_identity::{
-    KeyInfo, ReceiptEvent, Record,
+    CredentialInfo, KeyInfo, ReceiptEvent, Record,
     journal::{self, About},
     ledger::{self, LedgerEvent, LedgerRecord},
     rotation::KeyFindings,
@@ -17,13 +17,14 @@ use mailkeep_identity::{
 };
 use mailkeep_model::{Function, RegisteredKey, Registration, TenantName};
 use mailkeep_sentry::{
-    Call, CallAbout, Journal, OurApplication, OurKey, Ours, Outcome, Span, Spans, join_uses,
+    Call, CallAbout, Contradiction, Journal, OurApplication, OurKey, Ours, Outcome, Span, Spans,
+    Use, join_uses,
 };
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::Watch;
-use crate::{Service, ServiceError, service::blocking};
+use crate::{DataDirectory, Service, ServiceError, service::blocking};
 
 /// What is kept of a key, also when the signer has destroyed it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,6 +71,16 @@ impl Service {
         &self,
         tenant: &TenantName,
     ) -> Result<Vec<KnownKey>, ServiceError> {
+        let held = self.signer().await?.credentials(Some(tenant)).await?;
+        self.known_keys_with(tenant, &held).await
+    }
+
+    /// The same for whoever has asked the signer already.
+    pub(crate) async fn known_keys_with(
+        &self,
+        tenant: &TenantName,
+        held: &[CredentialInfo],
+    ) -> Result<Vec<KnownKey>, ServiceError> {
         let mut known = Vec::new();
         for stored in self.control.key_states(tenant).await? {
             let StoredKeyState { key_id, function, state } = stored;
@@ -78,7 +89,7 @@ impl Service {
             })?;
             known.push(KnownKey { key_id, function, note });
         }
-        for credential in self.signer().await?.credentials(Some(tenant)).await? {
+        for credential in held {
             for key in &credential.keys {
                 let function = credential.key_use.function;
                 let place = known.iter().position(|one| one.key_id == key.key_id);
@@ -139,9 +150,7 @@ impl Service {
     ) -> Option<OffsetDateTime> {
         let (data, name, key_id) = (self.data.clone(), tenant.clone(), key_id.to_owned());
         let found = blocking(move || {
-            let receipts = receipts(&data.receipts())?;
-            let signatures = ledger(&data.signer().join("ledger.jsonl"), &name)?;
-            let (uses, _) = join_uses(&name, &signatures, &receipts);
+            let (uses, _) = read_uses(&data, &name)?;
             let of_key = uses.iter().filter(|one| one.key_id == key_id);
             let received = of_key.filter_map(|one| match one.request.as_ref()?.outcome {
                 Outcome::Received { at, .. } => Some(at),
@@ -168,9 +177,7 @@ impl Service {
         });
         let (data, name) = (self.data.clone(), tenant.name.clone());
         let (uses, contradictions, journal) = blocking(move || {
-            let receipts = receipts(&data.receipts())?;
-            let signatures = ledger(&data.signer().join("ledger.jsonl"), &name)?;
-            let (uses, contradictions) = join_uses(&name, &signatures, &receipts);
+            let (uses, contradictions) = read_uses(&data, &name)?;
             let journal = read_journal(&data.journal(), &name, since)?;
             Ok((uses, contradictions, journal))
         })
@@ -188,6 +195,16 @@ impl Service {
             egress: watch.egress.clone(),
         })
     }
+}
+
+/// What was signed for a tenant, and what became of it. The receipts are read first: see [`join_uses`].
+fn read_uses(
+    data: &DataDirectory,
+    tenant: &TenantName,
+) -> Result<(Vec<Use>, Vec<Contradiction>), ServiceError> {
+    let receipts = receipts(&data.receipts())?;
+    let signatures = ledger(&data.signer().join("ledger.jsonl"), tenant)?;
+    Ok(join_uses(tenant, &signatures, &receipts))
 }
 
 fn open(path: &Path) -> Result<Option<BufReader<File>>, ServiceError> {

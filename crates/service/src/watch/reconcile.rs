@@ -56,8 +56,7 @@ impl Service {
         let tenant = self.tenant(name).await?;
         let mut watch = self.watch(name).await?;
         let auditor = self.auditor(&tenant).await?;
-        let applications: Vec<String> =
-            tenant.functions.iter().map(|one| one.client_id.to_ascii_lowercase()).collect();
+        let applications = client_ids(&tenant);
         // Without it, keys are told by their thumbprints alone.
         let registrations = self.learn_of_registrations(&tenant).await.err();
         let sign_ins = self.read_sign_ins(&auditor, name, &applications, &mut watch, now).await?;
@@ -135,9 +134,7 @@ impl Service {
         tenant: &Tenant,
     ) -> Result<Vec<Registration>, ServiceError> {
         let auditor = self.auditor(tenant).await?;
-        let applications: Vec<String> =
-            tenant.functions.iter().map(|one| one.client_id.to_ascii_lowercase()).collect();
-        let found = auditor.registrations(&applications).await?;
+        let found = auditor.registrations(&client_ids(tenant)).await?;
         let found: Vec<Registration> = found.into_iter().filter_map(|(_, one)| one).collect();
         self.learn_key_ids(&tenant.name, &found).await?;
         Ok(found)
@@ -180,6 +177,11 @@ impl Service {
         let ours = (found.own_sign_ins(), found.own_accesses());
         Ok((records, found, ours))
     }
+}
+
+/// The client ids of our applications, lower case.
+fn client_ids(tenant: &Tenant) -> Vec<String> {
+    tenant.functions.iter().map(|one| one.client_id.to_ascii_lowercase()).collect()
 }
 
 fn source(watch: &Watch, log: LogName, result: Option<LogResult>) -> LogSource {
