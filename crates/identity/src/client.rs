@@ -372,6 +372,19 @@ impl SignerClient {
         }
     }
 
+    /// A piece of the ledger as it is on the signer's disk, from that byte on; empty at its end. It
+    /// proves nothing by itself: see [`ledger::verify_witnessed`](crate::ledger::verify_witnessed).
+    ///
+    /// # Errors
+    /// What every request may meet.
+    pub async fn ledger(&self, from: u64) -> Result<Vec<u8>, IdentityError> {
+        let subject = Subject::general("ledger");
+        match self.call(&subject, Request::Ledger { from }).await? {
+            Response::Ledger { piece } => Ok(piece),
+            other => Err(subject.unexpected(&other)),
+        }
+    }
+
     async fn assertion(
         &self,
         job: &JobId,

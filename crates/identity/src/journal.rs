@@ -238,19 +238,31 @@ pub struct Read {
     pub damaged: u64,
 }
 
-/// Reads a tenant's journal, from the day of `since` on.
+/// How much there is of each day of a tenant's journal, in bytes, from the day of `since` on. A
+/// journal only ever grows.
 ///
 /// # Errors
-/// When a file cannot be read.
-pub fn read(
+/// When the directory cannot be read.
+pub fn extent(
     directory: impl AsRef<Path>,
     tenant: &TenantName,
     since: OffsetDateTime,
-) -> io::Result<Read> {
+) -> io::Result<BTreeMap<Date, u64>> {
     let directory = directory.as_ref().join(tenant.as_str());
+    let mut extent = BTreeMap::new();
+    for name in days(&directory, since)? {
+        if let Ok(day) = Date::parse(&name, FILE) {
+            extent.insert(day, fs::metadata(directory.join(&name))?.len());
+        }
+    }
+    Ok(extent)
+}
+
+/// The names of a journal's files from the day of `since` on, in their order.
+fn days(directory: &Path, since: OffsetDateTime) -> io::Result<Vec<String>> {
     let first = file_name(since.to_offset(time::UtcOffset::UTC).date());
     let mut files = Vec::new();
-    match fs::read_dir(&directory) {
+    match fs::read_dir(directory) {
         Ok(entries) => {
             for entry in entries {
                 let name = entry?.file_name().to_string_lossy().into_owned();
@@ -263,9 +275,22 @@ pub fn read(
         Err(error) => return Err(error),
     }
     files.sort();
+    Ok(files)
+}
+
+/// Reads a tenant's journal, from the day of `since` on.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn read(
+    directory: impl AsRef<Path>,
+    tenant: &TenantName,
+    since: OffsetDateTime,
+) -> io::Result<Read> {
+    let directory = directory.as_ref().join(tenant.as_str());
     let mut read = Read::default();
     let mut writers = Writers::default();
-    for name in files {
+    for name in days(&directory, since)? {
         let file = BufReader::new(File::open(directory.join(name))?);
         read_lines(file, &mut read, &mut writers)?;
     }

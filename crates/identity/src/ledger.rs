@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 
 use crate::{
     CallerLabel, Checkpoint, CheckpointError, CheckpointKey, JobId, LineError, SecretName, Slot,
-    chain::{self, Event, Fault, FaultKind, Head, Record, Summary},
+    chain::{self, Event, Fault, Head, Record, Summary},
 };
 
 /// A record of the ledger.
@@ -314,30 +314,10 @@ pub fn verify_witnessed(
     reader: impl BufRead,
     key: &CheckpointKey,
     checkpoints: &[Checkpoint],
-    mut each: impl FnMut(&LedgerRecord),
+    each: impl FnMut(&LedgerRecord),
 ) -> Result<LedgerSummary, WitnessError> {
     for checkpoint in checkpoints {
         key.verify(checkpoint)?;
     }
-    let mut witnessed: Vec<Head> = checkpoints.iter().map(|c| c.head).collect();
-    witnessed.sort_unstable_by_key(|head| head.seq);
-    let mut left = witnessed.as_slice();
-    let summary = chain::verify(reader, |record: &LedgerRecord| {
-        while let Some((head, rest)) = left.split_first()
-            && head.seq == record.seq
-        {
-            if head.hash != record.hash {
-                return Err(FaultKind::NotAsWitnessed);
-            }
-            left = rest;
-        }
-        each(record);
-        Ok(())
-    })?;
-    if let Some(head) = left.last() {
-        let expected = summary.head.seq + 1;
-        let kind = FaultKind::Truncated { witnessed: head.seq };
-        return Err(Fault { line: expected, offset: summary.bytes, expected, kind }.into());
-    }
-    Ok(summary)
+    Ok(chain::verify_seen(reader, checkpoints.iter().map(|one| one.head), each)?)
 }

@@ -181,18 +181,17 @@ impl ReceiptLog {
     }
 }
 
-/// Checks a whole chain of receipts and hands out every good one on the way.
+/// Checks a whole chain of receipts, that it goes on from where it was `seen` before, and hands out
+/// every good receipt on the way.
 ///
 /// # Errors
 /// The first place that is not as it was written.
 pub fn verify(
     reader: impl BufRead,
-    mut each: impl FnMut(&chain::Record<ReceiptEvent>),
+    seen: Option<Head>,
+    each: impl FnMut(&chain::Record<ReceiptEvent>),
 ) -> Result<Summary, Fault> {
-    chain::verify(reader, |record| {
-        each(record);
-        Ok(())
-    })
+    chain::verify_seen(reader, seen, each)
 }
 
 #[derive(Debug)]

@@ -18,7 +18,8 @@ fn intend(log: &ReceiptLog, id: u128) -> Result<(), ReceiptError> {
 fn read(path: &Path) -> (Vec<ReceiptEvent>, Summary) {
     let bytes = fs::read(path).unwrap();
     let mut events = Vec::new();
-    let summary = verify_receipts(Cursor::new(bytes), |record| events.push(record.event.clone()));
+    let summary =
+        verify_receipts(Cursor::new(bytes), None, |record| events.push(record.event.clone()));
     (events, summary.unwrap())
 }
 
@@ -112,5 +113,5 @@ fn a_log_that_ends_in_garbage_is_not_written_on() {
 fn a_line_of_the_signer_s_ledger_is_no_receipt() {
     use mailkeep_identity::{Head, ledger};
     let (line, _) = ledger::encode(&Head::EMPTY, NOW, &ledger::LedgerEvent::Stopped).unwrap();
-    assert!(verify_receipts(Cursor::new(line), |_| ()).is_err());
+    assert!(verify_receipts(Cursor::new(line), None, |_| ()).is_err());
 }

@@ -313,6 +313,9 @@ pub(crate) enum Ledger {
         /// Checkpoints that were kept elsewhere, one JSON object a line; may be repeated
         #[arg(long, value_name = "FILE")]
         witness: Vec<PathBuf>,
+        /// A copy of the ledger, instead of the one that the running signer has
+        #[arg(long, value_name = "FILE")]
+        ledger: Option<PathBuf>,
     },
     /// Print the records
     Show {

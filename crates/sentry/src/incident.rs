@@ -6,7 +6,7 @@ use mailkeep_model::Function;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::{IncidentKind, Severity};
+use crate::{IncidentKind, OwnRecord, Severity};
 
 /// Pieces of evidence that an incident keeps; of what comes behind them only the count grows.
 pub const MOST_EVIDENCE: usize = 200;
@@ -84,6 +84,11 @@ impl Incident {
     pub fn key(&self) -> String {
         let client = self.client_id.as_deref().unwrap_or("-");
         format!("{}/{client}/{}", self.kind.as_str(), self.subject)
+    }
+
+    /// Which of our own records it is about, if it is about one.
+    pub fn own_record(&self) -> Option<OwnRecord> {
+        OwnRecord::of(self.kind, &self.subject)
     }
 
     /// This incident and what was found of it before: what the logs no longer tell stays evidence.

@@ -34,6 +34,8 @@ pub enum IncidentKind {
     ProtectionOff,
     /// The ledger is not what the signer wrote.
     LedgerDamaged,
+    /// Receipts or journal are not what the workers wrote.
+    EvidenceDamaged,
 }
 
 /// How bad an incident is.
@@ -168,6 +170,18 @@ const WORDS: &[Words] = &[
         next_steps: &[
             "Keep the signer's disk; compare with the outside witness: mailkeep identity ledger verify --witness FILE",
             "Until it is explained, what the ledger says of the time before is no proof",
+            "When it is explained, close the incident: from then on the ledger counts as it is",
+        ],
+    },
+    Words {
+        kind: IncidentKind::EvidenceDamaged,
+        severity: Severity::Critical,
+        title: "what workers wrote down of their requests was changed or removed",
+        next_steps: &[
+            HOST,
+            "Whoever can do that can use the worker's tokens, and hides what was read with them: see what the provider's logs have of that time",
+            BLAST,
+            "When it is explained, close the incident: from then on they count as they are",
         ],
     },
 ];
@@ -212,6 +226,7 @@ impl IncidentKind {
             Self::Tampered => "tampered",
             Self::ProtectionOff => "protection_off",
             Self::LedgerDamaged => "ledger_damaged",
+            Self::EvidenceDamaged => "evidence_damaged",
         }
     }
 }
@@ -234,6 +249,6 @@ mod tests {
             assert!(!kind.next_steps().is_empty(), "{kind:?}");
             assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
         }
-        assert_eq!(all.len(), IncidentKind::LedgerDamaged as usize + 1);
+        assert_eq!(all.len(), IncidentKind::EvidenceDamaged as usize + 1);
     }
 }

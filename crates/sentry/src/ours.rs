@@ -9,7 +9,7 @@ use mailkeep_model::Function;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::{Contradiction, Spans, Use};
+use crate::{Contradiction, Damage, Spans, Use};
 
 /// A key of ours, whether it still signs or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,6 +139,8 @@ pub struct Ours {
     pub uses: Vec<Use>,
     /// Where receipts and ledger contradict each other.
     pub contradictions: Vec<Contradiction>,
+    /// Where any of this is not as we wrote it.
+    pub damage: Vec<Damage>,
     /// What was asked of the provider.
     pub journal: Journal,
     /// The addresses that our requests come from, as the provider sees them. Empty when nobody said:

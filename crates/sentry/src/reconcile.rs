@@ -5,7 +5,7 @@ use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use crate::{
-    Contradiction, Incident, LogSource, Spans,
+    Contradiction, Damage, Incident, LogSource, Spans,
     accesses::{Accessor, attribute},
     coverage::{Beacon, seen, silent_mailboxes},
     incident::{Evidence, Source},
@@ -94,11 +94,15 @@ pub fn reconcile(
     settings: &Settings,
     now: OffsetDateTime,
 ) -> Reconciliation {
+    if ours.damage.iter().any(Damage::leaves_nothing_to_judge_by) {
+        return undecided(ours, records);
+    }
     let mut judged = judge(ours, &records.sign_ins, settings);
     let attributed = attribute(ours, &judged, &records.accesses, &records.calls, settings);
     let mut suspicions = std::mem::take(&mut judged.suspicions);
     suspicions.extend(attributed.suspicions);
     suspicions.extend(ours.contradictions.iter().map(forged));
+    suspicions.extend(ours.damage.iter().map(Damage::suspicion));
     let sign_ins = seen(sign_in_beacons(ours, &judged), &logs.sign_ins, now);
     let sign_ins = without_doubtful(&sign_ins, records, &judged, settings);
     let seen = SeenTimes {
@@ -113,6 +117,28 @@ pub fn reconcile(
         rogue: judged.rogue,
         incidents: gather(suspicions),
         seen,
+    }
+}
+
+/// Without our own records nothing is told from theft: calling all of it foreign would bury the one
+/// thing that is known, and all of it ours would be a thief's way out.
+fn undecided(ours: &Ours, records: &Records) -> Reconciliation {
+    let accessor = |client_id: Option<&str>| match client_id {
+        Some(client_id) if ours.application(client_id).is_none() => Accessor::NotOurApplication,
+        _ => Accessor::Unattributed,
+    };
+    let whose = |sign_in: &SignIn| match ours.application(&sign_in.client_id) {
+        Some(_) => Whose::Undecided,
+        None => Whose::NotOurApplication,
+    };
+    let accesses = records.accesses.iter().map(|one| accessor(one.client_id.as_deref()));
+    Reconciliation {
+        sign_ins: records.sign_ins.iter().map(whose).collect(),
+        accesses: accesses.collect(),
+        calls: records.calls.iter().map(|one| accessor(Some(&one.client_id))).collect(),
+        rogue: Vec::new(),
+        incidents: gather(ours.damage.iter().map(Damage::suspicion).collect()),
+        seen: SeenTimes::default(),
     }
 }
 

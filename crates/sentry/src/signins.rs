@@ -47,6 +47,8 @@ pub enum Whose {
     Foreign(IncidentKind),
     /// That of an application that is none of ours.
     NotOurApplication,
+    /// Nobody can tell: what we knew of ourselves was damaged.
+    Undecided,
 }
 
 /// A token that somebody else got as one of our applications.

@@ -30,15 +30,11 @@ pub enum ServiceError {
         /// What the system said.
         source: io::Error,
     },
-    /// A chain of records is not what was written.
-    #[error(
-        "{}: {fault}. Keep the file and compare it with the outside witness: 'mailkeep identity ledger verify --witness FILE'", path.display()
-    )]
-    Chain {
-        /// The chain.
-        path: PathBuf,
-        /// Where it is not.
-        fault: mailkeep_identity::Fault,
+    /// What the signer calls the key of its checkpoints is none.
+    #[error("the signer's checkpoint key is not one: {what}")]
+    CheckpointKey {
+        /// What it is.
+        what: String,
     },
     /// Notifications cannot be taken.
     #[error(

@@ -150,6 +150,11 @@ impl Core {
             }
             Request::Status => Ok(Response::Status(self.status())),
             Request::Checkpoint => self.checkpoint(),
+            Request::Ledger { from } => self
+                .ledger
+                .piece(from)
+                .map(|piece| Response::Ledger { piece })
+                .map_err(|error| internal(&error)),
         }
     }
 

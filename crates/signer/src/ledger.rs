@@ -16,6 +16,7 @@ use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use mailkeep_identity::{
     Checkpoint, CheckpointKey, Head,
     ledger::{self, LedgerEvent, LedgerRecord, WitnessError},
+    protocol::LEDGER_PIECE,
 };
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
@@ -63,6 +64,7 @@ impl Storage for File {
 pub(crate) struct Ledger {
     state: Mutex<State>,
     key: LedgerKey,
+    path: PathBuf,
     checkpoint: PathBuf,
     clock: Clock,
 }
@@ -93,7 +95,8 @@ impl Ledger {
         if !path.exists() && (known.is_some() || directory.join("keys").exists()) {
             return Err(SignerError::LedgerMissing { path });
         }
-        let io = |source| SignerError::Io { path: path.clone(), source };
+        let at = path.clone();
+        let io = |source| SignerError::Io { path: at.clone(), source };
         let mut options = OpenOptions::new();
         options.read(true).append(true).create(true).mode(0o600);
         let mut file = options.open(&path).map_err(io)?;
@@ -117,7 +120,7 @@ impl Ledger {
         let witnessed = known.map_or(0, |checkpoint| checkpoint.head.seq);
         let (storage, head, bytes) = (Box::new(file), summary.head, summary.bytes);
         let state = State { storage, head, bytes, witnessed, broken: None };
-        let ledger = Self { state: Mutex::new(state), key, checkpoint, clock };
+        let ledger = Self { state: Mutex::new(state), key, path, checkpoint, clock };
         if head.seq == 0 {
             let checkpoint_key = ledger.key.public.to_string();
             ledger.start_with(&LedgerEvent::Begun { checkpoint_key })?;
@@ -174,6 +177,24 @@ impl Ledger {
 
     pub(crate) fn head(&self) -> Head {
         self.state().head
+    }
+
+    /// What is on the disk from that byte on, as far as records were written whole; at most
+    /// [`LEDGER_PIECE`] bytes, and none at the end. It is read anew, not remembered: what somebody
+    /// changed there is to be seen.
+    pub(crate) fn piece(&self, from: u64) -> Result<Vec<u8>, SignerError> {
+        let io = |source| SignerError::Io { path: self.path.clone(), source };
+        let length = self.state().bytes.saturating_sub(from).min(LEDGER_PIECE as u64);
+        let mut file = match File::open(&self.path) {
+            Ok(file) => file,
+            // Whoever reads it finds that all of it is missing.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(io(error)),
+        };
+        file.seek(SeekFrom::Start(from)).map_err(io)?;
+        let mut piece = Vec::new();
+        file.take(length).read_to_end(&mut piece).map_err(io)?;
+        Ok(piece)
     }
 
     pub(crate) fn public_key(&self) -> &CheckpointKey {

@@ -81,6 +81,7 @@ pub(crate) fn parts(request: &Request) -> Parts {
         Request::Credentials { tenant, .. } => ("credentials", None, tenant.as_ref(), None),
         Request::Status => ("status", None, None, None),
         Request::Checkpoint => ("checkpoint", None, None, None),
+        Request::Ledger { .. } => ("ledger", None, None, None),
     };
     Parts { operation, job: job.cloned(), tenant: tenant.cloned(), function }
 }

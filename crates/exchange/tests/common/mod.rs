@@ -86,7 +86,7 @@ impl Site {
         let each = |record: &mailkeep_identity::Record<ReceiptEvent>| {
             events.push(record.event.clone());
         };
-        verify_receipts(std::io::BufReader::new(file), each).unwrap();
+        verify_receipts(std::io::BufReader::new(file), None, each).unwrap();
         events
     }
 

@@ -19,8 +19,8 @@ use time::OffsetDateTime;
 
 pub use line::{LineError, MAX_LINE};
 pub(crate) use line::{encode_line, parse_line};
-pub(crate) use verify::verify;
 pub use verify::{Fault, FaultKind, Summary, Torn};
+pub(crate) use verify::{verify, verify_seen};
 
 /// What the records of one kind of chain hold.
 pub(crate) trait Event: Serialize + DeserializeOwned {

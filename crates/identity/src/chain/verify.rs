@@ -149,6 +149,37 @@ pub(crate) fn verify<E: Event>(
     Ok(summary)
 }
 
+/// [`verify`], and holds the chain against heads of it that were seen before, in any order.
+pub(crate) fn verify_seen<E: Event>(
+    reader: impl BufRead,
+    seen: impl IntoIterator<Item = Head>,
+    mut each: impl FnMut(&Record<E>),
+) -> Result<Summary, Fault> {
+    let mut seen: Vec<Head> = seen.into_iter().filter(|head| head.seq > 0).collect();
+    seen.sort_unstable_by_key(|head| head.seq);
+    let mut left = seen.as_slice();
+    let summary = verify(reader, |record: &Record<E>| {
+        while let Some((head, rest)) = left.split_first()
+            && head.seq == record.seq
+        {
+            if head.hash != record.hash {
+                return Err(FaultKind::NotAsWitnessed);
+            }
+            left = rest;
+        }
+        each(record);
+        Ok(())
+    })?;
+    match left.last() {
+        None => Ok(summary),
+        Some(head) => {
+            let expected = summary.head.seq + 1;
+            let kind = FaultKind::Truncated { witnessed: head.seq };
+            Err(Fault { line: expected, offset: summary.bytes, expected, kind })
+        }
+    }
+}
+
 fn in_place<E>(head: &Head, record: Record<E>) -> Result<Record<E>, FaultKind> {
     let found = record.seq;
     match found.cmp(&(head.seq + 1)) {

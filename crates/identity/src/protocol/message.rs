@@ -8,6 +8,9 @@ use crate::{CallerLabel, Checkpoint, Head, JobId, KeyUse, SecretName};
 /// The version of the protocol that this code speaks.
 pub const VERSION: u16 = 1;
 
+/// Most bytes of the ledger in one answer: in base64, they fit into a frame.
+pub const LEDGER_PIECE: usize = 45 * 1024;
+
 /// What a caller sends.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RequestFrame {
@@ -162,6 +165,11 @@ pub enum Request {
     Status,
     /// A signed statement of where the ledger stands. Answer: [`Response::Checkpoint`].
     Checkpoint,
+    /// A piece of the ledger as it is on the disk. Answer: [`Response::Ledger`].
+    Ledger {
+        /// Where it begins, in bytes.
+        from: u64,
+    },
 }
 
 /// What the signer answers.
@@ -209,6 +217,12 @@ pub enum Response {
     Status(SignerStatus),
     /// Where the ledger stands.
     Checkpoint(Checkpoint),
+    /// A piece of the ledger, at most [`LEDGER_PIECE`] bytes; empty at its end.
+    Ledger {
+        /// Its bytes.
+        #[serde(with = "base64_bytes")]
+        piece: Vec<u8>,
+    },
     /// Done; there is nothing to tell.
     Done,
     /// Not done.
@@ -363,6 +377,23 @@ impl Serialize for WireSecret {
 impl<'de> Deserialize<'de> for WireSecret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         secret_text::deserialize(deserializer).map(Self)
+    }
+}
+
+/// A damaged ledger need not be text.
+mod base64_bytes {
+    use data_encoding::BASE64;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&BASE64.encode(bytes))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<u8>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        BASE64.decode(text.as_bytes()).map_err(D::Error::custom)
     }
 }
 

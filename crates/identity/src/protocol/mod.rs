@@ -18,6 +18,6 @@ pub use frame::{
     write_frame,
 };
 pub use message::{
-    Failure, KeyStoreInfo, Request, RequestFrame, Response, ResponseFrame, SealingInfo,
-    SealingKind, SignedAssertion, SignedProof, SignerStatus, VERSION, WireSecret,
+    Failure, KeyStoreInfo, LEDGER_PIECE, Request, RequestFrame, Response, ResponseFrame,
+    SealingInfo, SealingKind, SignedAssertion, SignedProof, SignerStatus, VERSION, WireSecret,
 };

@@ -1,7 +1,7 @@
 use std::{fs::File, io::BufReader, os::unix::fs::MetadataExt};
 
 use mailkeep_control::Departure;
-use mailkeep_identity::{ledger, verify_receipts};
+use mailkeep_identity::verify_receipts;
 use mailkeep_model::TenantName;
 use mailkeep_service::{DataDirectory, Outcome as Checked, Service};
 use mailkeep_vault::Vault;
@@ -79,7 +79,7 @@ pub(super) async fn run(global: &Global, output: &Output) -> Outcome {
     };
     report.say(State::Good, "state", "control.sqlite opens");
     signer(&service, &mut report).await;
-    chains(&service, &mut report);
+    chains(&service, &mut report).await;
     tenants(&service, &mut report).await;
     Ok(report.worst)
 }
@@ -116,25 +116,22 @@ async fn signer(service: &Service, report: &mut Report<'_>) {
     }
 }
 
-/// The signer's ledger and the receipts, where this user may read them.
-fn chains(service: &Service, report: &mut Report<'_>) {
-    let ledger_file = service.data().signer().join("ledger.jsonl");
-    match File::open(&ledger_file) {
-        Err(error) => {
-            let text = format!("{} cannot be read here: {error}", ledger_file.display());
-            report.say(State::Missing, "ledger", &text);
-        }
-        Ok(file) => match ledger::verify(BufReader::new(file)) {
+/// The signer's ledger and the receipts.
+async fn chains(service: &Service, report: &mut Report<'_>) {
+    match service.read_ledger(Vec::new(), (), |(), _| ()).await {
+        // Why the signer does not answer was said.
+        Err(_) => report.say(State::Missing, "ledger", "cannot be read without the signer"),
+        Ok((read, ())) => match read.outcome {
             Ok(summary) => {
                 let text = format!("{} records, the chain holds", summary.head.seq);
                 report.say(State::Good, "ledger", &text);
             }
-            Err(fault) => report.say(State::Bad, "ledger", &fault.to_string()),
+            Err(error) => report.say(State::Bad, "ledger", &error.to_string()),
         },
     }
     // No receipts before the first token.
     let Ok(file) = File::open(service.data().receipts()) else { return };
-    match verify_receipts(BufReader::new(file), |_| ()) {
+    match verify_receipts(BufReader::new(file), None, |_| ()) {
         Ok(summary) => {
             let text = format!("{} records, the chain holds", summary.head.seq);
             report.say(State::Good, "receipts", &text);

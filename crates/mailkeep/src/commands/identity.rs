@@ -3,9 +3,7 @@
 use std::{fs::File, io::BufReader};
 
 use mailkeep_control::Recorded;
-use mailkeep_identity::{
-    Checkpoint, CheckpointKey, CredentialInfo, KeyInfo, Slot, ledger, rotation::Stage,
-};
+use mailkeep_identity::{CredentialInfo, KeyInfo, Slot, rotation::Stage};
 use mailkeep_model::{Function, TenantName};
 use mailkeep_sentry::report;
 use mailkeep_service::{Reconciled, Revocation, Rotation, Service, ServiceError};
@@ -14,7 +12,7 @@ use time::OffsetDateTime;
 
 use super::{Outcome, browse::rfc3339, open_service};
 use crate::{
-    cli::{Global, Identity, Ledger, Revoke, Rotate, Whose},
+    cli::{Global, Identity, Revoke, Rotate, Whose},
     exit::{Exit, Failure},
     output::{Output, plain, table},
 };
@@ -42,10 +40,7 @@ pub(super) async fn run(global: &Global, command: Identity, output: &Output) -> 
             });
             Ok(Exit::Done)
         }
-        Identity::Ledger(Ledger::Verify { witness }) => verify(&service, &witness, output).await,
-        Identity::Ledger(Ledger::Show { tenant, since }) => {
-            show(&service, tenant.as_ref(), since, output)
-        }
+        Identity::Ledger(command) => super::ledger::run(&service, command, output).await,
     }
 }
 
@@ -327,88 +322,4 @@ fn reconciled_text(tenant: &TenantName, done: &Reconciled, open: usize) -> Strin
         count => format!("{count} open incidents; 'mailkeep incidents {tenant}' lists them"),
     });
     lines.join("\n").lines().map(plain).collect::<Vec<_>>().join("\n")
-}
-
-async fn verify(service: &Service, witnesses: &[std::path::PathBuf], output: &Output) -> Outcome {
-    let signer = service.signer().await?;
-    let key = signer.status().await.map_err(ServiceError::from)?.checkpoint_key;
-    let key: CheckpointKey = key
-        .parse()
-        .map_err(|error| Failure::failed(format!("the signer's checkpoint key: {error}")))?;
-    let mut checkpoints = vec![signer.checkpoint().await.map_err(ServiceError::from)?];
-    for path in witnesses {
-        checkpoints.extend(read_witness(path)?);
-    }
-    let path = service.data().signer().join("ledger.jsonl");
-    let file = File::open(&path)
-        .map_err(|error| Failure::failed(format!("cannot read {}: {error}", path.display())))?;
-    let outcome = ledger::verify_witnessed(BufReader::new(file), &key, &checkpoints, |_| ());
-    match outcome {
-        Ok(summary) => {
-            let (records, witnessed) = (summary.head.seq, checkpoints.len());
-            let value = json!({
-                "records": records,
-                "head": summary.head.hash.to_string(),
-                "witnessed_by": witnessed,
-                "damage": null,
-            });
-            output.result(&value, || {
-                let outside = match witnesses {
-                    [] => "; without --witness nobody but the signer itself says that it was not written anew",
-                    _ => "",
-                };
-                format!("{records} records, none changed, removed, moved or repeated; {witnessed} checkpoints agree{outside}")
-            });
-            Ok(Exit::Done)
-        }
-        Err(error) => {
-            let what = error.to_string();
-            output.result(&json!({"damage": what}), || {
-                format!("DAMAGE: {}: {what}\nKeep the file as it is", path.display())
-            });
-            Ok(Exit::Damage)
-        }
-    }
-}
-
-fn read_witness(path: &std::path::Path) -> Result<Vec<Checkpoint>, Failure> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))?;
-    let lines = text.lines().filter(|line| !line.trim().is_empty());
-    lines
-        .map(|line| {
-            serde_json::from_str(line).map_err(|error| {
-                Failure::usage(format!("{} holds no checkpoints: {error}", path.display()))
-            })
-        })
-        .collect()
-}
-
-fn show(
-    service: &Service,
-    tenant: Option<&TenantName>,
-    since: Option<OffsetDateTime>,
-    output: &Output,
-) -> Outcome {
-    let path = service.data().signer().join("ledger.jsonl");
-    let file = File::open(&path)
-        .map_err(|error| Failure::failed(format!("cannot read {}: {error}", path.display())))?;
-    let outcome = ledger::verify_each(BufReader::new(file), |record| {
-        let event = serde_json::to_value(&record.event).unwrap_or_default();
-        let about = tenant.is_none_or(|tenant| event["tenant"] == tenant.as_str());
-        if !about || since.is_some_and(|since| record.time < since) {
-            return;
-        }
-        let value = json!({"seq": record.seq, "time": rfc3339(record.time), "event": event});
-        output.result(&value, || {
-            format!("{}  {}  {}", record.seq, rfc3339(record.time), plain(&event.to_string()))
-        });
-    });
-    match outcome {
-        Ok(_) => Ok(Exit::Done),
-        Err(fault) => {
-            output.complain(&format!("DAMAGE: {}: {fault}", path.display()));
-            Ok(Exit::Damage)
-        }
-    }
 }

@@ -18,8 +18,7 @@ pub(super) async fn run(global: &Global, arguments: Incidents, output: &Output) 
         Some(IncidentCommand::Show { id }) => show(&service, id, output).await,
         Some(IncidentCommand::Close { id, note }) => {
             let now = OffsetDateTime::now_utc();
-            let closed = service.control().close_incident(id, &note, now).await;
-            if !closed.map_err(ServiceError::from)? {
+            if !service.close_incident(id, &note, now).await? {
                 return Err(unknown(id));
             }
             output.result(&json!({"id": id, "closed": rfc3339(now)}), || {

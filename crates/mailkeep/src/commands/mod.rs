@@ -12,6 +12,7 @@ mod incidents;
 mod inspect;
 mod keep;
 mod lab;
+mod ledger;
 mod mailboxes;
 mod place;
 mod restore;

@@ -125,6 +125,7 @@ fn ours(world: &World, now: OffsetDateTime) -> Ours {
         keys: world.keys.clone(),
         uses: world.uses.iter().filter(|one| one.signed <= now).cloned().collect(),
         contradictions: Vec::new(),
+        damage: Vec::new(),
         journal: Journal::new(calls, Spans::default()),
         egress: vec!["192.0.2.0/24".parse().expect("a network")],
     }

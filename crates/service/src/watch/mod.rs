@@ -4,10 +4,13 @@
 mod logs;
 mod ours;
 mod reconcile;
+mod records;
 mod settings;
 
 pub use logs::LogName;
 pub use reconcile::{LogOutcome, Reconciled};
+pub use records::LedgerRead;
 pub use settings::{LogRead, Watch};
 
 pub(crate) use ours::KnownKey;
+use records::OwnRecordsSeen;

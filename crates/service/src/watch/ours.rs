@@ -1,30 +1,16 @@
 //! What we know of ourselves in one tenant.
 
-use std::{
-    collections::BTreeSet,
-    fs::File,
-    io::{self, BufReader},
-    path::Path,
-};
+use std::collections::BTreeSet;
 
 use mailkeep_control::{ControlError, StoredKeyState, Tenant, TenantFunction};
-use mailkeep_identity::{
-    CredentialInfo, KeyInfo, ReceiptEvent, Record,
-    journal::{self, About},
-    ledger::{self, LedgerEvent, LedgerRecord},
-    rotation::KeyFindings,
-    verify_receipts,
-};
+use mailkeep_identity::{CredentialInfo, KeyInfo, rotation::KeyFindings};
 use mailkeep_model::{Function, RegisteredKey, Registration, TenantName};
-use mailkeep_sentry::{
-    Call, CallAbout, Contradiction, Journal, OurApplication, OurKey, Ours, Outcome, Span, Spans,
-    Use, join_uses,
-};
+use mailkeep_sentry::{OurApplication, OurKey, Ours, Outcome, join_uses};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::Watch;
-use crate::{DataDirectory, Service, ServiceError, service::blocking};
+use super::{OwnRecordsSeen, Watch};
+use crate::{Service, ServiceError};
 
 /// What is kept of a key, also when the signer has destroyed it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -148,117 +134,45 @@ impl Service {
         tenant: &TenantName,
         key_id: &str,
     ) -> Option<OffsetDateTime> {
-        let (data, name, key_id) = (self.data.clone(), tenant.clone(), key_id.to_owned());
-        let found = blocking(move || {
-            let (uses, _) = read_uses(&data, &name)?;
-            let of_key = uses.iter().filter(|one| one.key_id == key_id);
-            let received = of_key.filter_map(|one| match one.request.as_ref()?.outcome {
-                Outcome::Received { at, .. } => Some(at),
-                _ => None,
-            });
-            Ok(received.max())
+        let own = self.own_records(tenant, &OwnRecordsSeen::default(), None).await.ok()?;
+        let (uses, _) = join_uses(tenant, &own.signatures, &own.receipts);
+        let of_key = uses.iter().filter(|one| one.key_id == key_id);
+        let received = of_key.filter_map(|one| match one.request.as_ref()?.outcome {
+            Outcome::Received { at, .. } => Some(at),
+            _ => None,
         });
-        found.await.unwrap_or_default()
+        received.max()
     }
 
-    /// All that is known of ourselves in a tenant, from `since` on. The receipts are read before the
-    /// ledger, and both after the provider's logs.
+    /// All that is known of ourselves in a tenant, from `since` on, and what was seen of it. It is read
+    /// after the provider's logs.
     pub(super) async fn ours(
         &self,
         tenant: &Tenant,
         watch: &Watch,
         since: OffsetDateTime,
-    ) -> Result<Ours, ServiceError> {
+    ) -> Result<(Ours, OwnRecordsSeen), ServiceError> {
         let known = self.known_keys(&tenant.name).await?;
         let keys = known.into_iter().map(|known| OurKey {
             key_id: known.key_id,
             function: known.function,
             known_as: known.note.known_as.into_iter().collect(),
         });
-        let (data, name) = (self.data.clone(), tenant.name.clone());
-        let (uses, contradictions, journal) = blocking(move || {
-            let (uses, contradictions) = read_uses(&data, &name)?;
-            let journal = read_journal(&data.journal(), &name, since)?;
-            Ok((uses, contradictions, journal))
-        })
-        .await?;
+        let own = self.own_records(&tenant.name, &watch.own, Some(since)).await?;
+        let (uses, contradictions) = join_uses(&tenant.name, &own.signatures, &own.receipts);
         let application = |one: &TenantFunction| OurApplication {
             client_id: one.client_id.to_ascii_lowercase(),
             function: one.function,
         };
-        Ok(Ours {
+        let ours = Ours {
             applications: tenant.functions.iter().map(application).collect(),
             keys: keys.collect(),
             uses,
             contradictions,
-            journal,
+            damage: own.damage,
+            journal: own.journal,
             egress: watch.egress.clone(),
-        })
+        };
+        Ok((ours, own.seen))
     }
-}
-
-/// What was signed for a tenant, and what became of it. The receipts are read first: see [`join_uses`].
-fn read_uses(
-    data: &DataDirectory,
-    tenant: &TenantName,
-) -> Result<(Vec<Use>, Vec<Contradiction>), ServiceError> {
-    let receipts = receipts(&data.receipts())?;
-    let signatures = ledger(&data.signer().join("ledger.jsonl"), tenant)?;
-    Ok(join_uses(tenant, &signatures, &receipts))
-}
-
-fn open(path: &Path) -> Result<Option<BufReader<File>>, ServiceError> {
-    match File::open(path) {
-        Ok(file) => Ok(Some(BufReader::new(file))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(ServiceError::Data { path: path.to_owned(), source }),
-    }
-}
-
-fn receipts(path: &Path) -> Result<Vec<Record<ReceiptEvent>>, ServiceError> {
-    let mut all = Vec::new();
-    if let Some(file) = open(path)? {
-        verify_receipts(file, |record| all.push(record.clone()))
-            .map_err(|fault| ServiceError::Chain { path: path.to_owned(), fault })?;
-    }
-    Ok(all)
-}
-
-/// The signatures for a tenant. Without a ledger nothing can be told from theft.
-fn ledger(path: &Path, tenant: &TenantName) -> Result<Vec<LedgerRecord>, ServiceError> {
-    let file =
-        File::open(path).map_err(|source| ServiceError::Data { path: path.to_owned(), source })?;
-    let mut signatures = Vec::new();
-    let each = |record: &LedgerRecord| {
-        if matches!(&record.event, LedgerEvent::AssertionSigned { tenant: of, .. } if of == tenant)
-        {
-            signatures.push(record.clone());
-        }
-    };
-    ledger::verify_each(BufReader::new(file), each)
-        .map_err(|fault| ServiceError::Chain { path: path.to_owned(), fault })?;
-    Ok(signatures)
-}
-
-fn read_journal(
-    directory: &Path,
-    tenant: &TenantName,
-    since: OffsetDateTime,
-) -> Result<Journal, ServiceError> {
-    let read = journal::read(directory, tenant, since)
-        .map_err(|source| ServiceError::Data { path: directory.to_owned(), source })?;
-    let calls = read.entries.into_iter().map(|entry| Call {
-        client_request_id: entry.client_request_id,
-        at: entry.at,
-        job: entry.job,
-        mailbox: entry.mailbox,
-        about: match entry.about {
-            About::Item { item } => CallAbout::Item(item),
-            About::Page => CallAbout::Page,
-            About::Other => CallAbout::Other,
-        },
-    });
-    let holes = read.holes.into_iter().filter_map(|(from, to)| Span::new(from, to));
-    let holes: Spans = holes.collect();
-    Ok(Journal::new(calls.collect(), holes))
 }

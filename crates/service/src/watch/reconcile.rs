@@ -8,7 +8,7 @@ use mailkeep_sentry::{
 use serde::Serialize;
 use time::{Duration, OffsetDateTime};
 
-use super::{LogName, Watch, logs::LogResult};
+use super::{LogName, OwnRecordsSeen, Watch, logs::LogResult};
 use crate::{Service, ServiceError};
 
 /// How far back the logs are held against what we know. Entra forgets sign-ins after thirty days.
@@ -62,13 +62,16 @@ impl Service {
         let sign_ins = self.read_sign_ins(&auditor, name, &applications, &mut watch, now).await?;
         let mail = self.read_mail_accesses(&auditor, name, &applications, &mut watch, now).await?;
         self.keep_watch(name, &watch).await?;
-        let (records, found, ours) = self.judge(&tenant, &watch, now).await?;
+        let (records, found, ours, seen) = self.judge(&tenant, &watch, now).await?;
         let mut incidents = Vec::new();
         for incident in &found.incidents {
             let incident = self.with_what_was_known(name, incident).await?;
             let recorded = self.control.record_incident(name, stored(&incident), now).await?;
             incidents.push((recorded, incident));
         }
+        // Only now: an incident that is not kept is found again as long as this is not.
+        watch.own = seen;
+        self.keep_watch(name, &watch).await?;
         let calls = LogResult::Read { new: records.calls.len(), damaged: 0 };
         let outcome = |log, result: LogResult| {
             let (records, damaged) = match &result {
@@ -98,7 +101,7 @@ impl Service {
     ) -> Result<BlastRadius, ServiceError> {
         let tenant = self.tenant(name).await?;
         let watch = self.watch(name).await?;
-        let (records, found, _) = self.judge(&tenant, &watch, now).await?;
+        let (records, found, ..) = self.judge(&tenant, &watch, now).await?;
         let known = self.control.mailboxes(name).await?;
         let mailboxes: Vec<String> =
             known.iter().map(|one| one.mailbox.address.to_string()).collect();
@@ -119,6 +122,29 @@ impl Service {
             self.tenant(tenant).await?;
         }
         Ok(self.control.incidents(tenant).await?)
+    }
+
+    /// Closes an incident; it is opened again when more of it is found. One about our own records is
+    /// explained by that: they count as they are from now on. Tells whether there is such an incident.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub async fn close_incident(
+        &self,
+        id: i64,
+        note: &str,
+        now: OffsetDateTime,
+    ) -> Result<bool, ServiceError> {
+        let Some(found) = self.control.incident(id).await? else { return Ok(false) };
+        let incident = serde_json::from_value::<Incident>(found.incident);
+        if let Some(of) = incident.ok().and_then(|incident| incident.own_record()) {
+            let mut watch = self.watch(&found.tenant).await?;
+            watch.own.forget(of);
+            self.keep_watch(&found.tenant, &watch).await?;
+        }
+        let details = serde_json::json!({ "incident": id, "note": note });
+        self.audit(&found.tenant, "incident.close", details).await?;
+        Ok(self.control.close_incident(id, note, now).await?)
     }
 
     /// The tenant's logs, read with the auditor's key.
@@ -159,7 +185,7 @@ impl Service {
         tenant: &Tenant,
         watch: &Watch,
         now: OffsetDateTime,
-    ) -> Result<(Records, Reconciliation, (usize, usize)), ServiceError> {
+    ) -> Result<(Records, Reconciliation, (usize, usize), OwnRecordsSeen), ServiceError> {
         let since = (now - REACH).max(tenant.created - Duration::hours(1));
         let name = &tenant.name;
         let records = Records {
@@ -167,7 +193,7 @@ impl Service {
             accesses: self.control.log_records(name, LogName::MailAccesses.as_str(), since).await?,
             calls: self.control.log_records(name, LogName::Calls.as_str(), since).await?,
         };
-        let ours = self.ours(tenant, watch, since).await?;
+        let (ours, seen) = self.ours(tenant, watch, since).await?;
         let logs = Logs {
             sign_ins: source(watch, LogName::SignIns, None),
             calls: source(watch, LogName::Calls, None),
@@ -175,7 +201,7 @@ impl Service {
         };
         let found = reconcile(&ours, &records, &logs, &Settings::default(), now);
         let ours = (found.own_sign_ins(), found.own_accesses());
-        Ok((records, found, ours))
+        Ok((records, found, ours, seen))
     }
 }
 

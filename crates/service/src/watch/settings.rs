@@ -6,7 +6,7 @@ use mailkeep_sentry::Settle;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::LogName;
+use super::{LogName, OwnRecordsSeen};
 use crate::{Service, ServiceError};
 
 /// How a tenant is watched.
@@ -22,6 +22,9 @@ pub struct Watch {
     /// How far each log was read.
     #[serde(default)]
     pub read: BTreeMap<LogName, LogRead>,
+    /// What was seen of our own records.
+    #[serde(default)]
+    pub(super) own: OwnRecordsSeen,
 }
 
 /// How far a log was read.

@@ -1,0 +1,317 @@
+//! Our own records: the signer's ledger, the workers' receipts, the journal of requests. Each is read
+//! to its end and held against what was seen of it the last time.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, BufRead, BufReader, Read},
+    path::Path,
+};
+
+use mailkeep_identity::{
+    Checkpoint, CheckpointKey, Fault, FaultKind, Head, ReceiptEvent, Record, SignerClient,
+    journal::{self, About},
+    ledger::{self, LedgerEvent, LedgerRecord, LedgerSummary, WitnessError},
+    verify_receipts,
+};
+use mailkeep_model::TenantName;
+use mailkeep_sentry::{Call, CallAbout, Damage, Journal, OwnRecord, Span, Spans};
+use serde::{Deserialize, Serialize};
+use time::{Date, Duration, OffsetDateTime, UtcOffset};
+use tokio::sync::mpsc;
+
+use crate::{DataDirectory, Service, ServiceError, service::blocking};
+
+/// What was seen of our own records, so that it can be missed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct OwnRecordsSeen {
+    /// What the signer signs its checkpoints with.
+    pub(super) checkpoint_key: Option<CheckpointKey>,
+    /// The newest checkpoint that the ledger agreed with.
+    pub(super) checkpoint: Option<Checkpoint>,
+    /// Where the receipts ended.
+    pub(super) receipts: Option<SeenHead>,
+    /// How many bytes of the journal there were of each day.
+    pub(super) journal: BTreeMap<Date, u64>,
+}
+
+/// Where a chain ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct SeenHead {
+    /// Its last record.
+    #[serde(flatten)]
+    pub(super) head: Head,
+    /// When that was written.
+    #[serde(with = "time::serde::rfc3339")]
+    pub(super) at: OffsetDateTime,
+}
+
+impl OwnRecordsSeen {
+    /// Takes one of them as it is from now on: somebody has explained what is wrong with it.
+    pub(super) fn forget(&mut self, of: OwnRecord) {
+        match of {
+            OwnRecord::Ledger => (self.checkpoint_key, self.checkpoint) = (None, None),
+            OwnRecord::Receipts => self.receipts = None,
+            OwnRecord::Journal => self.journal.clear(),
+        }
+    }
+}
+
+/// Our own records of a tenant.
+pub(super) struct OwnRecords {
+    /// The signatures for it.
+    pub(super) signatures: Vec<LedgerRecord>,
+    /// All receipts.
+    pub(super) receipts: Vec<Record<ReceiptEvent>>,
+    pub(super) journal: Journal,
+    /// Where they are not as they were written.
+    pub(super) damage: Vec<Damage>,
+    /// What to miss from now on. Of what is damaged, it stays as it was.
+    pub(super) seen: OwnRecordsSeen,
+}
+
+impl Service {
+    /// Reads them, the journal from `since` on. The receipts come before the ledger, so that a token
+    /// which is just being asked for is not one that nobody signed for: see
+    /// [`join_uses`](mailkeep_sentry::join_uses).
+    pub(super) async fn own_records(
+        &self,
+        tenant: &TenantName,
+        seen: &OwnRecordsSeen,
+        since: Option<OffsetDateTime>,
+    ) -> Result<OwnRecords, ServiceError> {
+        let mut now_seen = seen.clone();
+        let mut damage = Vec::new();
+        let (data, known) = (self.data.clone(), seen.receipts);
+        let receipts = blocking(move || read_receipts(&data, known)).await?;
+        let receipts = match receipts {
+            Ok((receipts, head)) => {
+                now_seen.receipts = head;
+                receipts
+            }
+            Err((fault, whole_until)) => {
+                let text = format!("{}: {fault}", self.data.receipts().display());
+                damage.push(Damage { of: OwnRecord::Receipts, whole_until, text });
+                Vec::new()
+            }
+        };
+        let signatures = match self.signatures(tenant, seen).await? {
+            Ok((signatures, key, checkpoint)) => {
+                now_seen.checkpoint_key = Some(key);
+                now_seen.checkpoint = Some(checkpoint);
+                signatures
+            }
+            Err(text) => {
+                let whole_until = seen.checkpoint.as_ref().map(|one| one.time);
+                let whole_until = whole_until.unwrap_or(OffsetDateTime::UNIX_EPOCH);
+                damage.push(Damage { of: OwnRecord::Ledger, whole_until, text });
+                Vec::new()
+            }
+        };
+        let journal = match since {
+            None => Journal::default(),
+            Some(since) => {
+                let (data, name, known) = (self.data.clone(), tenant.clone(), seen.journal.clone());
+                let (journal, extent, missing) =
+                    blocking(move || read_journal(&data.journal(), &name, since, &known)).await?;
+                damage.extend(missing);
+                now_seen.journal = extent;
+                journal
+            }
+        };
+        Ok(OwnRecords { signatures, receipts, journal, damage, seen: now_seen })
+    }
+
+    /// The signatures for a tenant, with the checkpoint that they were held against; or what is wrong
+    /// with the ledger. Without a signer nothing can be told from theft.
+    async fn signatures(
+        &self,
+        tenant: &TenantName,
+        seen: &OwnRecordsSeen,
+    ) -> Result<Result<(Vec<LedgerRecord>, CheckpointKey, Checkpoint), String>, ServiceError> {
+        let of = tenant.clone();
+        let each = move |signatures: &mut Vec<LedgerRecord>, record: &LedgerRecord| {
+            if matches!(&record.event, LedgerEvent::AssertionSigned { tenant, .. } if *tenant == of)
+            {
+                signatures.push(record.clone());
+            }
+        };
+        let known = seen.checkpoint.iter().cloned().collect();
+        let (read, signatures) = self.read_ledger(known, Vec::new(), each).await?;
+        Ok(match (read.outcome, &seen.checkpoint_key) {
+            (_, Some(known)) if *known != read.key => Err(format!(
+                "the signer signs its checkpoints with another key than before ({}; it was {known}): it was replaced",
+                read.key
+            )),
+            (Ok(_), _) => Ok((signatures, read.key, read.checkpoint)),
+            (Err(error), _) => Err(error.to_string()),
+        })
+    }
+
+    /// Reads the whole ledger through the signer, holds it against `checkpoints` and one that the
+    /// signer makes now, and folds every good record into `state`.
+    ///
+    /// # Errors
+    /// [`ServiceError::Identity`] when the signer does not answer. What is wrong with the ledger is
+    /// in the outcome.
+    pub async fn read_ledger<T: Send + 'static>(
+        &self,
+        checkpoints: Vec<Checkpoint>,
+        mut state: T,
+        mut each: impl FnMut(&mut T, &LedgerRecord) + Send + 'static,
+    ) -> Result<(LedgerRead, T), ServiceError> {
+        let signer = self.signer().await?;
+        let key = signer.status().await?.checkpoint_key;
+        let key: CheckpointKey = key
+            .parse()
+            .map_err(|error| ServiceError::CheckpointKey { what: format!("{key}: {error}") })?;
+        let checkpoint = signer.checkpoint().await?;
+        let (pieces, reader) = pieces();
+        let mut all = checkpoints;
+        all.push(checkpoint.clone());
+        let held_against = key.clone();
+        let verified = blocking(move || {
+            let each = |record: &LedgerRecord| each(&mut state, record);
+            let reader = BufReader::new(reader);
+            let outcome = ledger::verify_witnessed(reader, &held_against, &all, each);
+            Ok((outcome, state))
+        });
+        let (fetched, verified) = tokio::join!(fetch(signer, pieces), verified);
+        // A ledger that ends because the signer went away is not one that was cut off.
+        fetched?;
+        let (outcome, state) = verified?;
+        Ok((LedgerRead { key, checkpoint, outcome }, state))
+    }
+}
+
+/// A ledger that was read.
+#[derive(Debug)]
+pub struct LedgerRead {
+    /// What the signer signs its checkpoints with.
+    pub key: CheckpointKey,
+    /// Where the ledger stood when it began to be read.
+    pub checkpoint: Checkpoint,
+    /// What it comes to, or what is wrong with it.
+    pub outcome: Result<LedgerSummary, WitnessError>,
+}
+
+/// The ledger on its way from the signer to whoever verifies it, a few pieces at a time.
+fn pieces() -> (mpsc::Sender<Vec<u8>>, Pieces) {
+    let (sender, receiver) = mpsc::channel(4);
+    (sender, Pieces { receiver, piece: io::Cursor::default() })
+}
+
+struct Pieces {
+    receiver: mpsc::Receiver<Vec<u8>>,
+    piece: io::Cursor<Vec<u8>>,
+}
+
+impl Read for Pieces {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let read = self.piece.read(into)?;
+            if read > 0 || into.is_empty() {
+                return Ok(read);
+            }
+            match self.receiver.blocking_recv() {
+                Some(piece) => self.piece = io::Cursor::new(piece),
+                None => return Ok(0),
+            }
+        }
+    }
+}
+
+async fn fetch(signer: &SignerClient, pieces: mpsc::Sender<Vec<u8>>) -> Result<(), ServiceError> {
+    let mut from = 0;
+    loop {
+        let piece = signer.ledger(from).await?;
+        from += piece.len() as u64;
+        // Whoever verifies stops at the first fault.
+        if piece.is_empty() || pieces.send(piece).await.is_err() {
+            return Ok(());
+        }
+    }
+}
+
+type ReadReceipts = (Vec<Record<ReceiptEvent>>, Option<SeenHead>);
+
+/// All receipts and where they end; or what is wrong with them, and until when they were whole.
+fn read_receipts(
+    data: &DataDirectory,
+    seen: Option<SeenHead>,
+) -> Result<Result<ReadReceipts, (Fault, OffsetDateTime)>, ServiceError> {
+    let path = data.receipts();
+    let file: Box<dyn BufRead> = match File::open(&path) {
+        Ok(file) => Box::new(BufReader::new(file)),
+        // None before the first token. Where there were some, it is a chain that was cut off.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Box::new(io::empty()),
+        Err(source) => return Err(ServiceError::Data { path, source }),
+    };
+    let mut all: Vec<Record<ReceiptEvent>> = Vec::new();
+    let outcome =
+        verify_receipts(file, seen.map(|seen| seen.head), |record| all.push(record.clone()));
+    match outcome {
+        Ok(summary) => {
+            let head = summary.last.map(|at| SeenHead { head: summary.head, at });
+            Ok(Ok((all, head)))
+        }
+        Err(Fault { kind: FaultKind::Io(source), .. }) => Err(ServiceError::Data { path, source }),
+        Err(fault) => {
+            let last = all.last().map(|record| record.time);
+            let whole_until = seen.map(|seen| seen.at).or(last);
+            Ok(Err((fault, whole_until.unwrap_or(OffsetDateTime::UNIX_EPOCH))))
+        }
+    }
+}
+
+type ReadJournal = (Journal, BTreeMap<Date, u64>, Option<Damage>);
+
+fn read_journal(
+    directory: &Path,
+    tenant: &TenantName,
+    since: OffsetDateTime,
+    seen: &BTreeMap<Date, u64>,
+) -> Result<ReadJournal, ServiceError> {
+    let io = |source| ServiceError::Data { path: directory.to_owned(), source };
+    let mut extent = journal::extent(directory, tenant, since).map_err(io)?;
+    let read = journal::read(directory, tenant, since).map_err(io)?;
+    let calls = read.entries.into_iter().map(|entry| Call {
+        client_request_id: entry.client_request_id,
+        at: entry.at,
+        job: entry.job,
+        mailbox: entry.mailbox,
+        about: match entry.about {
+            About::Item { item } => CallAbout::Item(item),
+            About::Page => CallAbout::Page,
+            About::Other => CallAbout::Other,
+        },
+    });
+    let mut holes: Vec<(OffsetDateTime, OffsetDateTime)> = read.holes;
+    let mut missing = Vec::new();
+    let first = since.to_offset(UtcOffset::UTC).date();
+    for (day, known) in seen.range(first..) {
+        let there = extent.get(day).copied().unwrap_or_default();
+        if there < *known {
+            let begins = day.midnight().assume_utc();
+            holes.push((begins, begins + Duration::days(1)));
+            missing.push((*day, known - there));
+            extent.insert(*day, *known);
+        }
+    }
+    let damage = missing.first().map(|(day, _)| {
+        let days: Vec<String> =
+            missing.iter().map(|(day, bytes)| format!("{bytes} bytes of {day}")).collect();
+        Damage {
+            of: OwnRecord::Journal,
+            whole_until: day.midnight().assume_utc(),
+            text: format!(
+                "{} are missing in {}",
+                days.join(", "),
+                directory.join(tenant.as_str()).display()
+            ),
+        }
+    });
+    let holes: Spans = holes.into_iter().filter_map(|(from, to)| Span::new(from, to)).collect();
+    Ok((Journal::new(calls.collect(), holes), extent, damage))
+}

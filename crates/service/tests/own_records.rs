@@ -1,0 +1,134 @@
+//! What somebody changed in our own records is found, and is no alarm of another kind.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::{
+    fs::{self, File},
+    io::BufReader,
+    path::PathBuf,
+};
+
+use common::World;
+use mailkeep_identity::{Head, ledger};
+use mailkeep_sentry::IncidentKind::{EvidenceDamaged, LedgerDamaged};
+use mailkeep_service::Reconciled;
+use serde_json::json;
+use time::OffsetDateTime;
+
+const ANN: &str = "ann@lab.example";
+
+/// A tenant whose mail was backed up, and of which the records were seen once.
+async fn world() -> World {
+    let mut world = World::new().await;
+    world.set_up_auditor().await;
+    let order = json!({"mailbox": ANN, "messages": 3, "folders": 1, "seed": 5});
+    world.admin.order("generate", order).await;
+    world.pass().await;
+    let found = world.reconcile().await;
+    assert!(found.incidents.is_empty(), "{:#?}", found.incidents);
+    world
+}
+
+impl World {
+    async fn reconcile(&self) -> Reconciled {
+        self.service.reconcile(&self.tenant, OffsetDateTime::now_utc()).await.unwrap()
+    }
+
+    fn ledger(&self) -> PathBuf {
+        self.service.data().signer().join("ledger.jsonl")
+    }
+
+    /// There is the one incident, and it opens again until somebody has explained it.
+    async fn is_found_until_explained(&self, kind: mailkeep_sentry::IncidentKind, subject: &str) {
+        for _ in 0..2 {
+            let found = self.reconcile().await;
+            let [(recorded, incident)] = found.incidents.as_slice() else {
+                panic!("{:#?}", found.incidents)
+            };
+            assert_eq!((incident.kind, incident.subject.as_str()), (kind, subject), "{recorded:?}");
+        }
+        let all = self.service.incidents(Some(&self.tenant)).await.unwrap();
+        let [one] = all.as_slice() else { panic!("{all:#?}") };
+        let now = OffsetDateTime::now_utc();
+        assert!(self.service.close_incident(one.id, "the disk was full", now).await.unwrap());
+        self.pass().await;
+        let found = self.reconcile().await;
+        assert!(found.incidents.is_empty(), "{:#?}", found.incidents);
+        let all = self.service.incidents(Some(&self.tenant)).await.unwrap();
+        assert!(all.iter().all(|one| one.closed.is_some()), "{all:#?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_journal_that_was_cut_off_is_found() {
+    let world = world().await;
+    let journal = world.service.data().journal().join(world.tenant.as_str());
+    for day in fs::read_dir(journal).unwrap() {
+        let path = day.unwrap().path();
+        let lines = fs::read_to_string(&path).unwrap();
+        let kept = lines.lines().take(2).flat_map(|line| [line, "\n"]).collect::<String>();
+        fs::write(&path, kept).unwrap();
+    }
+    world.is_found_until_explained(EvidenceDamaged, "journal").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_journal_that_was_deleted_is_found() {
+    let world = world().await;
+    fs::remove_dir_all(world.service.data().journal().join(world.tenant.as_str())).unwrap();
+    let found = world.reconcile().await;
+    let kinds: Vec<_> = found.incidents.iter().map(|(_, incident)| incident.kind).collect();
+    assert_eq!(kinds, [EvidenceDamaged]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn receipts_that_were_cut_off_are_found_and_are_no_stolen_key() {
+    let world = world().await;
+    let path = world.service.data().receipts();
+    let lines = fs::read_to_string(&path).unwrap();
+    let first = lines.lines().next().unwrap();
+    fs::write(&path, format!("{first}\n")).unwrap();
+    let found = world.reconcile().await;
+    let kinds: Vec<_> = found.incidents.iter().map(|(_, incident)| incident.kind).collect();
+    assert_eq!(kinds, [EvidenceDamaged]);
+    assert_eq!(found.ours.0, 0, "nothing can be told to be ours");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_that_was_written_anew_with_right_hashes_is_found() {
+    let world = world().await;
+    // Everything but one signature, in a chain that holds.
+    let mut records = Vec::new();
+    let file = BufReader::new(File::open(world.ledger()).unwrap());
+    ledger::verify_each(file, |record| records.push(record.clone())).unwrap();
+    let drop = records
+        .iter()
+        .position(|record| matches!(record.event, ledger::LedgerEvent::AssertionSigned { .. }));
+    records.remove(drop.unwrap());
+    let (mut head, mut forged) = (Head::EMPTY, Vec::new());
+    for record in &records {
+        let (line, next) = ledger::encode(&head, record.time, &record.event).unwrap();
+        forged.extend(line);
+        head = next;
+    }
+    fs::write(world.ledger(), &forged).unwrap();
+    ledger::verify(forged.as_slice()).unwrap();
+    let found = world.reconcile().await;
+    let kinds: Vec<_> = found.incidents.iter().map(|(_, incident)| incident.kind).collect();
+    assert_eq!(kinds, [LedgerDamaged]);
+    // The signer knows where it stood, and goes on there: it says at which record it was.
+    let text = &found.incidents[0].1.evidence[0].text;
+    let place = format!("where record {} belongs", records.len() + 1);
+    assert!(text.contains(&place), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_that_is_gone_is_found() {
+    let world = world().await;
+    fs::remove_file(world.ledger()).unwrap();
+    let found = world.reconcile().await;
+    let kinds: Vec<_> = found.incidents.iter().map(|(_, incident)| incident.kind).collect();
+    assert_eq!(kinds, [LedgerDamaged]);
+}
