@@ -63,6 +63,15 @@ pub enum Recorded {
     Known(i64),
 }
 
+impl Recorded {
+    /// Its number.
+    pub fn id(self) -> i64 {
+        match self {
+            Self::New(id) | Self::Grown(id) | Self::Known(id) => id,
+        }
+    }
+}
+
 impl Control {
     /// Keeps an incident that was found.
     ///

@@ -236,6 +236,14 @@ pub(crate) enum Identity {
         #[arg(long, value_name = "FILE")]
         calls: Vec<PathBuf>,
     },
+    /// Look whether our applications in the tenant are as they should be
+    Posture {
+        /// The tenant
+        tenant: TenantName,
+        /// Accept owners, permissions and locks as they are now; credentials that are not ours never are
+        #[arg(long)]
+        accept: bool,
+    },
     /// Say what somebody who acted as us reached
     BlastRadius {
         /// The tenant

@@ -86,18 +86,32 @@ impl Incident {
         format!("{}/{client}/{}", self.kind.as_str(), self.subject)
     }
 
+    /// One more record that shows it.
+    pub fn add(&mut self, evidence: Evidence) {
+        self.records += 1;
+        self.newest = self.newest.max(Some(evidence.at));
+        self.evidence.push(evidence);
+        self.evidence.sort_by(|a, b| (a.at, &a.record).cmp(&(b.at, &b.record)));
+        self.evidence.truncate(MOST_EVIDENCE);
+    }
+
     /// Which of our own records it is about, if it is about one.
     pub fn own_record(&self) -> Option<OwnRecord> {
         OwnRecord::of(self.kind, &self.subject)
     }
 
-    /// This incident and what was found of it before: what the logs no longer tell stays evidence.
+    /// This incident and what was found of it before: what the logs no longer tell stays evidence, and
+    /// what was there before stays as it was seen first.
     #[must_use]
     pub fn with(mut self, before: &Self) -> Self {
         let known = |evidence: &Evidence| (evidence.source, evidence.record.clone());
-        let now: HashSet<_> = self.evidence.iter().map(known).collect();
-        let more = before.evidence.iter().filter(|one| !now.contains(&known(one))).cloned();
-        self.evidence.extend(more.collect::<Vec<_>>());
+        let then: HashSet<_> = before.evidence.iter().map(known).collect();
+        let all_are_here = self.records == self.evidence.len() as u64;
+        self.evidence.retain(|one| !then.contains(&known(one)));
+        if all_are_here {
+            self.newest = self.evidence.iter().map(|one| one.at).max();
+        }
+        self.evidence.extend(before.evidence.iter().cloned());
         self.evidence.sort_by(|a, b| (a.at, &a.record).cmp(&(b.at, &b.record)));
         self.evidence.truncate(MOST_EVIDENCE);
         self.records = self.records.max(before.records).max(self.evidence.len() as u64);

@@ -36,6 +36,8 @@ pub enum IncidentKind {
     LedgerDamaged,
     /// Receipts or journal are not what the workers wrote.
     EvidenceDamaged,
+    /// Our application may do more than it needs.
+    TooMuch,
 }
 
 /// How bad an incident is.
@@ -70,7 +72,8 @@ struct Words {
 
 const REVOKE: &str = "Shut it: mailkeep identity revoke TENANT --reason '…'";
 const BLAST: &str = "Find out what was reached: mailkeep identity blast-radius TENANT";
-const POSTURE: &str = "See what else was changed: keys, passwords, owners, federated credentials and grants of our applications (Entra ID, App registrations and Enterprise applications)";
+const POSTURE: &str =
+    "See what else was changed on our applications: mailkeep identity posture TENANT";
 const HOST: &str = "Take the host that the job ran on out of service, and keep its disk";
 
 const WORDS: &[Words] = &[
@@ -184,6 +187,15 @@ const WORDS: &[Words] = &[
             "When it is explained, close the incident: from then on they count as they are",
         ],
     },
+    Words {
+        kind: IncidentKind::TooMuch,
+        severity: Severity::Warning,
+        title: "our application may do more than it needs",
+        next_steps: &[
+            "Take the permission away: whoever steals the key has it, too (Entra ID, Enterprise applications, Permissions)",
+            "If it has to be so, accept it: mailkeep identity posture TENANT --accept",
+        ],
+    },
 ];
 
 impl IncidentKind {
@@ -227,6 +239,7 @@ impl IncidentKind {
             Self::ProtectionOff => "protection_off",
             Self::LedgerDamaged => "ledger_damaged",
             Self::EvidenceDamaged => "evidence_damaged",
+            Self::TooMuch => "too_much",
         }
     }
 }
@@ -249,6 +262,6 @@ mod tests {
             assert!(!kind.next_steps().is_empty(), "{kind:?}");
             assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
         }
-        assert_eq!(all.len(), IncidentKind::EvidenceDamaged as usize + 1);
+        assert_eq!(all.len(), IncidentKind::TooMuch as usize + 1);
     }
 }

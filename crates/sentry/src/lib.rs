@@ -11,6 +11,8 @@
 //! - A time is *seen* when its log was complete, and else *blind* ([`LogSource`], [`SeenTimes`]).
 //! - The [`blast_radius`] of a theft says which messages were read, and for every moment whether
 //!   that is known.
+//! - The [`posture`] of a tenant is what it has of ours against what we expect; where they differ is a
+//!   [`Deviation`].
 //!
 //! Everything in here is a pure function of what it is given; what time it is, is given, too.
 
@@ -22,6 +24,7 @@ mod damage;
 mod incident;
 mod kind;
 mod ours;
+mod posture;
 mod reconcile;
 pub mod report;
 mod signins;
@@ -37,6 +40,10 @@ pub use damage::{Damage, OwnRecord};
 pub use incident::{Evidence, Incident, MOST_EVIDENCE, Source};
 pub use kind::{IncidentKind, Severity};
 pub use ours::{Call, CallAbout, Journal, OurApplication, OurKey, Ours};
+pub use posture::{
+    Accepted, Deviation, DeviationKind, Expected, ExpectedApplication, ExpectedKey, Found,
+    KeyPlace, Lock, Posture, posture,
+};
 pub use reconcile::{Logs, Reconciliation, Records, SeenTimes, Settings, reconcile};
 pub use signins::{Join, RogueToken, Whose};
 pub use span::{Span, Spans};

@@ -55,4 +55,4 @@ pub use rights::{auditor_rights, reader_rights, restorer_rights, steward_rights}
 pub use rotate::{Left, Purged, Revocation, Rotation, Step, StepKind};
 pub use service::Service;
 pub use tenants::{Connection, Registration};
-pub use watch::{LedgerRead, LogName, LogOutcome, LogRead, Reconciled, Watch};
+pub use watch::{Acceptance, LedgerRead, LogName, LogOutcome, LogRead, Looked, Reconciled, Watch};

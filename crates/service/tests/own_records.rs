@@ -21,7 +21,7 @@ const ANN: &str = "ann@lab.example";
 
 /// A tenant whose mail was backed up, and of which the records were seen once.
 async fn world() -> World {
-    let mut world = World::new().await;
+    let world = World::new().await;
     world.set_up_auditor().await;
     let order = json!({"mailbox": ANN, "messages": 3, "folders": 1, "seed": 5});
     world.admin.order("generate", order).await;

@@ -11,7 +11,8 @@ use super::{Refused, refused};
 use crate::entra::{self, Actor, Kind, Who, modified};
 use crate::lab::Shared;
 use crate::state::{
-    Application, DirectoryObject, KeyCredential, Registry, ServicePrincipal, Tenant,
+    Application, DirectoryObject, FederatedCredential, KeyCredential, PasswordCredential, Registry,
+    ServicePrincipal, Tenant,
 };
 use crate::{LabError, clock, ids};
 
@@ -31,7 +32,24 @@ pub(super) struct Change {
     add_certificate: Option<String>,
     /// Object id, of a service principal or user.
     add_owner: Option<Uuid>,
+    /// Object id.
+    remove_owner: Option<Uuid>,
+    /// A name.
+    add_password: Option<String>,
+    add_federated: Option<Federated>,
 }
+
+/// Another issuer whose assertions the application is to take.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Federated {
+    name: String,
+    issuer: String,
+    subject: String,
+}
+
+/// A password that an administrator makes is good for so long, in seconds.
+const HALF_A_YEAR: i64 = 180 * 86_400;
 
 pub(super) fn list(shared: &Shared) -> Result<Value, Refused> {
     let of = |tenant: &std::sync::Arc<Tenant>| {
@@ -74,6 +92,7 @@ pub(super) fn change(shared: &Shared, client_id: &str, change: &Change) -> Resul
         }
         if let Some(application) = registry.application_mut(id) {
             work.change_credentials(Kind::Application, &mut application.object, change, added);
+            work.change_federated(application, change);
             return Ok(shown_again(tenant, &registry, id));
         }
     }
@@ -160,12 +179,37 @@ impl Work<'_> {
             key.revoked |= Some(key.key_id) == change.revoke_key;
         }
         object.credentials.keys.extend(added);
+        if let Some(name) = change.add_password.as_ref().filter(|_| kind == Kind::Application) {
+            let (start, end) = (self.now, self.now + HALF_A_YEAR);
+            let (password, _) = PasswordCredential::generate(Some(name.clone()), start, end);
+            object.credentials.passwords.push(password);
+        }
         entra::credentials(self.tenant, &self.actor, kind, &before, object, self.now);
         if let Some(owner) = change.add_owner.filter(|owner| !object.owners.contains(owner)) {
             object.owners.insert(owner);
             let what = entra::Change::OwnerAdded;
             entra::owner(self.tenant, &self.actor, kind, what, object, owner, self.now);
         }
+        if let Some(owner) = change.remove_owner.filter(|owner| object.owners.remove(owner)) {
+            let what = entra::Change::OwnerRemoved;
+            entra::owner(self.tenant, &self.actor, kind, what, object, owner, self.now);
+        }
+    }
+
+    fn change_federated(&self, application: &mut Application, change: &Change) {
+        let Some(wanted) = &change.add_federated else { return };
+        application.federated.push(FederatedCredential {
+            id: Uuid::new_v4(),
+            name: wanted.name.clone(),
+            issuer: wanted.issuer.clone(),
+            subject: wanted.subject.clone(),
+            audiences: vec!["api://AzureADTokenExchange".to_owned()],
+            description: None,
+        });
+        let log = vec![modified("FederatedIdentityCredentials", json!([]), json!([wanted.name]))];
+        let (kind, what) = (Kind::Application, entra::Change::Updated);
+        let object = &application.object;
+        entra::change(self.tenant, &self.actor, kind, what, object, log, self.now);
     }
 }
 

@@ -32,6 +32,9 @@ pub(super) async fn run(global: &Global, command: Identity, output: &Output) -> 
             }
             reconcile(&service, &tenant, output).await
         }
+        Identity::Posture { tenant, accept } => {
+            super::posture::run(&service, &tenant, accept, output).await
+        }
         Identity::BlastRadius { tenant, since } => {
             let radius = service.blast_radius(&tenant, since, OffsetDateTime::now_utc()).await?;
             output.result(&radius, || {
@@ -259,13 +262,7 @@ async fn import(
 
 async fn reconcile(service: &Service, tenant: &TenantName, output: &Output) -> Outcome {
     let done = service.reconcile(tenant, OffsetDateTime::now_utc()).await?;
-    let open: Vec<i64> = service
-        .incidents(Some(tenant))
-        .await?
-        .into_iter()
-        .filter(|one| one.closed.is_none())
-        .map(|one| one.id)
-        .collect();
+    let open = open_incidents(service, tenant).await?;
     let value = json!({
         "tenant": tenant,
         "logs": done.logs,
@@ -273,7 +270,7 @@ async fn reconcile(service: &Service, tenant: &TenantName, output: &Output) -> O
         "own_accesses": done.ours.1,
         "foreign_tokens": done.found.rogue.len(),
         "incidents": done.incidents.iter().map(|(recorded, incident)| {
-            json!({"id": number(*recorded), "new": is_new(*recorded), "incident": incident})
+            json!({"id": recorded.id(), "new": is_new(*recorded), "incident": incident})
         }).collect::<Vec<_>>(),
         "seen": {
             "sign_ins": done.found.seen.sign_ins,
@@ -287,10 +284,13 @@ async fn reconcile(service: &Service, tenant: &TenantName, output: &Output) -> O
     Ok(if open.is_empty() { Exit::Done } else { Exit::Incident })
 }
 
-fn number(recorded: Recorded) -> i64 {
-    match recorded {
-        Recorded::New(id) | Recorded::Grown(id) | Recorded::Known(id) => id,
-    }
+/// The numbers of a tenant's open incidents.
+pub(super) async fn open_incidents(
+    service: &Service,
+    tenant: &TenantName,
+) -> Result<Vec<i64>, Failure> {
+    let all = service.incidents(Some(tenant)).await?;
+    Ok(all.into_iter().filter(|one| one.closed.is_none()).map(|one| one.id).collect())
 }
 
 fn is_new(recorded: Recorded) -> bool {
@@ -315,7 +315,7 @@ fn reconciled_text(tenant: &TenantName, done: &Reconciled, open: usize) -> Strin
     for (recorded, incident) in &done.incidents {
         let new = if is_new(*recorded) { "NEW " } else { "" };
         let text = report::incident_text(tenant.as_str(), incident);
-        lines.push(format!("{new}incident {}: {text}", number(*recorded)));
+        lines.push(format!("{new}incident {}: {text}", recorded.id()));
     }
     lines.push(match open {
         0 => "no open incident".to_owned(),

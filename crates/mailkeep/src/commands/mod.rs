@@ -15,6 +15,7 @@ mod lab;
 mod ledger;
 mod mailboxes;
 mod place;
+mod posture;
 mod restore;
 mod restored;
 mod serve;

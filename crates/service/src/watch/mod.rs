@@ -3,11 +3,13 @@
 
 mod logs;
 mod ours;
+mod posture;
 mod reconcile;
 mod records;
 mod settings;
 
 pub use logs::LogName;
+pub use posture::{Acceptance, Looked};
 pub use reconcile::{LogOutcome, Reconciled};
 pub use records::LedgerRead;
 pub use settings::{LogRead, Watch};

@@ -65,9 +65,7 @@ impl Service {
         let (records, found, ours, seen) = self.judge(&tenant, &watch, now).await?;
         let mut incidents = Vec::new();
         for incident in &found.incidents {
-            let incident = self.with_what_was_known(name, incident).await?;
-            let recorded = self.control.record_incident(name, stored(&incident), now).await?;
-            incidents.push((recorded, incident));
+            incidents.push(self.keep_incident(name, incident, now).await?);
         }
         // Only now: an incident that is not kept is found again as long as this is not.
         watch.own = seen;
@@ -166,18 +164,21 @@ impl Service {
         Ok(found)
     }
 
-    /// An incident with the evidence of it that the logs no longer tell.
-    async fn with_what_was_known(
+    /// Keeps an incident, with the evidence of it that the logs no longer tell.
+    pub(super) async fn keep_incident(
         &self,
         tenant: &TenantName,
         incident: &Incident,
-    ) -> Result<Incident, ServiceError> {
+        now: OffsetDateTime,
+    ) -> Result<(Recorded, Incident), ServiceError> {
         let known = self.control.incident_of(tenant, &incident.key()).await?;
         let known = known.and_then(|known| serde_json::from_value(known.incident).ok());
-        Ok(match known {
+        let incident = match known {
             Some(known) => incident.clone().with(&known),
             None => incident.clone(),
-        })
+        };
+        let recorded = self.control.record_incident(tenant, stored(&incident), now).await?;
+        Ok((recorded, incident))
     }
 
     async fn judge(
@@ -206,7 +207,7 @@ impl Service {
 }
 
 /// The client ids of our applications, lower case.
-fn client_ids(tenant: &Tenant) -> Vec<String> {
+pub(super) fn client_ids(tenant: &Tenant) -> Vec<String> {
     tenant.functions.iter().map(|one| one.client_id.to_ascii_lowercase()).collect()
 }
 

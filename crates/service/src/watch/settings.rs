@@ -6,7 +6,7 @@ use mailkeep_sentry::Settle;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::{LogName, OwnRecordsSeen};
+use super::{LogName, OwnRecordsSeen, posture::PostureSeen};
 use crate::{Service, ServiceError};
 
 /// How a tenant is watched.
@@ -25,6 +25,9 @@ pub struct Watch {
     /// What was seen of our own records.
     #[serde(default)]
     pub(super) own: OwnRecordsSeen,
+    /// What was seen of the tenant's configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) posture: Option<PostureSeen>,
 }
 
 /// How far a log was read.

@@ -1,0 +1,258 @@
+//! The posture check: what a tenant has of ours, held against what we expect of it.
+
+use std::collections::HashMap;
+
+use mailkeep_control::{Recorded, Tenant};
+use mailkeep_identity::{CredentialInfo, Slot};
+use mailkeep_model::{Actor, DirectoryChange, Function, Registration, TenantName};
+use mailkeep_sentry::{
+    Accepted, Deviation, DeviationKind, Evidence, Expected, ExpectedApplication, ExpectedKey,
+    Found, Incident, KeyPlace, Posture, Source, posture,
+};
+use serde::{Deserialize, Serialize};
+use time::{Duration, OffsetDateTime};
+
+use super::{KnownKey, reconcile::client_ids};
+use crate::{
+    Service, ServiceError, auditor_rights, reader_rights, restorer_rights, steward_rights,
+};
+
+/// The directory may answer from before a key was registered.
+const SETTLES: Duration = Duration::minutes(15);
+/// How far back changes are looked for that explain what is not as expected.
+const EXPLAINED: Duration = Duration::days(7);
+
+/// What was seen of a tenant's configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct PostureSeen {
+    /// When it was looked at last.
+    #[serde(with = "time::serde::rfc3339")]
+    pub(super) at: OffsetDateTime,
+    /// What an administrator chose, as it was accepted.
+    pub(super) accepted: Accepted,
+}
+
+/// What is to be done with what an administrator may have chosen: owners, rights, locks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acceptance {
+    /// It is held against what was accepted before.
+    Compare,
+    /// It is accepted as it is now. Credentials that are not ours never are.
+    Accept,
+}
+
+/// A look at a tenant.
+#[derive(Debug)]
+pub struct Looked {
+    /// What deviates.
+    pub posture: Posture,
+    /// Our applications as they are.
+    pub registrations: Vec<(Function, Option<Registration>)>,
+    /// How each is locked to addresses, where Conditional Access was read.
+    pub locks: HashMap<Function, String>,
+    /// The incidents that it comes to.
+    pub incidents: Vec<(Recorded, Incident)>,
+    /// When it was looked at before; `None`: what an administrator chose was accepted now.
+    pub before: Option<OffsetDateTime>,
+    /// What was not looked at, and why.
+    pub unseen: Vec<String>,
+}
+
+/// What no route that we have shows yet.
+const UNSEEN: &str = "Exchange's own configuration: RBAC scopes, journal rules, connectors, transport rules, audit bypass (it takes an Exchange administrator's rights; look at it by hand)";
+
+impl Service {
+    /// Looks at what a tenant has of ours, and keeps what is not as expected as incidents.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotRegistered`] without an auditor; what the provider refuses.
+    pub async fn posture(
+        &self,
+        name: &TenantName,
+        acceptance: Acceptance,
+        now: OffsetDateTime,
+    ) -> Result<Looked, ServiceError> {
+        let tenant = self.tenant(name).await?;
+        let mut watch = self.watch(name).await?;
+        let auditor = self.auditor(&tenant).await?;
+        let registrations = auditor.registrations(&client_ids(&tenant)).await?;
+        let there: Vec<Registration> =
+            registrations.iter().filter_map(|(_, one)| one.clone()).collect();
+        self.learn_key_ids(name, &there).await?;
+        let mut unseen = vec![UNSEEN.to_owned()];
+        let rules = match auditor.access_policies().await {
+            Ok(rules) => Some(rules),
+            Err(error) => {
+                unseen.push(format!("Conditional Access: {error}"));
+                None
+            }
+        };
+        let before = watch.posture.clone();
+        let expected = Expected {
+            applications: self.expected_applications(&tenant, now).await?,
+            egress: watch.egress.clone(),
+            accepted: before.as_ref().map(|seen| seen.accepted.clone()),
+        };
+        let found = Found { registrations, rules };
+        let posture = posture(&expected, &found);
+        let accepted = match acceptance {
+            Acceptance::Compare => posture.accepted.clone(),
+            Acceptance::Accept => posture.present.clone(),
+        };
+        let mut open: Vec<(&Deviation, Incident)> = Vec::new();
+        for deviation in &posture.deviations {
+            let explained = acceptance == Acceptance::Accept && deviation.kind.is_chosen();
+            if let Some(incident) = deviation.incident(now).filter(|_| !explained) {
+                open.push((deviation, incident));
+            }
+        }
+        if !open.is_empty() {
+            let since = before.as_ref().map_or(now - EXPLAINED, |seen| seen.at - EXPLAINED);
+            match auditor.directory_changes(since, now).await {
+                Ok(told) => {
+                    let own: Vec<&str> = there
+                        .iter()
+                        .filter_map(|one| Some(one.principal.as_ref()?.id.as_str()))
+                        .collect();
+                    for (deviation, incident) in &mut open {
+                        *incident = explained_by(incident, deviation, &told.entries, &own);
+                    }
+                }
+                Err(error) => unseen.push(format!("who changed what: {error}")),
+            }
+        }
+        let mut incidents = Vec::new();
+        for incident in one_of_a_kind(open.into_iter().map(|(_, incident)| incident)) {
+            incidents.push(self.keep_incident(name, &incident, now).await?);
+        }
+        // Only now: what is not kept is found again.
+        watch.posture = Some(PostureSeen { at: now, accepted });
+        self.keep_watch(name, &watch).await?;
+        if acceptance == Acceptance::Accept {
+            self.audit(name, "identity.posture.accept", serde_json::json!({})).await?;
+        }
+        let function = |client_id: &String| {
+            let same =
+                tenant.functions.iter().find(|one| one.client_id.eq_ignore_ascii_case(client_id));
+            same.map(|one| one.function)
+        };
+        let locks = posture.present.locks.iter();
+        Ok(Looked {
+            locks: locks.filter_map(|(id, lock)| Some((function(id)?, lock.text()))).collect(),
+            registrations: found
+                .registrations
+                .into_iter()
+                .filter_map(|(client_id, one)| Some((function(&client_id)?, one)))
+                .collect(),
+            posture,
+            incidents,
+            before: before.map(|seen| seen.at),
+            unseen,
+        })
+    }
+
+    async fn expected_applications(
+        &self,
+        tenant: &Tenant,
+        now: OffsetDateTime,
+    ) -> Result<Vec<ExpectedApplication>, ServiceError> {
+        let held = self.signer().await?.credentials(Some(&tenant.name)).await?;
+        let known = self.known_keys_with(&tenant.name, &held).await?;
+        let application = |one: &mailkeep_control::TenantFunction| {
+            let keys = known.iter().filter(|key| key.function == one.function);
+            let rights = self.rights_of(one.function);
+            ExpectedApplication {
+                client_id: one.client_id.to_ascii_lowercase(),
+                function: one.function,
+                keys: keys.map(|key| expected_key(key, &held, now)).collect(),
+                rights: rights.into_iter().map(str::to_owned).collect(),
+            }
+        };
+        Ok(tenant.functions.iter().map(application).collect())
+    }
+
+    /// What the application of a function needs.
+    fn rights_of(&self, function: Function) -> Vec<&'static str> {
+        match function {
+            Function::Reader => reader_rights(self.extras),
+            Function::Restorer => restorer_rights(self.extras),
+            Function::Auditor => auditor_rights().to_vec(),
+            Function::Steward => steward_rights().to_vec(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// The same on an application and on its service principal is one incident.
+fn one_of_a_kind(all: impl Iterator<Item = Incident>) -> Vec<Incident> {
+    let mut found: Vec<Incident> = Vec::new();
+    for incident in all {
+        match found.iter_mut().find(|known| known.key() == incident.key()) {
+            Some(known) => *known = known.clone().with(&incident),
+            None => found.push(incident),
+        }
+    }
+    found
+}
+
+fn expected_key(key: &KnownKey, held: &[CredentialInfo], now: OffsetDateTime) -> ExpectedKey {
+    let of_function = held.iter().filter(|one| one.key_use.function == key.function);
+    let held = of_function.flat_map(|one| &one.keys).find(|one| one.key_id == key.key_id);
+    let found = &key.note.found;
+    let fresh = found.registered.is_some_and(|at| now - at < SETTLES);
+    let place = match held {
+        _ if found.removed.is_some_and(|at| now - at >= SETTLES) => KeyPlace::Removed,
+        None => KeyPlace::Destroyed,
+        Some(held)
+            if held.slot == Slot::Active
+                && found.removed.is_none()
+                && key.note.provider_id.is_some()
+                && !fresh =>
+        {
+            KeyPlace::Registered
+        }
+        Some(_) => KeyPlace::Changing,
+    };
+    let known_as = key.note.known_as.iter().cloned().collect();
+    ExpectedKey { key_id: key.key_id.clone(), known_as, place }
+}
+
+/// The incident with the changes in the provider's log that are about the same, and none of ours.
+fn explained_by(
+    incident: &Incident,
+    deviation: &Deviation,
+    changes: &[DirectoryChange],
+    own: &[&str],
+) -> Incident {
+    let mut incident = incident.clone();
+    for change in changes {
+        let about = change.targets.iter().any(|target| match deviation.kind {
+            DeviationKind::Unlocked => target.kind == "Policy",
+            _ => deviation.objects.contains(&target.id),
+        });
+        let by_us = matches!(&change.actor, Actor::Application { principal, .. } if own.contains(&principal.as_str()));
+        if about && !by_us {
+            incident.add(Evidence {
+                at: change.at,
+                source: Source::DirectoryChanges,
+                record: change.id.clone(),
+                text: format!("'{}' by {}", change.activity, actor(&change.actor)),
+                address: match &change.actor {
+                    Actor::User { address, .. } => *address,
+                    _ => None,
+                },
+                uti: None,
+            });
+        }
+    }
+    incident
+}
+
+fn actor(actor: &Actor) -> String {
+    match actor {
+        Actor::User { name, address: Some(address) } => format!("{name}, from {address}"),
+        Actor::User { name, address: None } => name.clone(),
+        Actor::Application { name, principal } => format!("application '{name}' ({principal})"),
+        Actor::Unknown => "somebody whom the log does not name".to_owned(),
+    }
+}
