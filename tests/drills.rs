@@ -4,30 +4,53 @@ mod story;
 
 use story::{Mailkeep, temporary};
 
-#[test]
-fn a_stolen_certificate_is_noticed_shut_and_accounted_for() {
+/// Runs a drill: every expectation holds and says what was seen, and the timeline runs forward.
+fn holds(drill: &str, expectations: usize, moments: usize) {
     let directory = temporary();
     let mailkeep = Mailkeep::new(env!("CARGO_BIN_EXE_mailkeep"), directory.path().join("unused"));
-
-    // 1. It is among those that are offered.
-    let offered = mailkeep.run(&["drill", "list"]).ok().text();
-    assert!(offered.contains("stolen-certificate"), "{offered}");
-
-    // 2. Every expectation holds; each says what was seen.
-    let report = mailkeep.json(&["drill", "run", "stolen-certificate"]).ok().json();
-    let expectations = report["expectations"].as_array().expect("expectations");
-    assert!(expectations.len() >= 7, "{report}");
-    for one in expectations {
+    let report = mailkeep.json(&["drill", "run", drill]).ok().json();
+    assert_eq!(report["drill"], drill);
+    let held = report["expectations"].as_array().expect("expectations");
+    assert!(held.len() >= expectations, "{report}");
+    for one in held {
         assert_eq!(one["held"], true, "{one}");
         assert!(!one["seen"].as_str().unwrap_or_default().is_empty(), "{one}");
     }
-
-    // 3. The timeline runs forward, from the first theft to the report.
     let seconds: Vec<f64> = report["timeline"]
         .as_array()
         .expect("a timeline")
         .iter()
         .filter_map(|moment| moment["seconds"].as_f64())
         .collect();
-    assert!(seconds.len() >= 6 && seconds.is_sorted(), "{report}");
+    assert!(seconds.len() >= moments && seconds.is_sorted(), "{report}");
+}
+
+#[test]
+fn the_drills_are_offered() {
+    let directory = temporary();
+    let mailkeep = Mailkeep::new(env!("CARGO_BIN_EXE_mailkeep"), directory.path().join("unused"));
+    let offered = mailkeep.run(&["drill", "list"]).ok().text();
+    for drill in ["stolen-certificate", "stolen-token", "replayed-assertion", "protection-off"] {
+        assert!(offered.contains(drill), "{offered}");
+    }
+}
+
+#[test]
+fn a_stolen_certificate_is_noticed_shut_and_accounted_for() {
+    holds("stolen-certificate", 10, 8);
+}
+
+#[test]
+fn a_stolen_token_is_noticed_and_accounted_for() {
+    holds("stolen-token", 7, 4);
+}
+
+#[test]
+fn an_assertion_that_is_used_twice_is_noticed_and_accounted_for() {
+    holds("replayed-assertion", 6, 4);
+}
+
+#[test]
+fn protection_that_is_switched_off_is_noticed() {
+    holds("protection-off", 10, 4);
 }

@@ -274,6 +274,12 @@ pub(crate) enum Drill {
 pub(crate) enum DrillName {
     /// A thief has a copy of our key: he reads mail, adds a key of his own and removes ours
     StolenCertificate,
+    /// Somebody lifted a token from a worker's memory: no key is used at all
+    StolenToken,
+    /// Somebody saw an assertion on its way, and uses it a second time
+    ReplayedAssertion,
+    /// Somebody with an administrator's account switches off what protects the tenant
+    ProtectionOff,
 }
 
 #[derive(Args, Debug)]

@@ -79,6 +79,26 @@ pub struct Incident {
 }
 
 impl Incident {
+    /// An incident that one record shows.
+    pub fn of(
+        kind: IncidentKind,
+        client_id: Option<String>,
+        function: Option<Function>,
+        subject: &str,
+        evidence: Evidence,
+    ) -> Self {
+        Self {
+            kind,
+            severity: kind.severity(),
+            client_id,
+            function,
+            subject: subject.to_owned(),
+            records: 1,
+            newest: Some(evidence.at),
+            evidence: vec![evidence],
+        }
+    }
+
     /// The same for all reconciliations that find this incident, and for no other incident of the
     /// tenant.
     pub fn key(&self) -> String {

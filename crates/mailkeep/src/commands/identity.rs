@@ -241,8 +241,15 @@ fn revocation_text(report: &Revocation) -> String {
         );
     }
     let tenant = &report.tenant;
+    if !report.cut.is_empty() {
+        let cut: Vec<&str> = report.cut.iter().map(|function| function.as_str()).collect();
+        text.push(format!(
+            "Tokens under continuous access evaluation were ended: {}",
+            cut.join(", ")
+        ));
+    }
     text.push(format!(
-        "Tokens that were given out before still work until they end: 'mailkeep identity blast-radius {tenant}' says until when"
+        "Other tokens that were given out before still work until they end: 'mailkeep identity blast-radius {tenant}' says until when"
     ));
     text.join("\n")
 }

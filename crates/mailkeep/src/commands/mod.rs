@@ -75,7 +75,7 @@ async fn dispatch(cli: Cli, output: &Output) -> Outcome {
         Command::Tenant(command) => Box::pin(tenant::run(global, command, output)).await,
         Command::Identity(command) => Box::pin(identity::run(global, command, output)).await,
         Command::Incidents(arguments) => Box::pin(incidents::run(global, arguments, output)).await,
-        Command::Drill(command) => Box::pin(drill::run(global, command, output)).await,
+        Command::Drill(command) => Box::pin(drill::run(command, output)).await,
         Command::Backup(arguments) => Box::pin(backup::run(global, &arguments, output)).await,
         Command::Snapshots(arguments) => browse::snapshots(global, &arguments, output).await,
         Command::Ls(arguments) => Box::pin(browse::ls(global, &arguments, output)).await,

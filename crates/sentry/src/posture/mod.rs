@@ -16,10 +16,7 @@ use mailkeep_model::{AccessRules, Function, Registration};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::{
-    Evidence, Incident, IncidentKind, Source,
-    suspicion::{Suspicion, gather},
-};
+use crate::{Evidence, Incident, IncidentKind, Source};
 
 pub use compare::posture;
 pub use lock::Lock;
@@ -141,20 +138,16 @@ impl Deviation {
     /// The incident that it is, when it is one; found at `now`.
     pub fn incident(&self, now: OffsetDateTime) -> Option<Incident> {
         let kind: IncidentKind = self.kind.incident()?;
-        let suspicion = Suspicion {
-            kind,
-            client_id: Some(self.client_id.clone()),
-            function: Some(self.function),
-            subject: format!("{} {}", self.kind.as_str(), self.subject),
-            evidence: Evidence {
-                at: now,
-                source: Source::Posture,
-                record: format!("{} {} {}", self.kind.as_str(), self.subject, self.after),
-                text: self.text(),
-                address: None,
-                uti: None,
-            },
+        let evidence = Evidence {
+            at: now,
+            source: Source::Posture,
+            record: format!("{} {} {}", self.kind.as_str(), self.subject, self.after),
+            text: self.text(),
+            address: None,
+            uti: None,
         };
-        gather(vec![suspicion]).pop()
+        let subject = format!("{} {}", self.kind.as_str(), self.subject);
+        let client_id = Some(self.client_id.clone());
+        Some(Incident::of(kind, client_id, Some(self.function), &subject, evidence))
     }
 }

@@ -5,6 +5,7 @@
 //! by being asked for again. What is found out is noted as soon as it is known.
 
 mod course;
+mod cut;
 mod revoke;
 
 use mailkeep_identity::rotation::{Order, Stage};

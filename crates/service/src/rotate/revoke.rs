@@ -1,7 +1,7 @@
 //! Shutting a thief out: fresh keys for all functions of a tenant, and away with every credential that
 //! is not ours.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use mailkeep_control::Tenant;
 use mailkeep_exchange::{ExchangeError, Extras, NewKey, ObjectId, Registrar};
@@ -26,6 +26,8 @@ pub struct Revocation {
     pub rotations: Vec<Rotation>,
     /// Credentials that were taken away because they are not ours.
     pub purged: Vec<Purged>,
+    /// The functions of which tokens under continuous access evaluation were ended.
+    pub cut: Vec<Function>,
     /// What somebody else has to do, most important first.
     pub left: Vec<Left>,
 }
@@ -85,6 +87,7 @@ impl Service {
             tenant: name.clone(),
             rotations: Vec::new(),
             purged: Vec::new(),
+            cut: Vec::new(),
             left: Vec::new(),
         };
         // The steward comes last: with its key the others are helped back in.
@@ -104,6 +107,7 @@ impl Service {
             .left
             .retain(|left| left.function != Function::Auditor || !left.what.starts_with(PURGE));
         self.purge_or_say(&tenant, &mut report).await;
+        self.cut_tokens_or_say(&tenant, &mut report).await;
         Ok(report)
     }
 
@@ -185,7 +189,7 @@ impl Service {
         Ok(true)
     }
 
-    async fn steward(&self, tenant: &Tenant) -> Result<Option<Registrar>, ServiceError> {
+    pub(super) async fn steward(&self, tenant: &Tenant) -> Result<Option<Registrar>, ServiceError> {
         let function = Function::Steward;
         match self.connection(tenant, function, Extras::default(), &self.new_job()).await {
             Ok((config, access)) => Ok(Some(Registrar::new(config, access)?)),
@@ -208,6 +212,7 @@ impl Service {
         let held = self.signer().await?.credentials(Some(&tenant.name)).await?;
         let known = self.known_keys_with(&tenant.name, &held).await?;
         let steward = self.steward(tenant).await?;
+        let accepted = self.watch(&tenant.name).await?.accepted_owners();
         for registration in &registrations {
             let same = |one: &&mailkeep_control::TenantFunction| {
                 one.client_id.eq_ignore_ascii_case(&registration.client_id)
@@ -230,7 +235,7 @@ impl Service {
                 .collect();
             report.left.retain(|left| left.function != function || !left.what.starts_with(REMOVE));
             let shown = shows_the_key_in_use(registration, function, &known, &held);
-            for foreign in Foreign::of(registration, &ours) {
+            for foreign in Foreign::of(registration, &ours, &accepted) {
                 let what = foreign.what();
                 let gone = match &steward {
                     // What is replaced would take our own key along.
@@ -288,17 +293,22 @@ enum Foreign<'a> {
     Key { on: ObjectId, keep: Vec<String>, id: &'a str, name: &'a str },
     Password { on: ObjectId, id: &'a str, name: &'a str },
     Federated { application: &'a str, id: &'a str, name: &'a str, issuer: &'a str },
+    Owner { on: ObjectId, id: &'a str },
 }
 
 impl<'a> Foreign<'a> {
-    fn of(registration: &'a Registration, ours: &HashSet<String>) -> Vec<Self> {
+    fn of(
+        registration: &'a Registration,
+        ours: &HashSet<String>,
+        accepted: &BTreeMap<String, BTreeSet<String>>,
+    ) -> Vec<Self> {
         let mut found = Vec::new();
         let application = &registration.application;
         let on_application = ObjectId::Application(application.id.clone());
-        Self::on_object(application, &on_application, ours, &mut found);
+        Self::on_object(application, &on_application, ours, accepted, &mut found);
         if let Some(principal) = &registration.principal {
             let on_principal = ObjectId::Principal(principal.id.clone());
-            Self::on_object(principal, &on_principal, ours, &mut found);
+            Self::on_object(principal, &on_principal, ours, accepted, &mut found);
         }
         found.extend(registration.federated.iter().map(|one| Self::Federated {
             application: &application.id,
@@ -313,6 +323,7 @@ impl<'a> Foreign<'a> {
         object: &'a RegisteredObject,
         on: &ObjectId,
         ours: &HashSet<String>,
+        accepted: &BTreeMap<String, BTreeSet<String>>,
         found: &mut Vec<Self>,
     ) {
         let is_ours = |key: &&mailkeep_model::RegisteredKey| {
@@ -337,6 +348,11 @@ impl<'a> Foreign<'a> {
             id: &password.key_id,
             name: password.name.as_deref().unwrap_or("without a name"),
         }));
+        // Of one that nobody ever looked at, nobody knows whose owners they are.
+        if let Some(accepted) = accepted.get(&object.id) {
+            let foreign = object.owners.iter().filter(|owner| !accepted.contains(*owner));
+            found.extend(foreign.map(|id| Self::Owner { on: on.clone(), id }));
+        }
     }
 
     fn what(&self) -> String {
@@ -350,6 +366,7 @@ impl<'a> Foreign<'a> {
             Self::Federated { name, issuer, .. } => {
                 format!("the federated credential '{name}' of issuer {issuer}")
             }
+            Self::Owner { on, id } => format!("the owner {id} of {}", object(on)),
         }
     }
 
@@ -360,6 +377,7 @@ impl<'a> Foreign<'a> {
             Self::Federated { application, id, .. } => {
                 steward.remove_federated(application, id).await
             }
+            Self::Owner { on, id } => steward.remove_owner(on, id).await,
         }
     }
 }

@@ -7,14 +7,15 @@ use mailkeep_identity::{CredentialInfo, Slot};
 use mailkeep_model::{Actor, DirectoryChange, Function, Registration, TenantName};
 use mailkeep_sentry::{
     Accepted, Deviation, DeviationKind, Evidence, Expected, ExpectedApplication, ExpectedKey,
-    Found, Incident, KeyPlace, Posture, Source, posture,
+    Found, Incident, IncidentKind, KeyPlace, Posture, Source, posture,
 };
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 
 use super::{KnownKey, reconcile::client_ids};
 use crate::{
-    Service, ServiceError, auditor_rights, reader_rights, restorer_rights, steward_rights,
+    ErrorKind, Service, ServiceError, auditor_rights, reader_rights, restorer_rights,
+    steward_rights,
 };
 
 /// The directory may answer from before a key was registered.
@@ -75,7 +76,17 @@ impl Service {
         let tenant = self.tenant(name).await?;
         let mut watch = self.watch(name).await?;
         let auditor = self.auditor(&tenant).await?;
-        let registrations = auditor.registrations(&client_ids(&tenant)).await?;
+        let registrations = match auditor.registrations(&client_ids(&tenant)).await {
+            Ok(registrations) => registrations,
+            Err(error) => {
+                let error = ServiceError::from(error);
+                // Whoever takes our sight away has a reason. One who never could see was not set up yet.
+                if watch.posture.is_some() && error.kind() == ErrorKind::Refused {
+                    self.keep_incident(name, &blinded(&tenant, &error, now), now).await?;
+                }
+                return Err(error);
+            }
+        };
         let there: Vec<Registration> =
             registrations.iter().filter_map(|(_, one)| one.clone()).collect();
         self.learn_key_ids(name, &there).await?;
@@ -181,6 +192,22 @@ impl Service {
             _ => Vec::new(),
         }
     }
+}
+
+/// That the auditor may not look any more.
+fn blinded(tenant: &Tenant, error: &ServiceError, now: OffsetDateTime) -> Incident {
+    let function = Function::Auditor;
+    let auditor = tenant.functions.iter().find(|one| one.function == function);
+    let evidence = Evidence {
+        at: now,
+        source: Source::Posture,
+        record: "the auditor is refused".to_owned(),
+        text: format!("the auditor could look, and is refused now: {error}"),
+        address: None,
+        uti: None,
+    };
+    let client_id = auditor.map(|one| one.client_id.to_ascii_lowercase());
+    Incident::of(IncidentKind::ProtectionOff, client_id, Some(function), "auditor", evidence)
 }
 
 /// The same on an application and on its service principal is one incident.

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 use mailkeep_model::TenantName;
@@ -42,6 +42,12 @@ pub struct LogRead {
 }
 
 impl Watch {
+    /// Who may own our applications and service principals, by their object ids, as far as they were
+    /// looked at.
+    pub(crate) fn accepted_owners(&self) -> BTreeMap<String, BTreeSet<String>> {
+        self.posture.as_ref().map(|seen| seen.accepted.owners.clone()).unwrap_or_default()
+    }
+
     /// How long that log takes to show a record.
     pub(super) fn settle(&self, log: LogName) -> Settle {
         self.settle.unwrap_or(log.settle())

@@ -1,33 +1,53 @@
 //! Drills: what attackers have done, done again on a simulated tenant.
 
+mod acts;
+mod protection_off;
+mod replayed_assertion;
 mod report;
 mod site;
 mod stolen_certificate;
+mod stolen_token;
 
 use clap::ValueEnum;
 use serde_json::json;
 
+use self::{report::Report, site::Site};
 use super::Outcome;
 use crate::{
-    cli::{Drill, DrillName, Global},
-    exit::Exit,
+    cli::{Drill, DrillName},
+    exit::{Exit, Failure},
     output::{Output, table},
 };
 
-pub(super) async fn run(global: &Global, command: Drill, output: &Output) -> Outcome {
+pub(super) async fn run(command: Drill, output: &Output) -> Outcome {
     match command {
         Drill::List => {
             list(output);
             Ok(Exit::Done)
         }
         Drill::Run { drill } => {
-            let report = match drill {
-                DrillName::StolenCertificate => stolen_certificate::run(global, output).await?,
-            };
+            let report = run_one(drill, output).await?;
             output.result(&report, || report.text());
             Ok(if report.holds() { Exit::Done } else { Exit::Failed })
         }
     }
+}
+
+/// Plays a drill in a place of its own.
+async fn run_one(drill: DrillName, output: &Output) -> Result<Report, Failure> {
+    let directory = tempfile::tempdir()
+        .map_err(|error| Failure::failed(format!("a directory for the drill: {error}")))?;
+    let site = Site::start(directory.path(), output).await?;
+    let name = drill.to_possible_value().map(|value| value.get_name().to_owned());
+    let mut report = Report::new(name.unwrap_or_default());
+    let played = match drill {
+        DrillName::StolenCertificate => stolen_certificate::play(&site, &mut report, output).await,
+        DrillName::StolenToken => stolen_token::play(&site, &mut report, output).await,
+        DrillName::ReplayedAssertion => replayed_assertion::play(&site, &mut report, output).await,
+        DrillName::ProtectionOff => protection_off::play(&site, &mut report, output).await,
+    };
+    site.stop().await;
+    played.map(|()| report)
 }
 
 fn list(output: &Output) {

@@ -5,7 +5,7 @@ use serde::Serialize;
 /// What a drill came to.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
-    drill: &'static str,
+    drill: String,
     expectations: Vec<Expectation>,
     timeline: Vec<Moment>,
     #[serde(skip)]
@@ -28,7 +28,7 @@ struct Moment {
 }
 
 impl Report {
-    pub(super) fn new(drill: &'static str) -> Self {
+    pub(super) fn new(drill: String) -> Self {
         let (expectations, timeline) = (Vec::new(), Vec::new());
         Self { drill, expectations, timeline, begun: Instant::now() }
     }

@@ -5,12 +5,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use mailkeep_lab::Description;
+use mailkeep_lab::{Description, Thief};
 use mailkeep_model::{Function, TenantName};
 use mailkeep_service::{
     DataDirectory, Registration, Service, auditor_rights, reader_rights, steward_rights,
 };
 use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use super::acts::{elsewhere, failed};
 
 use crate::{
     commands::{
@@ -21,7 +24,7 @@ use crate::{
     output::Output,
 };
 
-pub(super) const TENANT: &str = "drill";
+const TENANT: &str = "drill";
 /// Mailboxes of the simulated tenant.
 const MAILBOXES: &str = "3";
 
@@ -29,9 +32,9 @@ pub(super) struct Site {
     pub(super) service: Service,
     pub(super) tenant: TenantName,
     pub(super) lab: Description,
-    pub(super) admin: Admin,
+    admin: Admin,
     pub(super) registered: HashMap<Function, Registered>,
-    pub(super) key_file: PathBuf,
+    key_file: PathBuf,
     running: [Running; 2],
 }
 
@@ -84,6 +87,59 @@ impl Site {
         let client_id = registered.client_id.clone();
         self.service.register(&self.tenant, Registration { function, client_id }).await?;
         self.registered.insert(function, registered);
+        Ok(())
+    }
+
+    /// What an administrator of the tenant does to the application of a function.
+    pub(super) async fn administrator_changes(
+        &self,
+        function: Function,
+        change: &Value,
+    ) -> Result<(), Failure> {
+        let path = format!("applications/{}", self.registered[&function].client_id);
+        let _: Value = self.admin.post(&path, change).await?;
+        Ok(())
+    }
+
+    /// Locks all applications of the tenant to this machine; `state` as in Graph's policies.
+    pub(super) async fn lock(&self, state: &str) -> Result<(), Failure> {
+        const POLICY: &str = "6c0d5a52-0000-4000-8000-000000000001";
+        const PLACE: &str = "6c0d5a52-0000-4000-8000-000000000002";
+        let order = json!({
+            "tenant": self.lab.tenants.first().map(|tenant| tenant.id),
+            "policies": [{
+                "id": POLICY,
+                "displayName": "Mailkeep only from here",
+                "state": state,
+                "conditions": {
+                    "clientApplications": {
+                        "includeServicePrincipals": ["ServicePrincipalsInMyTenant"],
+                    },
+                    "locations": { "includeLocations": ["All"], "excludeLocations": [PLACE] },
+                },
+                "grantControls": { "operator": "OR", "builtInControls": ["block"] },
+            }],
+            "locations": [{
+                "id": PLACE,
+                "displayName": "Mailkeep",
+                "isTrusted": true,
+                "ipRanges": ["127.0.0.1/32"],
+            }],
+        });
+        let _: Value = self.admin.post("conditional-access", &order).await?;
+        Ok(())
+    }
+
+    /// Somebody who opened the reader's sealed key with the key file that lay beside it.
+    pub(super) fn thief(&self) -> Result<Thief, Failure> {
+        let sealed = self.service.data().signer().join("keys").join(TENANT).join("reader.age");
+        Thief::break_in(&self.key_file, &sealed, &self.lab, elsewhere()).map_err(failed)
+    }
+
+    /// Puts the provider's clock forward to that time.
+    pub(super) async fn wait_until(&self, time: OffsetDateTime) -> Result<(), Failure> {
+        let seconds = (time - OffsetDateTime::now_utc()).whole_seconds();
+        let _: Value = self.admin.post("clock", &json!({ "offset_seconds": seconds })).await?;
         Ok(())
     }
 

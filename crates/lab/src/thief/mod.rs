@@ -4,6 +4,8 @@
 //! tokens with it from an address of his own, reads mail, puts a key of his own beside ours and takes
 //! ours away. He shares no code with what is to notice him.
 
+mod eavesdropper;
+
 use std::{fs, net::IpAddr, path::Path, time::Duration};
 
 use age::x25519;
@@ -19,6 +21,9 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::{Description, LabError};
+
+pub use eavesdropper::{Eavesdropper, Granted, Overheard};
+use eavesdropper::{opens, read, token};
 
 /// In front of what a sealed file holds.
 const TAG: usize = 32;
@@ -105,7 +110,8 @@ impl Thief {
         })
     }
 
-    /// Gets a token with the stolen key.
+    /// Gets a token with the stolen key, and says that he understands continuous access evaluation:
+    /// such tokens are good for a day.
     ///
     /// # Errors
     /// What the directory says.
@@ -113,6 +119,15 @@ impl Thief {
         let assertion = self.assertion(&self.key, &self.thumbprint)?;
         self.token = Some(self.token_with(&assertion).await?);
         Ok(())
+    }
+
+    /// Whether his token still opens a mailbox.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn can_read(&self, mailbox: &str) -> Result<bool, LabError> {
+        let token = self.token.as_deref().unwrap_or_default();
+        opens(&self.http, &self.graph, token, mailbox).await
     }
 
     /// Whether a token is given out for the stolen key.
@@ -138,19 +153,8 @@ impl Thief {
     /// # Errors
     /// What Graph says.
     pub async fn read(&self, mailbox: &str, count: usize) -> Result<Vec<String>, LabError> {
-        let list = format!("{}/users/{mailbox}/messages?$top={count}&$select=id", self.graph);
-        let page: Value = json_of(self.ask(&list).await?).await?;
-        let mut read = Vec::new();
-        for message in page["value"].as_array().into_iter().flatten() {
-            let id = message["id"].as_str().unwrap_or_default();
-            let one = format!(
-                "{}/users/{mailbox}/messages/{id}?$select=internetMessageId,body",
-                self.graph
-            );
-            let one: Value = json_of(self.ask(&one).await?).await?;
-            read.extend(one["internetMessageId"].as_str().map(str::to_owned));
-        }
-        Ok(read)
+        let token = self.token.as_deref().unwrap_or_default();
+        read(&self.http, &self.graph, token, mailbox, count).await
     }
 
     /// Puts a key of his own beside ours, with a proof that he holds ours.
@@ -182,12 +186,6 @@ impl Thief {
         self.post(&format!("{}/applications/{object_id}/removeKey", self.graph), &body).await
     }
 
-    async fn ask(&self, url: &str) -> Result<Response, LabError> {
-        let token = self.token.as_deref().unwrap_or_default();
-        let answer = self.http.get(url).bearer_auth(token).send().await.map_err(unreachable)?;
-        good(answer).await
-    }
-
     async fn post(&self, url: &str, body: &Value) -> Result<(), LabError> {
         let token = self.token.as_deref().unwrap_or_default();
         let request = self.http.post(url).bearer_auth(token).json(body);
@@ -195,18 +193,14 @@ impl Thief {
     }
 
     async fn token_with(&self, assertion: &str) -> Result<String, LabError> {
-        let resource = self.graph.trim_end_matches("/v1.0");
-        let form = [
-            ("grant_type", "client_credentials"),
-            ("client_id", self.client_id.as_str()),
-            ("scope", &format!("{resource}/.default")),
-            ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
-            ("client_assertion", assertion),
-        ];
-        let answer = self.http.post(&self.token_endpoint).form(&form).send().await;
-        let granted: Value = json_of(good(answer.map_err(unreachable)?).await?).await?;
-        let token = granted["access_token"].as_str();
-        token.map(str::to_owned).ok_or_else(|| LabError::Thief("no token".to_owned()))
+        let overheard = Overheard {
+            token_endpoint: &self.token_endpoint,
+            client_id: &self.client_id,
+            assertion,
+        };
+        let claims = json!({ "access_token": { "xms_cc": { "values": ["cp1"] } } });
+        let asked = token(&self.http, &self.graph, &overheard, None, Some(&claims));
+        Ok(asked.await?.token)
     }
 
     fn assertion(&self, key: &RsaKeyPair, thumbprint: &[u8]) -> Result<String, LabError> {

@@ -1,0 +1,96 @@
+//! Somebody with an administrator's account switches off what protects the tenant, before he comes.
+
+use mailkeep_model::Function;
+use mailkeep_sentry::IncidentKind;
+use mailkeep_service::Looked;
+use serde_json::json;
+
+use super::{
+    acts::{accepted, failed, titles},
+    report::Report,
+    site::Site,
+};
+use crate::{exit::Failure, output::Output};
+
+pub(super) async fn play(site: &Site, report: &mut Report, output: &Output) -> Result<(), Failure> {
+    output.note("the applications are locked to our addresses by Conditional Access");
+    site.lock("enabled").await?;
+    site.ordinary_day(report, output).await?;
+    let mut thief = site.thief()?;
+    let let_in = thief.get_token().await.is_ok();
+    report.expect(
+        "while it is locked, the stolen key is refused from elsewhere",
+        !let_in,
+        accepted(let_in),
+    );
+    let attempted = site.reconcile().await?;
+    report.expect(
+        "the attempt is seen",
+        !attempted.incidents.is_empty(),
+        titles(attempted.incidents.iter().map(|(_, incident)| incident)),
+    );
+
+    output.note("an administrator whom he owns switches protection off");
+    report.begin("the lock is set to report-only");
+    site.lock("enabledForReportingButNotEnforced").await?;
+    let steward = site.registered[&Function::Steward].service_principal_id.clone();
+    let change = json!({ "remove_owner": steward, "add_password": "monitoring" });
+    site.administrator_changes(Function::Reader, &change).await?;
+    report.at("the steward is no owner any more, and there is a password");
+    let let_in = thief.get_token().await.map(|()| true).map_err(failed)?;
+    report.expect(
+        "without the lock the stolen key works: what follows is worth being seen",
+        let_in,
+        accepted(let_in),
+    );
+
+    let looked = site.look().await?;
+    report.at("the alarm");
+    let kinds = |looked: &Looked, kind: IncidentKind| {
+        looked.incidents.iter().filter(|(_, incident)| incident.kind == kind).count()
+    };
+    report.expect(
+        "each is an incident: the lock, the owner, the password",
+        kinds(&looked, IncidentKind::ProtectionOff) >= 2
+            && kinds(&looked, IncidentKind::Tampered) == 1,
+        titles(looked.incidents.iter().map(|(_, incident)| incident)),
+    );
+    let lock = looked.posture.deviations.iter().find(|one| one.subject == "addresses");
+    report.expect(
+        "the incident says what was there before, and what is there now",
+        lock.is_some_and(|one| one.before.is_some()),
+        lock.map_or_else(|| "nothing".to_owned(), mailkeep_sentry::Deviation::text),
+    );
+    let named = looked.incidents.iter().flat_map(|(_, incident)| &incident.evidence);
+    let named = named.filter(|one| one.text.contains("admin@")).count();
+    report.expect("and who did it", named > 0, format!("{named} entries of the directory's log"));
+
+    output.note("the administrators set it right");
+    site.lock("enabled").await?;
+    let change = json!({ "add_owner": steward });
+    site.administrator_changes(Function::Reader, &change).await?;
+    let let_in = thief.get_token().await.is_ok();
+    report.expect("the stolen key is refused again", !let_in, accepted(let_in));
+    let looked = site.look().await?;
+    report.at("set right");
+    report.expect(
+        "what was set right is no alarm any more, and the password still is one",
+        kinds(&looked, IncidentKind::ProtectionOff) == 0
+            && kinds(&looked, IncidentKind::Tampered) == 1,
+        titles(looked.incidents.iter().map(|(_, incident)| incident)),
+    );
+
+    output.note("then he switches the auditor off, so that nobody looks");
+    let change = json!({ "enabled": false });
+    site.administrator_changes(Function::Auditor, &change).await?;
+    let refused = site.look().await.err();
+    let incidents = site.service.incidents(Some(&site.tenant)).await?;
+    let blinded = incidents.iter().find(|one| one.incident["subject"] == "auditor");
+    report.at("that nobody can look is an alarm, too");
+    report.expect(
+        "that nobody can look any more is an incident",
+        refused.is_some() && blinded.is_some(),
+        refused.map_or_else(|| "no error".to_owned(), |failure| failure.message.clone()),
+    );
+    Ok(())
+}
