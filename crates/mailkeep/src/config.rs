@@ -6,7 +6,8 @@ use std::{
 };
 
 use mailkeep_exchange::Extras;
-use mailkeep_service::{HintTiming, NotifyOptions, PassLimits, TlsFiles};
+use mailkeep_service::{DataDirectory, HintTiming, NotifyOptions, PassLimits};
+use mailkeep_tls::{Acme, CertificateSource, ListenerOptions, OldestTls, TlsFiles};
 use serde::Deserialize;
 use url::Url;
 
@@ -100,6 +101,24 @@ pub(crate) struct NotificationsConfig {
     certificate: PathBuf,
     /// The certificate's key (PEM).
     key: PathBuf,
+    /// Instead of files: the directory of a certificate authority that speaks ACME; empty: none.
+    acme_directory: String,
+    /// The address that it may write to; empty: none.
+    acme_contact: String,
+    /// Who vouches for a private authority's own server (PEM); empty: whom the system trusts.
+    acme_ca: PathBuf,
+    /// The oldest TLS that is spoken.
+    oldest_tls: TlsVersion,
+}
+
+/// Versions of TLS.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub(crate) enum TlsVersion {
+    #[serde(rename = "1.2")]
+    V1_2,
+    #[default]
+    #[serde(rename = "1.3")]
+    V1_3,
 }
 
 impl Default for NotificationsConfig {
@@ -109,13 +128,20 @@ impl Default for NotificationsConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 8473)),
             certificate: PathBuf::new(),
             key: PathBuf::new(),
+            acme_directory: String::new(),
+            acme_contact: String::new(),
+            acme_ca: PathBuf::new(),
+            oldest_tls: TlsVersion::default(),
         }
     }
 }
 
+/// What the listener for notifications is called where its certificates are kept.
+pub(crate) const NOTIFICATIONS: &str = "notifications";
+
 impl NotificationsConfig {
     /// How notifications are taken; `None`: not at all.
-    fn options(&self) -> Result<Option<NotifyOptions>, Failure> {
+    fn options(&self, data: &DataDirectory) -> Result<Option<NotifyOptions>, Failure> {
         let refuse = |text: String| Failure::usage(format!("[serve.notifications] {text}"));
         if self.url.is_empty() {
             return Ok(None);
@@ -131,16 +157,54 @@ impl NotificationsConfig {
         if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
             return Err(refuse("url: scheme, host, port and path, and nothing else".into()));
         }
+        let tls = self.source(&url, data)?.map(|source| ListenerOptions {
+            oldest: match self.oldest_tls {
+                TlsVersion::V1_2 => OldestTls::V1_2,
+                TlsVersion::V1_3 => OldestTls::V1_3,
+            },
+            status_file: Some(data.tls_status(NOTIFICATIONS)),
+            ..ListenerOptions::new(source)
+        });
+        let timing = HintTiming::default();
+        Ok(Some(NotifyOptions { listen: self.listen, url, tls, timing }))
+    }
+}
+
+impl NotificationsConfig {
+    /// Where the certificate comes from; `None`: something in front has it.
+    fn source(
+        &self,
+        url: &Url,
+        data: &DataDirectory,
+    ) -> Result<Option<CertificateSource>, Failure> {
+        let refuse = |text: &str| Failure::usage(format!("[serve.notifications] {text}"));
         let empty = |path: &Path| path.as_os_str().is_empty();
-        let tls = match (empty(&self.certificate), empty(&self.key)) {
+        let files = match (empty(&self.certificate), empty(&self.key)) {
             (true, true) => None,
             (false, false) => {
                 Some(TlsFiles { certificate: self.certificate.clone(), key: self.key.clone() })
             }
-            _ => return Err(refuse("certificate and key belong together: name both".into())),
+            _ => return Err(refuse("certificate and key belong together: name both")),
         };
-        let timing = HintTiming::default();
-        Ok(Some(NotifyOptions { listen: self.listen, url, tls, timing }))
+        match (files, self.acme_directory.is_empty()) {
+            (Some(_), false) => Err(refuse(
+                "the certificate comes from files or from acme_directory, not from both",
+            )),
+            (Some(files), true) => Ok(Some(CertificateSource::Files(files))),
+            (None, true) => Ok(None),
+            (None, false) => {
+                let directory = self.acme_directory.parse();
+                let host = url.host_str().ok_or_else(|| refuse("url: no host in it"))?;
+                Ok(Some(CertificateSource::Acme(Acme {
+                    directory: directory
+                        .map_err(|error| refuse(&format!("acme_directory: {error}")))?,
+                    names: vec![host.to_owned()],
+                    contact: self.acme_contact.clone(),
+                    authority: Some(self.acme_ca.clone()).filter(|path| !empty(path)),
+                    storage: data.tls_storage(NOTIFICATIONS),
+                })))
+            }
+        }
     }
 }
 
@@ -150,8 +214,11 @@ impl ServeConfig {
     }
 
     /// How notifications are taken; `None`: not at all.
-    pub(crate) fn notifications(&self) -> Result<Option<NotifyOptions>, Failure> {
-        self.notifications.options()
+    pub(crate) fn notifications(
+        &self,
+        data: &DataDirectory,
+    ) -> Result<Option<NotifyOptions>, Failure> {
+        self.notifications.options(data)
     }
 }
 
@@ -197,7 +264,7 @@ mod tests {
     fn notifications_are_off_until_an_address_is_given_that_the_provider_can_use() {
         let read = |text: &str| {
             let config: Config = toml::from_str(text).unwrap();
-            config.serve.notifications()
+            config.serve.notifications(&DataDirectory::new("data"))
         };
         assert!(read("").unwrap().is_none());
         let on = "[serve]\nnotifications = { listen = '127.0.0.1:9', url = 'https://a.example/x' }";
@@ -212,6 +279,15 @@ mod tests {
         }
         let half = "[serve.notifications]\nurl = 'https://a.example/'\nkey = 'x'";
         assert!(read(half).is_err());
+        let acme = "[serve.notifications]\nurl = 'https://a.example:444/'\n\
+                    acme_directory = 'https://ca.example/dir'\n";
+        let tls = read(acme).unwrap().unwrap().tls.unwrap();
+        let CertificateSource::Acme(found) = tls.source else { panic!("{tls:?}") };
+        assert_eq!((found.names, found.authority), (vec!["a.example".to_owned()], None));
+        assert_eq!(found.storage, Path::new("data/tls/notifications"));
+        assert_eq!(tls.oldest, OldestTls::V1_3);
+        assert!(read(&format!("{acme}certificate = 'x'\nkey = 'y'")).is_err());
+        assert!(toml::from_str::<Config>("[serve.notifications]\noldest_tls = '1.1'").is_err());
     }
 
     #[test]

@@ -45,6 +45,16 @@ impl DataDirectory {
         self.signer().join("signer.sock")
     }
 
+    /// Where a listener's certificate status is told to other processes.
+    pub fn tls_status(&self, listener: &str) -> PathBuf {
+        self.root.join("tls").join(format!("{listener}.json"))
+    }
+
+    /// Where a listener's certificates and its account at an ACME server are kept.
+    pub fn tls_storage(&self, listener: &str) -> PathBuf {
+        self.root.join("tls").join(listener)
+    }
+
     /// A tenant's repository.
     pub fn vault(&self, tenant: &TenantName) -> PathBuf {
         self.root.join("vault").join(tenant.as_str())

@@ -4,6 +4,7 @@ use mailkeep_control::ControlError;
 use mailkeep_exchange::ExchangeError;
 use mailkeep_identity::IdentityError;
 use mailkeep_model::{Address, Function, TenantName};
+use mailkeep_tls::TlsError;
 use mailkeep_vault::VaultError;
 
 /// Why something that was asked for did not happen.
@@ -46,6 +47,9 @@ pub enum ServiceError {
         /// What the system said.
         source: io::Error,
     },
+    /// A listener of ours has no certificate to prove itself with.
+    #[error("a listener's certificate: {0}")]
+    Tls(#[from] TlsError),
     /// The spool cannot hold content; what is in the vault is safe.
     #[error("the spool: {0}. Free some space and run the backup again: it goes on where it stood")]
     Spool(#[source] io::Error),

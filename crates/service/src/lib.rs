@@ -43,7 +43,7 @@ pub use check::{Check, Outcome};
 pub use data::DataDirectory;
 pub use discovery::Discovered;
 pub use error::{ErrorKind, ServiceError};
-pub use notify::{HintTiming, NotificationCounts, Notifications, NotifyOptions, Tended, TlsFiles};
+pub use notify::{HintTiming, NotificationCounts, Notifications, NotifyOptions, Tended};
 pub use observe::{Event, Observer, Unobserved};
 pub use pass::{MailboxFailure, MissedItem, PassLimits, PassReport};
 pub use recover::{Located, View};

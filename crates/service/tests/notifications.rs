@@ -14,8 +14,9 @@ use std::{
 use mailkeep_model::{MailboxId, MailboxSelection};
 use mailkeep_service::{
     HintTiming, NotificationCounts, Notifications, NotifyOptions, PassReport, ServiceError, Tended,
-    TlsFiles, Unobserved,
+    Unobserved,
 };
+use mailkeep_tls::{CertificateSource, ListenerOptions, TlsFiles};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use tokio::{
@@ -50,7 +51,7 @@ impl<'a> Watch<'a> {
     async fn start_with(
         world: &'a World,
         address: SocketAddr,
-        tls: Option<TlsFiles>,
+        tls: Option<ListenerOptions>,
     ) -> Result<Self, ServiceError> {
         let timing = HintTiming {
             quiet: Duration::from_millis(50),
@@ -296,10 +297,13 @@ async fn with_a_certificate_of_its_own_the_listener_needs_nothing_in_front() {
     std::fs::write(file("endpoint.pem"), made.cert.pem()).unwrap();
     std::fs::write(file("endpoint.key"), made.signing_key.serialize_pem()).unwrap();
     let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let tls = |key: &str| Some(TlsFiles { certificate: file("endpoint.pem"), key: file(key) });
+    let tls = |key: &str| {
+        let files = TlsFiles { certificate: file("endpoint.pem"), key: file(key) };
+        Some(ListenerOptions::new(CertificateSource::Files(files)))
+    };
     let refused = Watch::start_with(&world, free(), tls("no-such-file")).await;
     let error = refused.err().expect("there is no such key").to_string();
-    assert!(error.contains("serve.notifications"), "{error}");
+    assert!(error.contains("no-such-file"), "{error}");
 
     let watch = Watch::start_with(&world, free(), tls("endpoint.key")).await.unwrap();
     world.admin.order("notifications", json!({"trust": made.cert.pem()})).await;

@@ -18,7 +18,7 @@ struct Tool {
 
 /// Stock restic reads what we wrote, Python compares it, curl drives the lab, a PostgreSQL of our
 /// own is the second database of `control`, SoftHSM is a hardware security module without hardware,
-/// and cryptography and SQLite are compiled from C.
+/// Pebble is a certificate authority that speaks ACME, and cryptography and SQLite are compiled from C.
 const FOR_TESTS: &[Tool] = &[
     Tool { program: "restic", package: "restic" },
     Tool { program: "python3", package: "python3-venv" },
@@ -27,6 +27,7 @@ const FOR_TESTS: &[Tool] = &[
     Tool { program: "cc", package: "build-essential" },
     Tool { program: "xz", package: "xz-utils" },
     Tool { program: "softhsm2-util", package: "softhsm2" },
+    Tool { program: "pebble", package: "pebble" },
 ];
 
 /// Python's libraries that read the events and contacts which we write, with rules of time zones as

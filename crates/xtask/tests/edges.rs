@@ -14,10 +14,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "mailkeep",
         &[
             "service", "sentry", "vault", "inspect", "exchange", "identity", "signer", "control",
-            "model", "lab",
+            "model", "lab", "tls",
         ],
     ),
-    ("service", &["sentry", "vault", "inspect", "exchange", "identity", "control", "model"]),
+    ("service", &["sentry", "vault", "inspect", "exchange", "identity", "control", "model", "tls"]),
     ("sentry", &["identity", "model"]),
     ("vault", &["model"]),
     ("inspect", &["model"]),
@@ -26,6 +26,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("signer", &["identity", "model"]),
     ("control", &["model"]),
     ("model", &[]),
+    ("tls", &[]),
     ("lab", &["model"]),
     ("xtask", &[]),
 ];
@@ -43,8 +44,9 @@ const PRIVATE_KEYS: &[&str] = &[
     "PRIVATE KEY",
 ];
 
-/// The signer, and the lab, whose own certificate authority is part of the simulated provider.
-const MAY_NAME_PRIVATE_KEYS: &[&str] = &["signer", "lab"];
+/// The signer; the lab, whose own certificate authority is part of the simulated provider; and the TLS
+/// of listeners and workers, whose keys open no mailbox.
+const MAY_NAME_PRIVATE_KEYS: &[&str] = &["signer", "lab", "tls"];
 
 fn metadata() -> Metadata {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.toml");
@@ -128,6 +130,22 @@ fn no_other_crate_than_the_signer_can_name_a_private_key() {
         }
     }
     assert!(looked_at > 50, "only {looked_at} source files were found");
+}
+
+#[test]
+fn the_keys_of_listeners_and_workers_do_not_leave_the_crate_that_makes_them() {
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tls/src");
+    let mut public = 0;
+    for file in rust_files(&sources) {
+        let text = fs::read_to_string(&file).expect("a source file");
+        for line in text.lines().map(str::trim).filter(|line| line.starts_with("pub ")) {
+            let mut names = PRIVATE_KEYS.iter().chain(&["CertifiedKey", "Identity"]);
+            let named = names.find(|name| line.contains(**name));
+            assert!(named.is_none(), "{} gives out {named:?}: {line}", file.display());
+            public += 1;
+        }
+    }
+    assert!(public > 30, "only {public} public items were found");
 }
 
 fn rust_files(directory: &Path) -> Vec<PathBuf> {

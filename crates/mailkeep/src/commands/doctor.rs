@@ -4,12 +4,15 @@ use mailkeep_control::Departure;
 use mailkeep_identity::verify_receipts;
 use mailkeep_model::TenantName;
 use mailkeep_service::{DataDirectory, Outcome as Checked, Service};
+use mailkeep_tls::CertificateStatus;
 use mailkeep_vault::Vault;
 use serde_json::json;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{Outcome, config, make_service};
 use crate::{
     cli::Global,
+    config::{Config, NOTIFICATIONS},
     exit::Exit,
     output::{Output, plain},
 };
@@ -62,7 +65,10 @@ pub(super) async fn run(global: &Global, output: &Output) -> Outcome {
     }
     directory(global, &mut report);
     match config(global) {
-        Ok(_) => report.say(State::Good, "settings", "read"),
+        Ok(config) => {
+            report.say(State::Good, "settings", "read");
+            notifications_certificate(global, &config, &mut report);
+        }
         Err(failure) => report.say(State::Bad, "settings", &failure.message),
     }
     if !DataDirectory::new(&global.data).control().is_file() {
@@ -94,6 +100,54 @@ fn directory(global: &Global, report: &mut Report<'_>) {
         Ok(_) => report.say(State::Good, "data directory", &global.data.display().to_string()),
         Err(error) => report.say(State::Bad, "data directory", &error.to_string()),
     }
+}
+
+/// The certificate that the listener for notifications shows, as `serve` told last.
+fn notifications_certificate(global: &Global, config: &Config, report: &mut Report<'_>) {
+    const PART: &str = "certificate for notifications";
+    let data = DataDirectory::new(&global.data);
+    match config.serve.notifications(&data) {
+        Err(failure) => return report.say(State::Bad, "settings", &failure.message),
+        Ok(options) if options.as_ref().is_none_or(|options| options.tls.is_none()) => return,
+        Ok(_) => {}
+    }
+    let status = match CertificateStatus::read(&data.tls_status(NOTIFICATIONS)) {
+        Ok(Some(status)) => status,
+        Ok(None) => {
+            return report.say(State::Missing, PART, "'mailkeep serve' has not run with it yet");
+        }
+        Err(error) => return report.say(State::Bad, PART, &error.to_string()),
+    };
+    let now = OffsetDateTime::now_utc();
+    let state = match &status.serving {
+        Some(serving) if serving.not_after > now && status.trouble.is_none() => State::Good,
+        Some(serving) if serving.not_after > now => State::Warning,
+        _ => State::Bad,
+    };
+    report.say(state, PART, &certificate(&status));
+}
+
+/// Which certificate serves, until when, and what stood in the way of the next one.
+pub(super) fn certificate(status: &CertificateStatus) -> String {
+    let mut text = match &status.serving {
+        None => format!("none yet from {}", status.source),
+        Some(serving) => format!(
+            "{} from {} ({}), valid until {}, SHA-256 {}",
+            serving.names.join(", "),
+            serving.issuer,
+            status.source,
+            time_text(serving.not_after),
+            serving.fingerprint
+        ),
+    };
+    if let Some(trouble) = &status.trouble {
+        text.push_str(&format!("; since {}: {}", time_text(trouble.since), trouble.what));
+    }
+    text
+}
+
+fn time_text(time: OffsetDateTime) -> String {
+    time.format(&Rfc3339).unwrap_or_else(|_| time.to_string())
 }
 
 async fn signer(service: &Service, report: &mut Report<'_>) {

@@ -2,14 +2,16 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use mailkeep_control::TenantFunction;
 use mailkeep_model::{Function, MailboxId, TenantName};
-use mailkeep_service::{ErrorKind, Notifications, PassReport, Service, ServiceError, Unobserved};
+use mailkeep_service::{
+    DataDirectory, ErrorKind, Notifications, PassReport, Service, ServiceError, Unobserved,
+};
 use tokio::{
     sync::Semaphore,
     task::{AbortHandle, JoinSet},
     time::Instant,
 };
 
-use super::{Outcome, backup, children, config, open_service};
+use super::{Outcome, backup, children, config, doctor, open_service};
 use crate::{
     cli::{Global, Serve},
     exit::Exit,
@@ -29,7 +31,8 @@ const LOOK_FOR_HINTS: Duration = Duration::from_millis(250);
 
 pub(super) async fn run(global: &Global, _: &Serve, output: &Output) -> Outcome {
     let settings = config(global)?.serve;
-    let (interval, notifications) = (settings.interval(), settings.notifications()?);
+    let data = DataDirectory::new(&global.data);
+    let (interval, notifications) = (settings.interval(), settings.notifications(&data)?);
     let service = Arc::new(open_service(global).await?);
     let notifications = match notifications {
         Some(options) => {
@@ -37,6 +40,9 @@ pub(super) async fn run(global: &Global, _: &Serve, output: &Output) -> Outcome 
             let notifications = Notifications::start(options).await?;
             output
                 .note(&format!("notifications of {url} are taken at {}", notifications.address()));
+            if let Some(status) = notifications.certificate() {
+                output.note(&format!("its certificate: {}", doctor::certificate(&status)));
+            }
             Some(notifications)
         }
         None => None,

@@ -17,8 +17,11 @@ use axum_server::{
     accept::Accept,
     tls_rustls::{RustlsAcceptor, RustlsConfig},
 };
+use futures::future::BoxFuture;
 use mailkeep_exchange::{LARGEST_NOTIFICATIONS, parse_notifications};
+use mailkeep_tls::{ACME_TLS, CertificateStatus, ListenerTls};
 use tokio::{sync::Semaphore, time::Instant};
+use tokio_rustls::server::TlsStream;
 
 use super::{NotifyOptions, desk::Desk};
 use crate::ServiceError;
@@ -38,6 +41,7 @@ const LONGEST_TOKEN: usize = 2_048;
 pub(super) struct Listener {
     address: SocketAddr,
     handle: Handle<SocketAddr>,
+    tls: Option<ListenerTls>,
 }
 
 struct Shared {
@@ -51,6 +55,10 @@ impl Listener {
         desk: Arc<Desk>,
     ) -> Result<Self, ServiceError> {
         let failed = |source| ServiceError::Listen { address: options.listen, source };
+        let tls = match options.tls.clone() {
+            Some(options) => Some(ListenerTls::start(options).await?),
+            None => None,
+        };
         let listener = std::net::TcpListener::bind(options.listen).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
@@ -65,22 +73,20 @@ impl Listener {
             .http1_only();
         server.http_builder().http1().header_read_timeout(PATIENCE);
         let counted = Counted(Arc::new(Semaphore::new(CONNECTIONS)));
-        match &options.tls {
+        match &tls {
             None => drop(tokio::spawn(server.acceptor(counted).serve(application))),
-            Some(files) => {
-                // Another part of the process may have said the same before.
-                let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-                let config = RustlsConfig::from_pem_file(&files.certificate, &files.key);
-                let config = config.await.map_err(failed)?;
-                let mut http1 = rustls::ServerConfig::clone(&config.get_inner());
-                http1.alpn_protocols = vec![b"http/1.1".to_vec()];
-                config.reload_from_config(Arc::new(http1));
+            Some(tls) => {
+                let config = RustlsConfig::from_config(tls.config());
                 let acceptor = RustlsAcceptor::new(config).handshake_timeout(PATIENCE);
-                let acceptor = acceptor.acceptor(counted);
+                let acceptor = Spoken(acceptor.acceptor(counted));
                 drop(tokio::spawn(server.acceptor(acceptor).serve(application)));
             }
         }
-        Ok(Self { address, handle })
+        Ok(Self { address, handle, tls })
+    }
+
+    pub(super) fn certificate(&self) -> Option<CertificateStatus> {
+        self.tls.as_ref().map(ListenerTls::status)
     }
 
     pub(super) fn address(&self) -> SocketAddr {
@@ -108,6 +114,32 @@ impl<I> Accept<I, Router> for Counted {
             // What answers the connection's requests ends with it, and gives its place back.
             Ok(place) => Ok((stream, service.layer(Extension(Arc::new(place))))),
             Err(_) => Err(io::Error::other("too many connections")),
+        })
+    }
+}
+
+/// Closes a connection whose handshake was all that was wanted: an ACME server looked for the answer
+/// to its challenge (RFC 8737 section 3).
+#[derive(Clone)]
+struct Spoken<A>(A);
+
+impl<A, I, S, T> Accept<I, S> for Spoken<A>
+where
+    A: Accept<I, S, Stream = TlsStream<T>>,
+    A::Future: Send + 'static,
+{
+    type Stream = A::Stream;
+    type Service = A::Service;
+    type Future = BoxFuture<'static, io::Result<(A::Stream, A::Service)>>;
+
+    fn accept(&self, stream: I, service: S) -> Self::Future {
+        let accepted = self.0.accept(stream, service);
+        Box::pin(async move {
+            let (stream, service) = accepted.await?;
+            if stream.get_ref().1.alpn_protocol() == Some(ACME_TLS) {
+                return Err(io::Error::other("a challenge was answered"));
+            }
+            Ok((stream, service))
         })
     }
 }

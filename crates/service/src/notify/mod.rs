@@ -20,13 +20,13 @@ mod tend;
 
 use std::{
     net::SocketAddr,
-    path::PathBuf,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use mailkeep_control::TenantFunction;
 use mailkeep_model::{Function, MailboxId, TenantName};
+use mailkeep_tls::{CertificateStatus, ListenerOptions};
 use time::OffsetDateTime;
 use tokio::time::Instant;
 use url::Url;
@@ -47,20 +47,10 @@ pub struct NotifyOptions {
     pub listen: SocketAddr,
     /// Under which address the provider reaches that.
     pub url: Url,
-    /// Certificate and key for TLS; without, something in front does it.
-    pub tls: Option<TlsFiles>,
+    /// What TLS proves itself with; without, something in front does it.
+    pub tls: Option<ListenerOptions>,
     /// How long hints wait.
     pub timing: HintTiming,
-}
-
-/// What the listener proves with that it is the one in the address. Not one of the keys to
-/// mailboxes, which only the signer has.
-#[derive(Clone, Debug)]
-pub struct TlsFiles {
-    /// The certificate with its chain, PEM.
-    pub certificate: PathBuf,
-    /// Its key, PEM.
-    pub key: PathBuf,
 }
 
 /// What came in since the start.
@@ -86,7 +76,7 @@ impl Notifications {
     /// Begins to listen. Nothing is subscribed to yet.
     ///
     /// # Errors
-    /// [`ServiceError::Listen`].
+    /// [`ServiceError::Listen`] and [`ServiceError::Tls`].
     pub async fn start(options: NotifyOptions) -> Result<Self, ServiceError> {
         let desk = Arc::new(Desk::new(options.timing));
         let listener = Listener::start(&options, Arc::clone(&desk)).await?;
@@ -97,6 +87,11 @@ impl Notifications {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.listener.address()
+    }
+
+    /// The certificate that the listener shows; `None` where something in front does.
+    pub fn certificate(&self) -> Option<CertificateStatus> {
+        self.listener.certificate()
     }
 
     /// What came in.
