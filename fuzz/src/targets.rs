@@ -748,6 +748,7 @@ const LEDGERS: &[&[u8]] = &[
 const FRAMES: &[&[u8]] = &[
     b"\x00\x00\x00\x30{\"v\":1,\"caller\":\"cli\",\"request\":{\"op\":\"status\"}}",
     b"{\"v\":1,\"caller\":\"cli\",\"request\":{\"op\":\"release_secret\",\"job\":\"j-1\",\"tenant\":\"acme\",\"name\":\"repository\"}}",
+    b"{\"v\":1,\"caller\":\"cli\",\"request\":{\"op\":\"enroll_worker\",\"name\":\"w\",\"limits\":{\"tenants\":[\"acme\"]},\"request_pem\":\"-\"}}",
     b"{\"v\":1,\"response\":{\"answer\":\"done\"}}",
     b"\x00\x00\x00\x02{}\xff\xff\xff\xff",
 ];

@@ -257,6 +257,7 @@ impl ExchangeError {
                 IdentityError::NoKey { .. }
                     | IdentityError::NotBound { .. }
                     | IdentityError::NotPermitted { .. }
+                    | IdentityError::Untrusted { .. }
                     | IdentityError::Refused { .. }
             ),
             _ => false,

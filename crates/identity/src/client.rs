@@ -11,14 +11,18 @@ use tokio::sync::Semaphore;
 use crate::{
     Binding, CallerLabel, CertificateInfo, Checkpoint, CredentialInfo, IdentityError, JobId,
     SecretName, SignedAssertion, SignedProof, SignerStatus,
-    protocol::{Request, RequestFrame, Response, VERSION, encode},
+    protocol::{FrameError, Request, RequestFrame, Response, VERSION, encode},
 };
 
 mod connection;
 mod subject;
+mod transport;
+mod workers;
 
 use connection::{CallError, Shared};
 use subject::Subject;
+use transport::UnixSocket;
+pub use transport::{Opening, SignerStream, SignerTransport};
 
 /// How long a request may take. Making a key takes a second on a slow machine, and requests wait
 /// for each other there.
@@ -47,16 +51,37 @@ impl SignerClient {
         socket: impl AsRef<Path>,
         caller: CallerLabel,
     ) -> Result<Self, IdentityError> {
-        let client = Self {
+        Self::connect_over(Self::at_socket(socket), caller).await
+    }
+
+    /// [`connect`](Self::connect) over another way than a socket of this machine.
+    ///
+    /// # Errors
+    /// As there, and [`IdentityError::Untrusted`].
+    pub async fn connect_over(
+        transport: Arc<dyn SignerTransport>,
+        caller: CallerLabel,
+    ) -> Result<Self, IdentityError> {
+        let client = Self::over(transport, caller);
+        client.status().await?;
+        Ok(client)
+    }
+
+    /// The way to the signer that listens on `socket`.
+    pub fn at_socket(socket: impl AsRef<Path>) -> Arc<dyn SignerTransport> {
+        Arc::new(UnixSocket(socket.as_ref().to_owned()))
+    }
+
+    /// A client that connects at its first request.
+    pub fn over(transport: Arc<dyn SignerTransport>, caller: CallerLabel) -> Self {
+        Self {
             shared: Arc::new(Shared {
-                socket: socket.as_ref().to_owned(),
+                transport,
                 caller,
                 idle: Mutex::new(Vec::new()),
                 permits: Semaphore::new(CONNECTIONS),
             }),
-        };
-        client.status().await?;
-        Ok(client)
+        }
     }
 
     /// A client assertion for this tenant and function, good for five minutes, with the active key.
@@ -436,6 +461,11 @@ impl SignerClient {
         match answer {
             Err(_) => Err(subject.connection(io::ErrorKind::TimedOut.into())),
             Ok(Err(CallError::Connect(source))) => Err(shared.unreachable(source)),
+            Ok(Err(CallError::Frame(FrameError::Io(source))))
+                if source.kind() == io::ErrorKind::InvalidData =>
+            {
+                Err(shared.unreachable(source))
+            }
             Ok(Err(CallError::Frame(error))) => Err(subject.frame_error(error)),
             Ok(Ok(Response::Failed(failure))) => Err(subject.failure(failure)),
             Ok(Ok(response)) => Ok(response),

@@ -1,4 +1,4 @@
-use std::{io, path::PathBuf, time::Duration};
+use std::{io, time::Duration};
 
 use mailkeep_model::TenantName;
 
@@ -8,22 +8,31 @@ use crate::{KeyUse, SecretName};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum IdentityError {
-    /// Nobody listens on the socket.
-    #[error("no signer answers at {}: start it with `mailkeep signer` ({source})", socket.display())]
+    /// Nobody listens there.
+    #[error("no signer answers at {place}: start it with `mailkeep signer` ({source})")]
     NotRunning {
         /// Where it should listen.
-        socket: PathBuf,
+        place: String,
         /// What the system says.
         source: io::Error,
     },
     /// The system does not let this process reach the socket.
     #[error(
-        "this user may not talk to the signer at {}: run as the signer's user, or list this user in its configuration",
-        socket.display()
+        "this user may not talk to the signer at {place}: run as the signer's user, or list this user in its configuration"
     )]
     NotPermitted {
         /// The signer's socket.
-        socket: PathBuf,
+        place: String,
+    },
+    /// The signer does not believe this worker, or this worker does not believe the signer.
+    #[error(
+        "the signer at {place} and this machine do not believe each other: {source}; has the worker's certificate expired, and is [signer] authority that of this signer?"
+    )]
+    Untrusted {
+        /// Where the signer listens.
+        place: String,
+        /// What is wrong, in TLS's words.
+        source: io::Error,
     },
     /// There is no key for this tenant and function.
     #[error("{key_use}: no key; create one with `mailkeep tenant add`")]
@@ -126,6 +135,7 @@ impl IdentityError {
             | Self::Connection { .. }
             | Self::Signer { .. } => true,
             Self::NotPermitted { .. }
+            | Self::Untrusted { .. }
             | Self::NoKey { .. }
             | Self::NotBound { .. }
             | Self::NoSecret { .. }

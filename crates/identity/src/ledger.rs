@@ -14,6 +14,7 @@ use time::OffsetDateTime;
 
 use crate::{
     CallerLabel, Checkpoint, CheckpointError, CheckpointKey, JobId, LineError, SecretName, Slot,
+    WorkerLimits,
     chain::{self, Event, Fault, Head, Record, Summary},
 };
 
@@ -29,16 +30,20 @@ pub type LedgerFault = Fault;
 /// Who asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Requester {
-    /// What it calls itself; not proven.
+    /// A worker's name, where `certificate` proves it; else what it calls itself.
     pub caller: CallerLabel,
     /// The job that it names; not proven. `None` where the request has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<JobId>,
-    /// Its user, from the kernel.
-    pub uid: u32,
+    /// Its user, from the kernel; `None` for a worker of another machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<u32>,
     /// Its process, from the kernel, where that tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pid: Option<i32>,
+    /// Fingerprint of the certificate that a worker of another machine has proven itself with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<String>,
 }
 
 /// What happened.
@@ -208,8 +213,9 @@ pub enum LedgerEvent {
         /// Who asked; `None` for a connection that was closed before it said anything.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<Requester>,
-        /// The user that the kernel tells.
-        uid: u32,
+        /// The user that the kernel tells; `None` for a worker of another machine.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        uid: Option<u32>,
     },
     /// A secret was made.
     SecretCreated {
@@ -238,6 +244,30 @@ pub enum LedgerEvent {
         /// The key; `None` when its file was damaged, or held a binding and no keys.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         key_id: Option<String>,
+        /// Who asked.
+        by: Requester,
+    },
+    /// A worker of another machine is about to get a certificate.
+    WorkerEnrolled {
+        /// Its name.
+        name: CallerLabel,
+        /// SHA-256 over the certificate, hexadecimal, upper case.
+        fingerprint: String,
+        /// For whom it may ask.
+        #[serde(flatten)]
+        limits: WorkerLimits,
+        /// Valid until.
+        #[serde(with = "time::serde::rfc3339")]
+        not_after: OffsetDateTime,
+        /// Who asked.
+        by: Requester,
+    },
+    /// A worker's certificate is about to be good for nothing. Holds whatever the sealed list says.
+    WorkerRevoked {
+        /// Its name.
+        name: CallerLabel,
+        /// SHA-256 over the certificate, hexadecimal, upper case.
+        fingerprint: String,
         /// Who asked.
         by: Requester,
     },

@@ -19,6 +19,8 @@
 //!   chain, which the workers write themselves and which is trusted no further than they are.
 //! - The [`journal`] has every request that a job makes, before it goes out.
 //! - `uti` is the provider's identifier of a token, and joins our receipts with its logs ([`uti`]).
+//! - A *transport* is the way to the signer: its socket on this machine, or whatever the program hands
+//!   in ([`SignerTransport`]). A *worker* asks from another machine.
 //! - A *rotation* brings a new key into the place of an old one; [`rotation`] says what comes next.
 //!
 //! Everything in here is pure, but for [`SignerClient`], [`ReceiptLog`] and the
@@ -43,11 +45,12 @@ pub mod uti;
 
 pub use chain::{Fault, FaultKind, Hash, Head, LineError, MAX_LINE, Record, Summary, Torn};
 pub use checkpoint::{Checkpoint, CheckpointError, CheckpointKey};
-pub use client::SignerClient;
+pub use client::{Opening, SignerClient, SignerStream, SignerTransport};
 pub use error::IdentityError;
 pub use names::{CallerLabel, InvalidName, JobId, KeyUse, SecretName};
 pub use protocol::{
     Binding, CertificateInfo, CredentialInfo, CredentialState, KeyInfo, KeyStoreInfo, SealingInfo,
-    SealingKind, SignedAssertion, SignedProof, SignerStatus, Slot,
+    SealingKind, SignedAssertion, SignedProof, SignerStatus, Slot, WorkerCertificate, WorkerInfo,
+    WorkerLimits,
 };
 pub use receipts::{ReceiptError, ReceiptEvent, ReceiptLog, verify as verify_receipts};

@@ -23,8 +23,9 @@ fn event(number: u32) -> LedgerEvent {
         by: Requester {
             caller: "service".parse().unwrap(),
             job: Some("job-1".parse().unwrap()),
-            uid: 1000,
+            uid: Some(1000),
             pid: Some(7),
+            certificate: None,
         },
     }
 }

@@ -242,8 +242,9 @@ mod tests {
         let by = Requester {
             caller: "service".parse().unwrap(),
             job: Some(Uuid::nil().into()),
-            uid: 1,
+            uid: Some(1),
             pid: None,
+            certificate: None,
         };
         let event = LedgerEvent::AssertionSigned {
             tenant: tenant(),

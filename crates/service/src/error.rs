@@ -160,6 +160,7 @@ impl ServiceError {
                 IdentityError::NoKey { .. }
                 | IdentityError::NotBound { .. }
                 | IdentityError::NotPermitted { .. }
+                | IdentityError::Untrusted { .. }
                 | IdentityError::Refused { .. },
             ) => ErrorKind::Refused,
             _ => ErrorKind::Failed,

@@ -127,7 +127,7 @@ fn subject(key_use: &KeyUse) -> DistinguishedName {
 }
 
 /// RFC 7468.
-fn pem(der: &[u8]) -> String {
+pub(crate) fn pem(der: &[u8]) -> String {
     let base64 = data_encoding::BASE64.encode(der);
     let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
     for line in base64.as_bytes().chunks(64) {

@@ -3,37 +3,62 @@
 mod certificates;
 mod keys;
 mod signatures;
+pub(crate) mod workers;
 
 use std::{
+    collections::HashSet,
     io,
-    path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+    },
 };
 
 use mailkeep_identity::{
-    KeyUse, SealingInfo, SecretName, SignerStatus, Slot,
+    CallerLabel, KeyUse, SealingInfo, SecretName, SignerStatus, Slot,
     ledger::{LedgerEvent, LedgerRecord, Requester},
     protocol::{Failure, Request, RequestFrame, Response, WireSecret},
 };
-use mailkeep_model::{Function, Secret, TenantName};
+use mailkeep_model::{Secret, TenantName};
+use time::OffsetDateTime;
 
 use crate::{
     Clock, SignerError, SignerOptions,
+    authority::Authority,
     bucket::Buckets,
     ledger::{Ledger, Unwritten},
     master::{Master, sealing_info},
-    refusals::{Kind, Refusals},
+    refusals::{Kind, Origin, Refusals},
     registry::Registry,
     request::{Parts, parts, reason, refusal},
     secrets::Secrets,
     store::KeyStore,
+    workers::Workers,
 };
 
-/// Who is at the other end of a connection, from the kernel.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer {
-    pub(crate) uid: u32,
-    pub(crate) pid: Option<i32>,
+/// Who is at the other end of a connection.
+#[derive(Clone, Debug)]
+pub(crate) enum Peer {
+    /// A process of this machine, as the kernel tells.
+    Local {
+        uid: u32,
+        pid: Option<i32>,
+        /// Whether its user is one of those who may ask.
+        listed: bool,
+        /// Whether its user may manage workers.
+        administers: bool,
+    },
+    /// A worker of another machine, as its certificate proves.
+    Worker { name: CallerLabel, fingerprint: String },
+}
+
+impl Peer {
+    fn origin(&self) -> Origin {
+        match self {
+            Self::Local { uid, .. } => Origin::User(*uid),
+            Self::Worker { fingerprint, .. } => Origin::Worker(fingerprint.clone()),
+        }
+    }
 }
 
 /// Everything but the socket. Its methods block: they wait for the disk and calculate.
@@ -46,6 +71,10 @@ pub(crate) struct Core {
     ledger: Ledger,
     buckets: Mutex<Buckets>,
     refusals: Mutex<Refusals>,
+    workers: Workers,
+    authority: OnceLock<Authority>,
+    directory: PathBuf,
+    master: Arc<Master>,
     sealing: SealingInfo,
     clock: Clock,
 }
@@ -57,37 +86,69 @@ impl Core {
         let keys = KeyStore::open(&options.keys)?;
         let mut buckets = Buckets::new(options.rate_limit);
         let clock = options.clock.clone();
-        let ledger =
-            Ledger::open(directory, &master, clock, |record| replay(&mut buckets, record))?;
+        let mut revoked = HashSet::new();
+        let ledger = Ledger::open(directory, &master, clock, |record| {
+            replay(&mut buckets, record);
+            if let LedgerEvent::WorkerRevoked { fingerprint, .. } = &record.event {
+                revoked.insert(fingerprint.clone());
+            }
+        })?;
         Ok(Self {
             registry: RwLock::new(Registry::open(directory, Arc::clone(&master))?),
             keys,
-            secrets: Secrets::new(directory, master),
+            secrets: Secrets::new(directory, Arc::clone(&master)),
             making_secret: Mutex::new(()),
             ledger,
             buckets: Mutex::new(buckets),
             refusals: Mutex::new(Refusals::default()),
+            workers: Workers::open(directory, Arc::clone(&master), &revoked)?,
+            authority: OnceLock::new(),
+            directory: directory.to_owned(),
+            master,
             sealing: sealing_info(directory, &options.sealing),
             clock: options.clock.clone(),
         })
     }
 
     /// Answers a request. What is refused is in the ledger as well.
-    pub(crate) fn answer(&self, peer: Peer, frame: RequestFrame) -> Response {
-        let Parts { operation, job, tenant, function } = parts(&frame.request);
-        let by = Requester { caller: frame.caller, job, uid: peer.uid, pid: peer.pid };
-        match self.perform(frame.request, &by) {
+    pub(crate) fn answer(&self, peer: &Peer, frame: RequestFrame) -> Response {
+        let parts = parts(&frame.request);
+        let job = parts.job.clone();
+        let by = match peer {
+            Peer::Local { uid, pid, .. } => Requester {
+                caller: frame.caller,
+                job,
+                uid: Some(*uid),
+                pid: *pid,
+                certificate: None,
+            },
+            Peer::Worker { name, fingerprint } => Requester {
+                caller: name.clone(),
+                job,
+                uid: None,
+                pid: None,
+                certificate: Some(fingerprint.clone()),
+            },
+        };
+        let permitted = self.permitted(peer, &frame.request, &parts);
+        match permitted.and_then(|()| self.perform(frame.request, &by)) {
             Ok(response) => response,
             Err(failure) => {
-                self.refused(operation, tenant, function, &failure, Some(by), peer.uid);
+                self.refused(parts, &failure, Some(by), peer.origin());
                 Response::Failed(failure)
             }
         }
     }
 
     /// Records that somebody was sent away before a request was read.
-    pub(crate) fn turned_away(&self, uid: u32, failure: &Failure) {
-        self.refused("connect", None, None, failure, None, uid);
+    pub(crate) fn turned_away(&self, from: Origin, failure: &Failure) {
+        let connect = Parts { operation: "connect", job: None, tenant: None, function: None };
+        self.refused(connect, failure, None, from);
+    }
+
+    /// The time, as the signer has it.
+    pub(crate) fn now(&self) -> OffsetDateTime {
+        (self.clock)()
     }
 
     #[cfg(test)]
@@ -148,6 +209,16 @@ impl Core {
             Request::Retire { tenant, function, key_id: None, .. } => {
                 self.retire(&tenant, function, by).map(|keys| Response::Retired { keys })
             }
+            Request::EnrollWorker { name, limits, request_pem } => {
+                self.enroll_worker(name, limits, &request_pem, by).map(Response::Worker)
+            }
+            Request::Workers { after } => {
+                let (items, more) = self.workers.page(after.as_deref());
+                Ok(Response::Workers { items, more })
+            }
+            Request::RevokeWorker { name } => self
+                .revoke_worker(&name, by)
+                .map(|certificates| Response::WorkersRevoked { certificates }),
             Request::Status => Ok(Response::Status(self.status())),
             Request::Checkpoint => self.checkpoint(),
             Request::Ledger { from } => self
@@ -218,24 +289,21 @@ impl Core {
         })
     }
 
-    fn refused(
-        &self,
-        operation: &'static str,
-        tenant: Option<TenantName>,
-        function: Option<Function>,
-        failure: &Failure,
-        by: Option<Requester>,
-        uid: u32,
-    ) {
+    fn refused(&self, parts: Parts, failure: &Failure, by: Option<Requester>, from: Origin) {
+        let Parts { operation, tenant, function, job: _ } = parts;
         let reason = reason(failure);
-        tracing::warn!(operation, ?tenant, ?function, uid, reason, "refused");
+        tracing::warn!(operation, ?tenant, ?function, ?by, reason, "refused");
         if matches!(failure, Failure::LedgerUnavailable { .. }) {
             return;
         }
         let known =
             tenant.clone().zip(function).map(|(tenant, function)| KeyUse { tenant, function });
         let known = known.filter(|key_use| self.registry().get(key_use).is_some());
-        let kind = Kind { operation, key_use: known, uid };
+        let uid = match from {
+            Origin::User(uid) => Some(uid),
+            Origin::Worker(_) | Origin::Unlisted => None,
+        };
+        let kind = Kind { operation, key_use: known, from };
         let Some(unrecorded) = lock(&self.refusals).admit(kind, (self.clock)()) else { return };
         let operation = operation.to_owned();
         let event =

@@ -1,4 +1,4 @@
-use std::{io, path::PathBuf};
+use std::{io, net::SocketAddr, path::PathBuf};
 
 use mailkeep_identity::ledger::{LedgerFault, WitnessError};
 
@@ -88,6 +88,20 @@ pub enum SignerError {
         /// The path.
         path: PathBuf,
     },
+    /// Workers of other machines cannot be answered there.
+    #[error("cannot listen for workers at {address}: {source}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The signer's own certificate cannot be for this name.
+    #[error("'{name}' is neither the name of a host nor an address")]
+    NotAName {
+        /// The name.
+        name: String,
+    },
     /// The path is too long for a socket.
     #[error("{} is too long for a Unix socket (more than 100 bytes): choose a shorter path", path.display())]
     SocketPathTooLong {
@@ -115,6 +129,7 @@ impl SignerError {
             Self::AlreadyRunning { .. }
                 | Self::LedgerUnavailable(_)
                 | Self::Io { .. }
+                | Self::Listen { .. }
                 | Self::Token { .. }
         )
     }

@@ -12,6 +12,7 @@
 //!   moment in which the one before stops to be.
 //! - The *registry* is the sealed files of all keys: which keys serve which tenant and function, in
 //!   which slot, for which application and token endpoint. No key and no application serves two.
+//! - A *worker* is a process of another machine that asks over TLS, as far as the list of workers lets it.
 //! - The *ledger* gets a record, on disk, before anything is signed or handed out.
 //!
 //! # Directory
@@ -25,13 +26,17 @@
 //! checkpoint.json           the last checkpoint
 //! keys/TENANT/FUNCTION.age  the keys of a tenant and function, and their binding
 //! secrets/TENANT/NAME.age   one secret
+//! worker-authority.age      gives workers of other machines, and the signer to them, certificates (P-256)
+//! workers.age               which of those certificates are listened to
 //! ```
 //!
 //! What a caller can have is in [`mailkeep_identity::protocol`]; nothing there names a private key.
 
+mod authority;
 mod bucket;
 mod certificate;
 mod chain;
+mod conversation;
 mod core;
 mod credential;
 mod dumps;
@@ -43,13 +48,15 @@ mod master;
 mod options;
 mod refusals;
 mod registry;
+mod remote;
 mod request;
 mod secrets;
 mod server;
 mod store;
 mod token;
+mod workers;
 
 pub use dumps::refuse_dumps;
 pub use error::SignerError;
-pub use options::{Clock, Keys, Peers, RateLimit, Sealing, SignerOptions};
+pub use options::{Clock, Keys, Peers, RateLimit, RemoteOptions, Sealing, SignerOptions};
 pub use server::Signer;

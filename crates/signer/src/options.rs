@@ -1,4 +1,4 @@
-use std::{fmt, path::PathBuf, sync::Arc};
+use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use mailkeep_model::Secret;
 use time::OffsetDateTime;
@@ -64,6 +64,25 @@ impl Default for RateLimit {
     }
 }
 
+/// Where workers of other machines are answered, over TLS 1.3.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemoteOptions {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// The names and addresses under which workers reach that, for the signer's own certificate; the
+    /// address of `listen` when there is none.
+    pub names: Vec<String>,
+    /// How long a handshake may take.
+    pub handshake: Duration,
+}
+
+impl RemoteOptions {
+    /// Ten seconds for a handshake.
+    pub fn new(listen: SocketAddr, names: Vec<String>) -> Self {
+        Self { listen, names, handshake: Duration::from_secs(10) }
+    }
+}
+
 /// How to run a signer.
 #[derive(Clone)]
 pub struct SignerOptions {
@@ -77,6 +96,8 @@ pub struct SignerOptions {
     pub keys: Keys,
     /// Whose processes may connect.
     pub peers: Peers,
+    /// Where workers of other machines are answered; nowhere when `None`.
+    pub remote: Option<RemoteOptions>,
     /// How often a key may sign.
     pub rate_limit: RateLimit,
     /// Tells the time.
@@ -92,6 +113,7 @@ impl SignerOptions {
             sealing,
             keys: Keys::Sealed,
             peers: Peers::OwnUser,
+            remote: None,
             rate_limit: RateLimit::default(),
             clock: Arc::new(OffsetDateTime::now_utc),
         }
@@ -106,6 +128,7 @@ impl fmt::Debug for SignerOptions {
             .field("sealing", &self.sealing)
             .field("keys", &self.keys)
             .field("peers", &self.peers)
+            .field("remote", &self.remote)
             .field("rate_limit", &self.rate_limit)
             .finish_non_exhaustive()
     }

@@ -14,7 +14,16 @@ const WINDOW: Duration = Duration::seconds(10);
 pub(crate) struct Kind {
     pub(crate) operation: &'static str,
     pub(crate) key_use: Option<KeyUse>,
-    pub(crate) uid: u32,
+    pub(crate) from: Origin,
+}
+
+/// Who was refused. A worker is one of those in the list, so that there are not more kinds than those.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Origin {
+    User(u32),
+    Worker(String),
+    /// Whoever else has a certificate of ours.
+    Unlisted,
 }
 
 #[derive(Default)]
@@ -56,7 +65,8 @@ mod tests {
     #[test]
     fn a_flood_of_refusals_is_counted_and_does_not_hide_others() {
         let mut refusals = Refusals::default();
-        let kind = |uid| Kind { operation: "sign_assertion", key_use: None, uid };
+        let from = Origin::User;
+        let kind = |uid| Kind { operation: "sign_assertion", key_use: None, from: from(uid) };
         let now = datetime!(2026-03-01 12:00 UTC);
         assert_eq!(refusals.admit(kind(1), now), Some(0));
         for _ in 0..1000 {

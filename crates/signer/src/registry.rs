@@ -27,7 +27,7 @@ pub(crate) enum Entry {
 }
 
 /// What fits into one answer (64 KB), with what is around it.
-const PAGE_BYTES: usize = 60 * 1024;
+pub(crate) const PAGE_BYTES: usize = 60 * 1024;
 
 /// All credentials. Private keys are read from their files for one signature each.
 pub(crate) struct Registry {

@@ -79,6 +79,9 @@ pub(crate) fn parts(request: &Request) -> Parts {
             ("retire", Some(job), Some(tenant), *function)
         }
         Request::Credentials { tenant, .. } => ("credentials", None, tenant.as_ref(), None),
+        Request::EnrollWorker { .. } => ("enroll_worker", None, None, None),
+        Request::Workers { .. } => ("workers", None, None, None),
+        Request::RevokeWorker { .. } => ("revoke_worker", None, None, None),
         Request::Status => ("status", None, None, None),
         Request::Checkpoint => ("checkpoint", None, None, None),
         Request::Ledger { .. } => ("ledger", None, None, None),

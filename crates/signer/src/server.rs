@@ -1,9 +1,10 @@
-//! The socket.
+//! The socket, and what listens beside it.
 
 use std::{
     fs::{self, File, OpenOptions, Permissions, TryLockError},
     future::Future,
     io::{self, Read, Seek, Write},
+    net::SocketAddr,
     os::unix::{
         fs::{FileTypeExt, OpenOptionsExt, PermissionsExt},
         net::UnixListener as StdListener,
@@ -13,10 +14,6 @@ use std::{
     time::Duration,
 };
 
-use mailkeep_identity::protocol::{
-    Failure, FrameError, Response, ResponseFrame, VERSION, decode_request, encode, read_frame,
-    write_frame,
-};
 use tokio::{
     net::{UnixListener, UnixStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
@@ -25,21 +22,18 @@ use tokio::{
 
 use crate::{
     Peers, SignerError, SignerOptions,
-    core::{Core, Peer},
+    conversation::Service,
+    core::{Core, Peer, workers::not_listed},
     files::make_private_directory,
+    refusals::Origin,
+    remote::Remote,
 };
 
 /// Connections at once; more wait in the socket's queue.
 const CONNECTIONS: usize = 256;
 
-/// Requests that are worked on at once: each waits for the disk or calculates.
-const AT_WORK: usize = 8;
-
-/// A connection that says nothing for so long is closed; clients open another one.
-const IDLE: Duration = Duration::from_secs(600);
-
-/// How long somebody who is turned away may take to send a request.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Who manages workers beside the signer's own user.
+const ROOT: u32 = 0;
 
 /// Room for the suffix under which the socket is made, within the 107 bytes that there are.
 const LONGEST_SOCKET_PATH: usize = 100;
@@ -52,7 +46,14 @@ pub struct Signer {
     listener: StdListener,
     socket: PathBuf,
     peers: Peers,
+    remote: Option<Remote>,
     _lock: File,
+}
+
+/// Who may connect on this machine.
+struct Allowed {
+    users: Vec<u32>,
+    own: u32,
 }
 
 impl std::fmt::Debug for Signer {
@@ -73,11 +74,19 @@ impl Signer {
         let io = |path: &Path, source| SignerError::Io { path: path.to_owned(), source };
         make_private_directory(&options.directory).map_err(|e| io(&options.directory, e))?;
         let lock = only_one(&options.directory)?;
-        let core = Core::open(&options)?;
+        let core = Arc::new(Core::open(&options)?);
+        let remote = options.remote.as_ref();
+        let remote =
+            remote.map(|remote| Remote::open(remote, &core, &options.clock)).transpose()?;
         let listener = listen(&options.socket, &options.peers)?;
         tracing::info!(socket = %options.socket.display(), "the signer listens");
         let SignerOptions { socket, peers, .. } = options;
-        Ok(Self { core: Arc::new(core), listener, socket, peers, _lock: lock })
+        Ok(Self { core, listener, socket, peers, remote, _lock: lock })
+    }
+
+    /// Where workers of other machines are answered.
+    pub fn remote_address(&self) -> Option<SocketAddr> {
+        self.remote.as_ref().map(|remote| remote.address)
     }
 
     /// Answers requests until `shutdown` is done; requests that are being worked on get their
@@ -89,18 +98,24 @@ impl Signer {
         let io = |source| SignerError::Io { path: self.socket.clone(), source };
         self.listener.set_nonblocking(true).map_err(io)?;
         let listener = UnixListener::from_std(self.listener).map_err(io)?;
-        let allowed = match &self.peers {
-            Peers::OwnUser => vec![own_uid().map_err(io)?],
+        let own = own_uid().map_err(io)?;
+        let users = match &self.peers {
+            Peers::OwnUser => vec![own],
             Peers::Users(users) => users.clone(),
         };
-        let service = Arc::new(Service {
-            core: Arc::clone(&self.core),
-            allowed,
-            at_work: Semaphore::new(AT_WORK),
-        });
+        let allowed = Arc::new(Allowed { users, own });
+        let service = Arc::new(Service::new(Arc::clone(&self.core)));
         let places = Arc::new(Semaphore::new(CONNECTIONS));
         let (stop, stopping) = watch::channel(());
         let mut connections = JoinSet::new();
+        if let Some(remote) = self.remote {
+            let (service, stopping) = (Arc::clone(&service), stopping.clone());
+            connections.spawn(async move {
+                if let Err(error) = remote.serve(service, stopping).await {
+                    tracing::error!(%error, "workers of other machines are not answered");
+                }
+            });
+        }
         let mut shutdown = std::pin::pin!(shutdown);
         loop {
             tokio::select! {
@@ -109,10 +124,10 @@ impl Signer {
                 Some(_) = connections.join_next() => {}
                 (place, accepted) = accept(&listener, &places) => match accepted {
                     Ok(stream) => {
-                        let service = Arc::clone(&service);
+                        let (service, allowed) = (Arc::clone(&service), Arc::clone(&allowed));
                         let stopping = stopping.clone();
                         connections.spawn(async move {
-                            service.converse(stream, stopping).await;
+                            attend(service, stream, allowed, stopping).await;
                             drop(place);
                         });
                     }
@@ -133,72 +148,23 @@ impl Signer {
     }
 }
 
-struct Service {
-    core: Arc<Core>,
-    allowed: Vec<u32>,
-    at_work: Semaphore,
-}
-
-impl Service {
-    /// One connection, from beginning to end.
-    async fn converse(self: Arc<Self>, mut stream: UnixStream, mut stopping: watch::Receiver<()>) {
-        let Ok(credentials) = stream.peer_cred() else { return };
-        let peer = Peer { uid: credentials.uid(), pid: credentials.pid() };
-        if !self.allowed.contains(&peer.uid) {
-            let reason = format!("user {} may not talk to the signer", peer.uid);
-            let failure = Failure::Refused { reason };
-            let (core, told) = (Arc::clone(&self.core), failure.clone());
-            let _ = tokio::task::spawn_blocking(move || core.turned_away(peer.uid, &told)).await;
-            // The request is taken off the socket unread: a connection that is closed over unread
-            // data takes the answer with it.
-            let _ = tokio::time::timeout(PATIENCE, read_frame(&mut stream)).await;
-            let _ = respond(&mut stream, Response::Failed(failure)).await;
-            return;
-        }
-        loop {
-            let frame = tokio::select! {
-                biased;
-                _ = stopping.changed() => return,
-                frame = tokio::time::timeout(IDLE, read_frame(&mut stream)) => frame,
-            };
-            let (response, last) = match frame {
-                Err(_) | Ok(Ok(None) | Err(FrameError::Io(_) | FrameError::Truncated)) => return,
-                Ok(Ok(Some(json))) => (self.answer(peer, &json).await, false),
-                // Where the next frame would begin is anybody's guess.
-                Ok(Err(error)) => (malformed(&error), true),
-            };
-            if respond(&mut stream, response).await.is_err() || last {
-                return;
-            }
-        }
+/// One connection of a process of this machine, from beginning to end.
+async fn attend(
+    service: Arc<Service>,
+    mut stream: UnixStream,
+    allowed: Arc<Allowed>,
+    stopping: watch::Receiver<()>,
+) {
+    let Ok(credentials) = stream.peer_cred() else { return };
+    let (uid, pid) = (credentials.uid(), credentials.pid());
+    let listed = allowed.users.contains(&uid);
+    let administers = uid == allowed.own || uid == ROOT;
+    if listed || administers {
+        let peer = Peer::Local { uid, pid, listed, administers };
+        service.converse(&mut stream, &peer, stopping).await;
+    } else {
+        service.turn_away(&mut stream, Origin::User(uid), not_listed(uid)).await;
     }
-
-    async fn answer(self: &Arc<Self>, peer: Peer, json: &[u8]) -> Response {
-        let request = match decode_request(json) {
-            Ok(request) => request,
-            Err(error) => return malformed(&error),
-        };
-        let failed = || Response::Failed(Failure::Internal { what: "answer".to_owned() });
-        let Ok(_at_work) = self.at_work.acquire().await else { return failed() };
-        let core = Arc::clone(&self.core);
-        let answer = tokio::task::spawn_blocking(move || core.answer(peer, request)).await;
-        answer.unwrap_or_else(|error| {
-            tracing::error!(%error, "a request failed");
-            failed()
-        })
-    }
-}
-
-fn malformed(error: &FrameError) -> Response {
-    Response::Failed(match error {
-        FrameError::Version(_) => Failure::Version { speaks: VERSION },
-        error => Failure::Malformed { what: error.to_string() },
-    })
-}
-
-async fn respond(stream: &mut UnixStream, response: Response) -> Result<(), FrameError> {
-    let frame = encode(&ResponseFrame { v: VERSION, response })?;
-    Ok(write_frame(stream, &frame).await?)
 }
 
 async fn accept(

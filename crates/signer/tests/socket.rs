@@ -100,7 +100,7 @@ async fn other_users_are_turned_away_and_it_is_recorded() {
     assert!(reason.contains("may not talk to the signer"), "{reason}");
     running.stop().await;
     let turned_away = home.events().into_iter().any(|event| {
-        matches!(event, LedgerEvent::Refused { operation, by: None, .. } if operation == "connect")
+        matches!(event, LedgerEvent::Refused { reason, .. } if reason.contains("may not talk"))
     });
     assert!(turned_away);
 }

@@ -1,21 +1,20 @@
 use std::{
     io,
-    path::PathBuf,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
-use tokio::{net::UnixStream, sync::Semaphore};
+use tokio::sync::Semaphore;
 
 use crate::{
-    CallerLabel, IdentityError,
+    CallerLabel, IdentityError, SignerStream, SignerTransport,
     protocol::{Failure, FrameError, Response, decode_response, read_frame, write_frame},
 };
 
 #[derive(Debug)]
 pub(super) struct Shared {
-    pub(super) socket: PathBuf,
+    pub(super) transport: Arc<dyn SignerTransport>,
     pub(super) caller: CallerLabel,
-    pub(super) idle: Mutex<Vec<UnixStream>>,
+    pub(super) idle: Mutex<Vec<Box<dyn SignerStream>>>,
     pub(super) permits: Semaphore,
 }
 
@@ -35,7 +34,7 @@ impl Shared {
             return Ok(answer);
         }
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        let stream = UnixStream::connect(&self.socket).await.map_err(CallError::Connect)?;
+        let stream = self.transport.open().await.map_err(CallError::Connect)?;
         let answer = self.once(stream, frame).await.map_err(CallError::Frame)?;
         answer.ok_or(CallError::Frame(FrameError::Truncated))
     }
@@ -43,7 +42,7 @@ impl Shared {
     /// `None` when the connection had ended before an answer began.
     async fn once(
         &self,
-        mut stream: UnixStream,
+        mut stream: Box<dyn SignerStream>,
         frame: &[u8],
     ) -> Result<Option<Response>, FrameError> {
         if let Err(error) = write_frame(&mut stream, frame).await {
@@ -66,10 +65,11 @@ impl Shared {
     }
 
     pub(super) fn unreachable(&self, source: io::Error) -> IdentityError {
-        let socket = self.socket.clone();
+        let place = self.transport.place();
         match source.kind() {
-            io::ErrorKind::PermissionDenied => IdentityError::NotPermitted { socket },
-            _ => IdentityError::NotRunning { socket, source },
+            io::ErrorKind::PermissionDenied => IdentityError::NotPermitted { place },
+            io::ErrorKind::InvalidData => IdentityError::Untrusted { place, source },
+            _ => IdentityError::NotRunning { place, source },
         }
     }
 }

@@ -2,7 +2,9 @@ use mailkeep_model::{Function, Secret, TenantName};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use time::OffsetDateTime;
 
-use super::{Binding, CertificateInfo, CredentialInfo};
+use super::{
+    Binding, CertificateInfo, CredentialInfo, WorkerCertificate, WorkerInfo, WorkerLimits,
+};
 use crate::{CallerLabel, Checkpoint, Head, JobId, KeyUse, SecretName};
 
 /// The version of the protocol that this code speaks.
@@ -161,6 +163,25 @@ pub enum Request {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         key_id: Option<String>,
     },
+    /// Give a worker of another machine a certificate. Answer: [`Response::Worker`].
+    EnrollWorker {
+        /// What it is called.
+        name: CallerLabel,
+        /// For whom it may ask.
+        limits: WorkerLimits,
+        /// The request that its key has signed (PEM, RFC 2986).
+        request_pem: String,
+    },
+    /// List the workers of other machines, a page at a time. Answer: [`Response::Workers`].
+    Workers {
+        /// Only those behind this fingerprint, which ended the page before.
+        after: Option<String>,
+    },
+    /// Cut a worker off. Answer: [`Response::WorkersRevoked`].
+    RevokeWorker {
+        /// What it is called.
+        name: CallerLabel,
+    },
     /// How the signer is. Answer: [`Response::Status`].
     Status,
     /// A signed statement of where the ledger stands. Answer: [`Response::Checkpoint`].
@@ -212,6 +233,20 @@ pub enum Response {
     Retired {
         /// How many.
         keys: u64,
+    },
+    /// A worker's certificate.
+    Worker(WorkerCertificate),
+    /// A page of workers.
+    Workers {
+        /// Their certificates.
+        items: Vec<WorkerInfo>,
+        /// Whether the next page has any.
+        more: bool,
+    },
+    /// A worker is cut off.
+    WorkersRevoked {
+        /// How many certificates it had.
+        certificates: u64,
     },
     /// How the signer is.
     Status(SignerStatus),

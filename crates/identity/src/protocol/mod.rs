@@ -1,4 +1,4 @@
-//! What the signer and its callers say to each other over the Unix socket.
+//! What the signer and its callers say to each other over the Unix socket, or over TLS.
 //!
 //! A *frame* is a length (32 bits, big endian, at most [`MAX_FRAME`]) and that many bytes of JSON:
 //! a [`RequestFrame`] one way, a [`ResponseFrame`] the other. A connection carries any number of
@@ -11,6 +11,7 @@
 mod credential;
 mod frame;
 mod message;
+mod worker;
 
 pub use credential::{Binding, CertificateInfo, CredentialInfo, CredentialState, KeyInfo, Slot};
 pub use frame::{
@@ -21,3 +22,4 @@ pub use message::{
     Failure, KeyStoreInfo, LEDGER_PIECE, Request, RequestFrame, Response, ResponseFrame,
     SealingInfo, SealingKind, SignedAssertion, SignedProof, SignerStatus, VERSION, WireSecret,
 };
+pub use worker::{WorkerCertificate, WorkerInfo, WorkerLimits};

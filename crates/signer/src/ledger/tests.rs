@@ -94,8 +94,8 @@ fn key_use() -> KeyUse {
 }
 
 fn ask(core: &Core, request: Request) -> Response {
-    let peer = Peer { uid: 1000, pid: None };
-    core.answer(peer, RequestFrame { v: VERSION, caller: "test".parse().unwrap(), request })
+    let peer = Peer::Local { uid: 1000, pid: None, listed: true, administers: false };
+    core.answer(&peer, RequestFrame { v: VERSION, caller: "test".parse().unwrap(), request })
 }
 
 fn sign(core: &Core) -> Response {

@@ -73,11 +73,12 @@ impl Home {
     pub async fn start_with(&self, options: SignerOptions) -> Result<Running, SignerError> {
         let socket = options.socket.clone();
         let signer = tokio::task::spawn_blocking(move || Signer::open(options)).await.unwrap()?;
+        let remote = signer.remote_address();
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(signer.serve(async move {
             let _ = stopped.await;
         }));
-        Ok(Running { stop, task, socket })
+        Ok(Running { stop, task, socket, remote })
     }
 
     pub fn events(&self) -> Vec<ledger::LedgerEvent> {
@@ -89,6 +90,7 @@ pub struct Running {
     stop: oneshot::Sender<()>,
     task: JoinHandle<Result<(), SignerError>>,
     socket: PathBuf,
+    pub remote: Option<std::net::SocketAddr>,
 }
 
 impl Running {
