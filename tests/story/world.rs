@@ -57,6 +57,34 @@ impl World {
         world
     }
 
+    /// A lab and a data directory of which the signer is elsewhere: it has a data directory of its own, and
+    /// is reached over TLS as the worker `worker-1`. The way to the signer is set in the settings.
+    #[track_caller]
+    pub(crate) fn with_remote_signer(
+        program: impl Into<PathBuf>,
+        arguments: &[&str],
+    ) -> (Self, Mailkeep) {
+        let directory = Arc::new(temporary());
+        let mailkeep = Mailkeep::new(program, directory.path().join("data"));
+        let lab = Lab::start(&mailkeep.beside(directory.path().join("lab")), arguments);
+        let there = mailkeep.beside(directory.path().join("signer-machine"));
+        let identity = there.data().with_extension("identity");
+        let start = ["signer", "--identity-file", &identity.to_string_lossy(), "--listen"];
+        let signer = there.start(&[&start[..], &["127.0.0.1:0"]].concat());
+        let ready: Value = serde_json::from_str(&signer.first_line).unwrap_or_default();
+        let address = ready["remote"].as_str().expect("the signer listens for workers");
+        let world = Self { mailkeep, lab: Arc::new(lab), signer: Some(signer), directory };
+        std::fs::create_dir(world.mailkeep.data()).expect("a data directory");
+        let settings = format!(
+            "[signer]\nurl = \"tls://{address}\"\ncertificate = {0:?}\nkey = {1:?}\nauthority = {2:?}\n",
+            world.path("worker/worker.pem"),
+            world.path("worker/worker.key"),
+            world.path("worker/authority.pem"),
+        );
+        std::fs::write(world.mailkeep.data().join("config.toml"), settings).expect("settings");
+        (world, there)
+    }
+
     /// A path in the story's own directory.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)

@@ -2,6 +2,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
+use mailkeep_identity::CallerLabel;
 use mailkeep_model::{Address, Function, MailboxKind, ProviderKind, TenantName};
 use time::OffsetDateTime;
 
@@ -146,6 +147,7 @@ pub(crate) enum Role {
 }
 
 #[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Signer {
     /// A file with the passphrase under which the master key is sealed; '-' reads standard input
     #[arg(long, value_name = "FILE", conflicts_with = "identity_file")]
@@ -169,9 +171,74 @@ pub(crate) struct Signer {
     /// A file with the user's PIN at the token; '-' reads standard input
     #[arg(long, value_name = "FILE", requires = "pkcs11_module")]
     pub(crate) pkcs11_pin_file: Option<PathBuf>,
+    /// Answer workers of other machines there as well, over TLS 1.3 with certificates on both sides
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// A name or address under which workers reach that; may be repeated [default: the address of
+    /// --listen]
+    #[arg(long, value_name = "NAME", requires = "listen")]
+    pub(crate) tls_name: Vec<String>,
     /// End when standard input does: for a program that starts the signer and may be killed
     #[arg(long, hide = true)]
     pub(crate) until_stdin_closes: bool,
+    #[command(subcommand)]
+    pub(crate) command: Option<SignerCommand>,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum SignerCommand {
+    /// Let a worker of another machine ask: give it a certificate
+    Enroll(Enroll),
+    /// On a worker's machine: make its key, and what the signer is asked for a certificate with
+    Request {
+        /// What the worker is called: a-z, 0-9 and '-'
+        name: CallerLabel,
+        /// Where the key stays, and the request is written
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
+    /// List the workers of other machines, and cut one off
+    #[command(subcommand)]
+    Workers(Workers),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Enroll {
+    /// What the worker is called: a-z, 0-9 and '-'
+    pub(crate) name: CallerLabel,
+    /// Where its certificate is written, with a key when there is no --request
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// What 'mailkeep signer request' wrote on the worker's machine: then its key never leaves that
+    #[arg(long, value_name = "FILE")]
+    pub(crate) request: Option<PathBuf>,
+    /// It may ask for this tenant; may be repeated [default: for all]
+    #[arg(long, value_name = "TENANT")]
+    pub(crate) tenant: Vec<TenantName>,
+    /// It may ask for keys of this function; may be repeated [default: of all]
+    #[arg(long, value_name = "FUNCTION")]
+    pub(crate) function: Vec<Function>,
+    /// The signer's socket, when it is not in the data directory
+    #[arg(long, value_name = "FILE")]
+    pub(crate) socket: Option<PathBuf>,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Workers {
+    /// List them, with those that were revoked, until their certificates expire
+    List {
+        /// The signer's socket, when it is not in the data directory
+        #[arg(long, value_name = "FILE")]
+        socket: Option<PathBuf>,
+    },
+    /// Cut a worker off at once: its certificates are good for nothing, its connections are closed
+    Revoke {
+        /// What it is called
+        name: CallerLabel,
+        /// The signer's socket, when it is not in the data directory
+        #[arg(long, value_name = "FILE")]
+        socket: Option<PathBuf>,
+    },
 }
 
 #[derive(Subcommand, Debug)]

@@ -7,7 +7,9 @@ use std::{
 
 use mailkeep_exchange::Extras;
 use mailkeep_service::{DataDirectory, HintTiming, NotifyOptions, PassLimits};
-use mailkeep_tls::{Acme, CertificateSource, ListenerOptions, OldestTls, TlsFiles};
+use mailkeep_tls::{
+    Acme, CertificateSource, ListenerOptions, OldestTls, SignerPort, TlsFiles, WorkerFiles,
+};
 use serde::Deserialize;
 use url::Url;
 
@@ -20,6 +22,55 @@ use crate::exit::Failure;
 pub(crate) struct Config {
     pub(crate) backup: BackupConfig,
     pub(crate) serve: ServeConfig,
+    pub(crate) signer: SignerConfig,
+}
+
+/// `[signer]`: a signer of another machine.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct SignerConfig {
+    /// `tls://HOST:PORT`; empty: the signer of this machine, at the socket in the data directory.
+    url: String,
+    /// What this worker proves itself with (PEM), as `mailkeep signer enroll` wrote it.
+    certificate: PathBuf,
+    /// Its key (PEM).
+    key: PathBuf,
+    /// The signer's own authority (PEM).
+    authority: PathBuf,
+}
+
+impl SignerConfig {
+    /// The signer of another machine; `None` for the one of this machine.
+    pub(crate) fn port(&self) -> Result<Option<SignerPort>, Failure> {
+        let refuse = |text: &str| Failure::usage(format!("[signer] {text}"));
+        let files = [&self.certificate, &self.key, &self.authority];
+        let named = files.iter().filter(|path| !path.as_os_str().is_empty()).count();
+        if self.url.is_empty() {
+            return match named {
+                0 => Ok(None),
+                _ => Err(refuse("url is missing")),
+            };
+        }
+        if named < files.len() {
+            return Err(refuse("certificate, key and authority belong to url: name all three"));
+        }
+        let url: Url = self.url.parse().map_err(|error| refuse(&format!("url: {error}")))?;
+        let plain = url.scheme() == "tls"
+            && matches!(url.path(), "" | "/")
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty();
+        let (Some(host), Some(port), true) = (url.host_str(), url.port(), plain) else {
+            return Err(refuse("url: write it as tls://HOST:PORT"));
+        };
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let files = WorkerFiles {
+            certificate: self.certificate.clone(),
+            key: self.key.clone(),
+            authority: self.authority.clone(),
+        };
+        SignerPort::new(host, port, files).map(Some).map_err(|error| refuse(&error.to_string()))
+    }
 }
 
 /// `[backup]`.
@@ -288,6 +339,25 @@ mod tests {
         assert_eq!(tls.oldest, OldestTls::V1_3);
         assert!(read(&format!("{acme}certificate = 'x'\nkey = 'y'")).is_err());
         assert!(toml::from_str::<Config>("[serve.notifications]\noldest_tls = '1.1'").is_err());
+    }
+
+    #[test]
+    fn the_signer_of_another_machine_needs_an_address_and_three_files() {
+        let read = |text: &str| toml::from_str::<Config>(text).unwrap().signer.port();
+        assert!(read("").unwrap().is_none());
+        let files = "certificate = 'c'\nkey = 'k'\nauthority = 'a'";
+        for (url, shown) in
+            [("tls://s.example:8474", "s.example:8474"), ("tls://[::1]:1", "[::1]:1")]
+        {
+            let port = read(&format!("[signer]\nurl = '{url}'\n{files}")).unwrap().unwrap();
+            assert_eq!(port.to_string(), shown);
+        }
+        for url in ["https://s.example:1", "tls://s.example", "tls://s.example:1/x", "s.example:1"]
+        {
+            assert!(read(&format!("[signer]\nurl = '{url}'\n{files}")).is_err(), "{url}");
+        }
+        assert!(read("[signer]\nurl = 'tls://s.example:1'\nkey = 'k'").is_err());
+        assert!(read(&format!("[signer]\n{files}")).is_err());
     }
 
     #[test]

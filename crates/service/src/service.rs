@@ -1,12 +1,13 @@
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use mailkeep_control::{AuditEntry, Control, Tenant};
 use mailkeep_exchange::{Access, Extras, GraphConfig, GraphProvider};
 use mailkeep_identity::{
-    CallerLabel, JobId, ReceiptLog, SecretName, SignerClient, journal::JournalLog, rotation::Policy,
+    CallerLabel, JobId, ReceiptLog, SecretName, SignerClient, SignerTransport, journal::JournalLog,
+    rotation::Policy,
 };
 use mailkeep_inspect::MaskKey;
 use mailkeep_model::{Function, Secret, TenantName};
@@ -23,6 +24,7 @@ pub struct Service {
     pub(crate) data: DataDirectory,
     pub(crate) control: Control,
     signer: OnceCell<SignerClient>,
+    transport: Arc<dyn SignerTransport>,
     caller: CallerLabel,
     receipts: OnceCell<ReceiptLog>,
     journals: Mutex<HashMap<TenantName, JournalLog>>,
@@ -41,10 +43,12 @@ impl Service {
     pub async fn open(data: DataDirectory, caller: CallerLabel) -> Result<Self, ServiceError> {
         data.create()?;
         let control = Control::open(data.root()).await?;
+        let transport = SignerClient::at_socket(data.signer_socket());
         Ok(Self {
             data,
             control,
             signer: OnceCell::new(),
+            transport,
             caller,
             receipts: OnceCell::new(),
             journals: Mutex::default(),
@@ -53,6 +57,12 @@ impl Service {
             extras: Extras::default(),
             key_policy: Policy::default(),
         })
+    }
+
+    /// The same with another way to the signer than its socket in the data directory.
+    #[must_use]
+    pub fn with_signer(self, transport: Arc<dyn SignerTransport>) -> Self {
+        Self { transport, ..self }
     }
 
     /// The same with other limits.
@@ -99,7 +109,8 @@ impl Service {
     /// # Errors
     /// [`ServiceError::Identity`] when it does not answer.
     pub async fn signer(&self) -> Result<&SignerClient, ServiceError> {
-        let connect = || SignerClient::connect(self.data.signer_socket(), self.caller.clone());
+        let connect =
+            || SignerClient::connect_over(Arc::clone(&self.transport), self.caller.clone());
         Ok(self.signer.get_or_try_init(connect).await?)
     }
 

@@ -68,6 +68,7 @@ pub(super) async fn run(global: &Global, output: &Output) -> Outcome {
         Ok(config) => {
             report.say(State::Good, "settings", "read");
             notifications_certificate(global, &config, &mut report);
+            worker_certificate(&config, &mut report);
         }
         Err(failure) => report.say(State::Bad, "settings", &failure.message),
     }
@@ -126,6 +127,36 @@ fn notifications_certificate(global: &Global, config: &Config, report: &mut Repo
     };
     report.say(state, PART, &certificate(&status));
 }
+
+/// What this worker proves itself with to a signer of another machine.
+fn worker_certificate(config: &Config, report: &mut Report<'_>) {
+    const PART: &str = "certificate for the signer";
+    /// Days before its end from which on there is a warning.
+    const SOON: i64 = 30;
+    let port = match config.signer.port() {
+        Ok(Some(port)) => port,
+        Ok(None) => return,
+        Err(failure) => return report.say(State::Bad, "settings", &failure.message),
+    };
+    match port.certificate() {
+        Err(error) => report.say(State::Bad, PART, &error.to_string()),
+        Ok(found) => {
+            let days = found.days_left(OffsetDateTime::now_utc());
+            let until = time_text(found.not_after);
+            let text =
+                format!("for tls://{port}, valid until {until}, SHA-256 {}", found.fingerprint);
+            match days {
+                ..0 => {
+                    report.say(State::Bad, PART, &format!("{text}: it has expired; {ENROL_AGAIN}"));
+                }
+                0..SOON => report.say(State::Warning, PART, &format!("{text}; {ENROL_AGAIN}")),
+                _ => report.say(State::Good, PART, &text),
+            }
+        }
+    }
+}
+
+const ENROL_AGAIN: &str = "'mailkeep signer enroll' on the signer's machine gives another one";
 
 /// Which certificate serves, until when, and what stood in the way of the next one.
 pub(super) fn certificate(status: &CertificateStatus) -> String {

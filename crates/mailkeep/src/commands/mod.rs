@@ -22,6 +22,7 @@ mod serve;
 mod signer;
 mod simulated;
 mod tenant;
+mod workers;
 
 use std::process::ExitCode;
 
@@ -37,6 +38,7 @@ use crate::{
     config::Config,
     exit::{Exit, Failure},
     output::Output,
+    transport::OverTls,
 };
 
 type Outcome = Result<Exit, Failure>;
@@ -103,9 +105,15 @@ async fn open_service(global: &Global) -> Result<Service, Failure> {
 
 async fn make_service(global: &Global) -> Result<Service, Failure> {
     let caller: CallerLabel = "cli".parse().expect("a valid label");
-    let config = config(global)?.backup;
+    let config = config(global)?;
+    let remote = config.signer.port()?;
+    let config = config.backup;
     let service = Service::open(DataDirectory::new(&global.data), caller).await?;
-    Ok(service.with_limits(config.limits()).with_extras(config.extras()))
+    let service = service.with_limits(config.limits()).with_extras(config.extras());
+    Ok(match remote {
+        Some(port) => service.with_signer(OverTls::shared(port)),
+        None => service,
+    })
 }
 
 fn config(global: &Global) -> Result<Config, Failure> {

@@ -2,10 +2,10 @@ use std::{io::Read, path::Path};
 
 use mailkeep_model::Secret;
 use mailkeep_service::DataDirectory;
-use mailkeep_signer::{Keys, Peers, Sealing, Signer, SignerOptions, refuse_dumps};
+use mailkeep_signer::{Keys, Peers, RemoteOptions, Sealing, Signer, SignerOptions, refuse_dumps};
 use serde_json::json;
 
-use super::{Outcome, children};
+use super::{Outcome, children, workers};
 use crate::{
     cli::{self, Global},
     exit::{Exit, Failure},
@@ -16,6 +16,9 @@ use crate::{
 const MAX_SECRET: u64 = 4096;
 
 pub(super) async fn run(global: &Global, arguments: cli::Signer, output: &Output) -> Outcome {
+    if let Some(command) = arguments.command {
+        return workers::run(global, command, output).await;
+    }
     let data = DataDirectory::new(&global.data);
     data.create()?;
     let sealing = sealing(&arguments)?;
@@ -25,6 +28,8 @@ pub(super) async fn run(global: &Global, arguments: cli::Signer, output: &Output
     if !arguments.allow_user.is_empty() {
         options.peers = Peers::Users(arguments.allow_user.clone());
     }
+    let names = arguments.tls_name.clone();
+    options.remote = arguments.listen.map(|listen| RemoteOptions::new(listen, names));
     if let Err(error) = refuse_dumps() {
         tracing::warn!(%error, "the signer's memory can be dumped");
     }
@@ -38,11 +43,14 @@ pub(super) async fn run(global: &Global, arguments: cli::Signer, output: &Output
         Some(token) => format!("new keys are made inside the token '{token}'"),
         None => "keys are sealed in its directory".to_owned(),
     };
+    let remote = signer.remote_address();
     let ready = json!({
         "signer": "ready", "socket": socket.display().to_string(), "token": arguments.pkcs11_token,
+        "remote": remote,
     });
+    let there = remote.map(|address| format!(" and, for workers, {address}")).unwrap_or_default();
     output.result(&ready, || {
-        format!("signer: ready at {}; {place}. End with Ctrl-C", socket.display())
+        format!("signer: ready at {}{there}; {place}. End with Ctrl-C", socket.display())
     });
     signer
         .serve(children::until_told_to_end(arguments.until_stdin_closes))
