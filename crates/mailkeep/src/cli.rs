@@ -2,9 +2,12 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
-use mailkeep_identity::CallerLabel;
 use mailkeep_model::{Address, Function, MailboxKind, ProviderKind, TenantName};
 use time::OffsetDateTime;
+
+mod workers;
+
+pub(crate) use workers::{Enroll, SignerCommand, Workers};
 
 use crate::commands::{ItemName, Place, parse_deadline, parse_time};
 
@@ -183,62 +186,6 @@ pub(crate) struct Signer {
     pub(crate) until_stdin_closes: bool,
     #[command(subcommand)]
     pub(crate) command: Option<SignerCommand>,
-}
-
-#[derive(Subcommand, Debug)]
-pub(crate) enum SignerCommand {
-    /// Let a worker of another machine ask: give it a certificate
-    Enroll(Enroll),
-    /// On a worker's machine: make its key, and what the signer is asked for a certificate with
-    Request {
-        /// What the worker is called: a-z, 0-9 and '-'
-        name: CallerLabel,
-        /// Where the key stays, and the request is written
-        #[arg(long, value_name = "DIR")]
-        out: PathBuf,
-    },
-    /// List the workers of other machines, and cut one off
-    #[command(subcommand)]
-    Workers(Workers),
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct Enroll {
-    /// What the worker is called: a-z, 0-9 and '-'
-    pub(crate) name: CallerLabel,
-    /// Where its certificate is written, with a key when there is no --request
-    #[arg(long, value_name = "DIR")]
-    pub(crate) out: PathBuf,
-    /// What 'mailkeep signer request' wrote on the worker's machine: then its key never leaves that
-    #[arg(long, value_name = "FILE")]
-    pub(crate) request: Option<PathBuf>,
-    /// It may ask for this tenant; may be repeated [default: for all]
-    #[arg(long, value_name = "TENANT")]
-    pub(crate) tenant: Vec<TenantName>,
-    /// It may ask for keys of this function; may be repeated [default: of all]
-    #[arg(long, value_name = "FUNCTION")]
-    pub(crate) function: Vec<Function>,
-    /// The signer's socket, when it is not in the data directory
-    #[arg(long, value_name = "FILE")]
-    pub(crate) socket: Option<PathBuf>,
-}
-
-#[derive(Subcommand, Debug)]
-pub(crate) enum Workers {
-    /// List them, with those that were revoked, until their certificates expire
-    List {
-        /// The signer's socket, when it is not in the data directory
-        #[arg(long, value_name = "FILE")]
-        socket: Option<PathBuf>,
-    },
-    /// Cut a worker off at once: its certificates are good for nothing, its connections are closed
-    Revoke {
-        /// What it is called
-        name: CallerLabel,
-        /// The signer's socket, when it is not in the data directory
-        #[arg(long, value_name = "FILE")]
-        socket: Option<PathBuf>,
-    },
 }
 
 #[derive(Subcommand, Debug)]

@@ -25,7 +25,6 @@ const MOST_NAMES: usize = 100;
 /// What is ordered, and where that is kept.
 pub(crate) struct Order {
     acme: Acme,
-    client: Client,
 }
 
 /// The account, as it is kept. Another directory is another account.
@@ -48,8 +47,7 @@ impl Order {
             return refuse("an ACME directory is an https address");
         }
         private::make_directory(&acme.storage)?;
-        let client = Client::new(acme.authority.as_deref())?;
-        Ok(Self { acme, client })
+        Ok(Self { acme })
     }
 
     /// What an earlier run got, when it is for these names and from this authority.
@@ -91,7 +89,9 @@ impl Order {
     }
 
     async fn signed_in(&self) -> Result<Account, TlsError> {
-        let builder = Account::builder_with_http(Box::new(self.client.clone()));
+        // Read anew each time: a file that is missing keeps no certificate from serving that is there.
+        let client = Client::new(self.acme.authority.as_deref())?;
+        let builder = Account::builder_with_http(Box::new(client));
         let failed = |error: Error| self.failed(text(&error));
         if let Some(kept) = self.account()? {
             return builder.from_credentials(kept.credentials).await.map_err(failed);

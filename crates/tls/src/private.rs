@@ -29,7 +29,8 @@ pub(crate) fn read(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, TlsError> 
 
 /// [`read`] of a file that has to be there.
 pub(crate) fn read_existing(path: &Path) -> Result<Zeroizing<Vec<u8>>, TlsError> {
-    read(path)?.ok_or_else(|| failed(path, io::ErrorKind::NotFound.into()))
+    let missing = || io::Error::new(io::ErrorKind::NotFound, "there is no such file");
+    read(path)?.ok_or_else(|| failed(path, missing()))
 }
 
 /// Makes a directory that only its owner can enter.
