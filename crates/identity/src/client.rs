@@ -15,6 +15,7 @@ use crate::{
 };
 
 mod connection;
+mod own_secrets;
 mod subject;
 mod transport;
 mod workers;

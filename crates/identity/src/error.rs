@@ -54,6 +54,12 @@ pub enum IdentityError {
         /// Which.
         name: SecretName,
     },
+    /// Mailkeep itself has no secret of this name.
+    #[error("the signer has no secret '{name}'")]
+    NoOwnSecret {
+        /// Which.
+        name: SecretName,
+    },
     /// The signer signs no more for this tenant and function just now.
     #[error("{key_use}: the signer's rate limit is reached; next in {} s", retry_after.as_secs_f64().ceil())]
     RateLimited {
@@ -139,6 +145,7 @@ impl IdentityError {
             | Self::NoKey { .. }
             | Self::NotBound { .. }
             | Self::NoSecret { .. }
+            | Self::NoOwnSecret { .. }
             | Self::Refused { .. }
             | Self::Damaged { .. }
             | Self::Protocol { .. } => false,

@@ -235,6 +235,27 @@ pub enum LedgerEvent {
         /// Who asked.
         by: Requester,
     },
+    /// A secret of Mailkeep itself, which came from outside, is about to be kept.
+    OwnSecretStored {
+        /// Its name.
+        name: SecretName,
+        /// Who brought it.
+        by: Requester,
+    },
+    /// A secret of Mailkeep itself is about to be handed out.
+    OwnSecretReleased {
+        /// Its name.
+        name: SecretName,
+        /// Who asked.
+        by: Requester,
+    },
+    /// A secret of Mailkeep itself is about to be forgotten.
+    OwnSecretForgotten {
+        /// Its name.
+        name: SecretName,
+        /// Who asked.
+        by: Requester,
+    },
     /// A key is about to be destroyed.
     KeyRetired {
         /// Whose.

@@ -2,6 +2,7 @@
 
 mod certificates;
 mod keys;
+mod secrets;
 mod signatures;
 pub(crate) mod workers;
 
@@ -200,6 +201,15 @@ impl Core {
             Request::ReleaseSecret { tenant, name, .. } => self
                 .release_secret(tenant, name, by)
                 .map(|secret| Response::Secret { secret: WireSecret(secret) }),
+            Request::StoreOwnSecret { name, secret, .. } => {
+                self.store_own_secret(name, &secret.0, by).map(|()| Response::Done)
+            }
+            Request::ReleaseOwnSecret { name, .. } => self
+                .release_own_secret(name, by)
+                .map(|secret| Response::Secret { secret: WireSecret(secret) }),
+            Request::ForgetOwnSecret { name, .. } => {
+                self.forget_own_secret(name, by).map(|()| Response::Done)
+            }
             Request::Retire { tenant, function: Some(function), key_id: Some(key_id), .. } => self
                 .retire_key(&KeyUse { tenant, function }, &key_id, by)
                 .map(|keys| Response::Retired { keys }),
@@ -227,35 +237,6 @@ impl Core {
                 .map(|piece| Response::Ledger { piece })
                 .map_err(|error| internal(&error)),
         }
-    }
-
-    fn create_secret(
-        &self,
-        tenant: TenantName,
-        name: SecretName,
-        by: &Requester,
-    ) -> Result<(), Failure> {
-        let _making = lock(&self.making_secret);
-        let present = self.secrets.read(&tenant, &name);
-        if present.map_err(|error| damaged(error.to_string()))?.is_some() {
-            return Ok(());
-        }
-        let (of, called) = (tenant.clone(), name.clone());
-        self.record(&LedgerEvent::SecretCreated { tenant, name, by: by.clone() })?;
-        self.secrets.create(&of, &called).map_err(|error| unwritable("secret", &error))
-    }
-
-    fn release_secret(
-        &self,
-        tenant: TenantName,
-        name: SecretName,
-        by: &Requester,
-    ) -> Result<Secret, Failure> {
-        let secret = self.secrets.read(&tenant, &name);
-        let secret = secret.map_err(|error| damaged(error.to_string()))?;
-        let secret = secret.ok_or(Failure::NoSecret)?;
-        self.record(&LedgerEvent::SecretReleased { tenant, name, by: by.clone() })?;
-        Ok(secret)
     }
 
     fn status(&self) -> SignerStatus {

@@ -75,6 +75,9 @@ pub(crate) fn parts(request: &Request) -> Parts {
         Request::ReleaseSecret { job, tenant, .. } => {
             ("release_secret", Some(job), Some(tenant), None)
         }
+        Request::StoreOwnSecret { job, .. } => ("store_own_secret", Some(job), None, None),
+        Request::ReleaseOwnSecret { job, .. } => ("release_own_secret", Some(job), None, None),
+        Request::ForgetOwnSecret { job, .. } => ("forget_own_secret", Some(job), None, None),
         Request::Retire { job, tenant, function, .. } => {
             ("retire", Some(job), Some(tenant), *function)
         }

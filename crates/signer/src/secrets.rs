@@ -1,4 +1,4 @@
-//! Secrets other than provider keys: made here, sealed, handed out per job.
+//! Secrets other than provider keys: made here or brought from outside, sealed, handed out per job.
 
 use std::{
     io,
@@ -33,10 +33,10 @@ impl Secrets {
     /// The secret; `None` when there is none of that name.
     pub(crate) fn read(
         &self,
-        tenant: &TenantName,
+        owner: Owner<'_>,
         name: &SecretName,
     ) -> Result<Option<Secret>, OpenError> {
-        let Some(text) = self.master.read(&self.path(tenant, name), &label(tenant, name))? else {
+        let Some(text) = self.master.read(&self.path(owner, name), &label(owner, name))? else {
             return Ok(None);
         };
         let text = std::str::from_utf8(&text).map_err(|_| OpenError::Damaged)?;
@@ -44,23 +44,58 @@ impl Secrets {
     }
 
     /// Makes a secret, in the place of one that may be there.
-    pub(crate) fn create(&self, tenant: &TenantName, name: &SecretName) -> io::Result<()> {
+    pub(crate) fn create(&self, owner: Owner<'_>, name: &SecretName) -> io::Result<()> {
         let mut bytes = Zeroizing::new([0; BYTES]);
         SystemRandom::new()
             .fill(bytes.as_mut())
             .map_err(|_| io::Error::other("no random numbers"))?;
-        let text = Zeroizing::new(BASE64URL_NOPAD.encode(bytes.as_ref()));
-        let path = self.path(tenant, name);
-        make_private_directory(&self.directory.join(tenant.as_str()))?;
-        self.master.write(&path, &label(tenant, name), text.as_bytes())?;
+        self.store(owner, name, &Secret::new(BASE64URL_NOPAD.encode(bytes.as_ref())))
+    }
+
+    /// Keeps a secret, in the place of one that may be there.
+    pub(crate) fn store(
+        &self,
+        owner: Owner<'_>,
+        name: &SecretName,
+        secret: &Secret,
+    ) -> io::Result<()> {
+        let path = self.path(owner, name);
+        make_private_directory(&self.directory.join(owner.directory()))?;
+        self.master.write(&path, &label(owner, name), secret.expose().as_bytes())?;
         sync_directory(&self.directory)
     }
 
-    fn path(&self, tenant: &TenantName, name: &SecretName) -> PathBuf {
-        self.directory.join(tenant.as_str()).join(format!("{name}.age"))
+    /// Removes a secret, if it is there.
+    pub(crate) fn forget(&self, owner: Owner<'_>, name: &SecretName) -> io::Result<()> {
+        match std::fs::remove_file(self.path(owner, name)) {
+            Ok(()) => sync_directory(&self.directory.join(owner.directory())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn path(&self, owner: Owner<'_>, name: &SecretName) -> PathBuf {
+        self.directory.join(owner.directory()).join(format!("{name}.age"))
     }
 }
 
-fn label(tenant: &TenantName, name: &SecretName) -> String {
-    format!("secret/{tenant}/{name}")
+/// Whose a secret is.
+#[derive(Clone, Copy)]
+pub(crate) enum Owner<'a> {
+    Tenant(&'a TenantName),
+    Mailkeep,
+}
+
+impl Owner<'_> {
+    /// No tenant's name has an underscore.
+    fn directory(&self) -> &str {
+        match self {
+            Self::Tenant(tenant) => tenant.as_str(),
+            Self::Mailkeep => "_mailkeep",
+        }
+    }
+}
+
+fn label(owner: Owner<'_>, name: &SecretName) -> String {
+    format!("secret/{}/{name}", owner.directory())
 }

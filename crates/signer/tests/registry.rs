@@ -6,8 +6,10 @@ mod common;
 use std::{fs, time::Duration};
 
 use common::{CLIENT_ID, ENDPOINT, Home, files, job, tenant};
-use mailkeep_identity::{CredentialState, IdentityError, SecretName, ledger::LedgerEvent};
-use mailkeep_model::Function;
+use mailkeep_identity::{
+    CredentialState, IdentityError, SecretName, ledger::LedgerEvent, protocol::LONGEST_SECRET,
+};
+use mailkeep_model::{Function, Secret};
 
 const OTHER_CLIENT: &str = "99999999-2222-3333-4444-555555555555";
 
@@ -264,4 +266,38 @@ async fn a_fleet_s_credentials_are_all_listed() {
     assert_eq!(listed, made);
     assert_eq!(client.status().await.unwrap().credentials, 20);
     running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_from_outside_is_kept_sealed_and_handed_out_with_a_record_until_it_is_forgotten() {
+    let home = Home::new();
+    let running = home.start().await;
+    let client = running.client().await;
+    let name = "alert-pager".parse().unwrap();
+    let error = client.release_own_secret(&job(), &name).await.unwrap_err();
+    assert!(matches!(error, IdentityError::NoOwnSecret { .. }), "{error}");
+    for text in ["https://first.example/hook", "https://second.example/hook"] {
+        client.store_own_secret(&job(), &name, Secret::new(text.into())).await.unwrap();
+    }
+    let secret = client.release_own_secret(&job(), &name).await.unwrap();
+    assert_eq!(secret.expose(), "https://second.example/hook");
+    let long = Secret::new("x".repeat(LONGEST_SECRET + 1));
+    let error = client.store_own_secret(&job(), &name, long).await.unwrap_err();
+    assert!(matches!(error, IdentityError::Refused { .. }), "{error}");
+    running.stop().await;
+    for path in files(home.root.path()) {
+        let text = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
+        assert!(!text.contains("second.example"), "{} holds it in clear", path.display());
+    }
+
+    let running = home.start().await;
+    let client = running.client().await;
+    client.release_own_secret(&job(), &name).await.unwrap();
+    client.forget_own_secret(&job(), &name).await.unwrap();
+    client.forget_own_secret(&job(), &name).await.unwrap();
+    let error = client.release_own_secret(&job(), &name).await.unwrap_err();
+    assert!(matches!(error, IdentityError::NoOwnSecret { .. }), "{error}");
+    running.stop().await;
+    let is_release = |event: &LedgerEvent| matches!(event, LedgerEvent::OwnSecretReleased { .. });
+    assert_eq!(home.events().into_iter().filter(is_release).count(), 2);
 }

@@ -11,6 +11,7 @@ use crate::{
 pub(super) enum Subject {
     Key(KeyUse),
     Secret(TenantName, SecretName),
+    OwnSecret(SecretName),
     General(&'static str),
 }
 
@@ -31,6 +32,7 @@ impl Subject {
         match self {
             Self::Key(key_use) => key_use.to_string(),
             Self::Secret(tenant, name) => format!("tenant '{tenant}', secret '{name}'"),
+            Self::OwnSecret(name) => format!("secret '{name}'"),
             Self::General(what) => (*what).to_owned(),
         }
     }
@@ -52,6 +54,9 @@ impl Subject {
             }
             (Failure::NoSecret, Self::Secret(tenant, name)) => {
                 IdentityError::NoSecret { tenant: tenant.clone(), name: name.clone() }
+            }
+            (Failure::NoSecret, Self::OwnSecret(name)) => {
+                IdentityError::NoOwnSecret { name: name.clone() }
             }
             (Failure::Refused { reason }, _) => IdentityError::Refused { subject, reason },
             (Failure::Damaged { what }, _) => IdentityError::Damaged { subject, what },

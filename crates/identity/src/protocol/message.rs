@@ -13,6 +13,10 @@ pub const VERSION: u16 = 1;
 /// Most bytes of the ledger in one answer: in base64, they fit into a frame.
 pub const LEDGER_PIECE: usize = 45 * 1024;
 
+/// Bytes of a secret that comes from outside. A certificate authority's chain is the longest thing
+/// that belongs into one.
+pub const LONGEST_SECRET: usize = 32 * 1024;
+
 /// What a caller sends.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RequestFrame {
@@ -146,6 +150,30 @@ pub enum Request {
         job: JobId,
         /// Whose secret.
         tenant: TenantName,
+        /// Its name.
+        name: SecretName,
+    },
+    /// Keep a secret that comes from outside, of Mailkeep itself and of no tenant, in the place of one
+    /// of that name: where alerts go. Answer: [`Response::Done`].
+    StoreOwnSecret {
+        /// The job that brings it.
+        job: JobId,
+        /// Its name.
+        name: SecretName,
+        /// The secret itself, of at most [`LONGEST_SECRET`] bytes.
+        secret: WireSecret,
+    },
+    /// Hand such a secret out. Answer: [`Response::Secret`].
+    ReleaseOwnSecret {
+        /// The job that needs it.
+        job: JobId,
+        /// Its name.
+        name: SecretName,
+    },
+    /// Forget such a secret, whether it is there or not. Answer: [`Response::Done`].
+    ForgetOwnSecret {
+        /// The job that asks.
+        job: JobId,
         /// Its name.
         name: SecretName,
     },
@@ -402,6 +430,14 @@ pub enum KeyStoreInfo {
 /// A secret on its way through the socket. Prints as `[redacted]`.
 #[derive(Clone, Debug)]
 pub struct WireSecret(pub Secret);
+
+impl PartialEq for WireSecret {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.expose() == other.0.expose()
+    }
+}
+
+impl Eq for WireSecret {}
 
 impl Serialize for WireSecret {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -19,7 +19,8 @@ pub use frame::{
     write_frame,
 };
 pub use message::{
-    Failure, KeyStoreInfo, LEDGER_PIECE, Request, RequestFrame, Response, ResponseFrame,
+    Failure, KeyStoreInfo, LEDGER_PIECE, LONGEST_SECRET, Request, RequestFrame, Response,
+    ResponseFrame,
     SealingInfo, SealingKind, SignedAssertion, SignedProof, SignerStatus, VERSION, WireSecret,
 };
 pub use worker::{WorkerCertificate, WorkerInfo, WorkerLimits};
