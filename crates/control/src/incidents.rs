@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 
 use crate::{
     Control, ControlError,
+    alerts::forget_acknowledgement,
     convert::{instant, micros, text},
     entity::{incident, tenant},
     keys::digest,
@@ -70,6 +71,11 @@ impl Recorded {
             Self::New(id) | Self::Grown(id) | Self::Known(id) => id,
         }
     }
+}
+
+/// What alerts about an incident are about.
+pub fn incident_subject(id: i64) -> String {
+    format!("incident/{id}")
 }
 
 impl Control {
@@ -151,6 +157,24 @@ impl Control {
         Ok(incidents)
     }
 
+    /// Incidents that are open, the oldest first.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be read.
+    pub async fn open_incidents(&self) -> Result<Vec<StoredIncident>, ControlError> {
+        let rows = incident::Entity::find()
+            .filter(incident::Column::Closed.is_null())
+            .order_by_asc(incident::Column::Id)
+            .all(self.reader())
+            .await?;
+        let mut incidents = Vec::with_capacity(rows.len());
+        for row in rows {
+            incidents.push(self.stored_incident(row).await?);
+        }
+        Ok(incidents)
+    }
+
     /// The incident of that key, if it was ever found.
     ///
     /// # Errors
@@ -208,6 +232,7 @@ impl Control {
             ..Default::default()
         };
         incident::Entity::update(row).exec(&transaction).await?;
+        forget_acknowledgement(&transaction, &incident_subject(id)).await?;
         transaction.commit().await?;
         Ok(true)
     }

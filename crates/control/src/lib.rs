@@ -18,6 +18,8 @@
 //! - A *skipped item* is one that could not be read or stored; the next pass tries it again.
 //! - A *key state* is what is known of a key of ours at the provider; *log records* are what its logs
 //!   said of us; an *incident* is what somebody did as us.
+//! - A *destination* is somebody whom alerts are told to; a *delivery* waits until it arrived there. Alerts
+//!   name what they are about by a *subject*; somebody who looks after it *acknowledges* it.
 //! - A *pass* is one run over a tenant's mailboxes; it may write several snapshots, or none.
 //!
 //! # Time
@@ -34,6 +36,7 @@
 //!
 //! No secret is stored here, and evidence arrives already masked.
 
+mod alerts;
 mod audit;
 mod catalog;
 mod catch_up;
@@ -59,13 +62,16 @@ mod tenants;
 mod traffic;
 mod verdicts;
 
+pub use alerts::{
+    Acknowledgement, AlertDestination, Attempt, NewAlertDestination, QueuedDelivery, Telling,
+};
 pub use audit::{AuditEntry, AuditFilter};
 pub use catalog::{CatalogItem, InspectionCount};
 pub use catch_up::{CatchUp, Rebuild, RebuiltSnapshot, SnapshotChanges};
 pub use changes::MailboxChanges;
 pub use error::ControlError;
 pub use findings::{FindingCounts, FindingFilter, RecordedVerdict};
-pub use incidents::{FoundIncident, Recorded, StoredIncident};
+pub use incidents::{FoundIncident, Recorded, StoredIncident, incident_subject};
 pub use key_states::StoredKeyState;
 pub use log_records::LogRecord;
 pub use mailboxes::{

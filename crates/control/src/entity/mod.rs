@@ -3,6 +3,10 @@
 // sea-orm's derives ask for `pub` items; nothing of this leaves the crate.
 #![allow(unreachable_pub)]
 
+pub mod alert_acknowledgement;
+pub mod alert_delivery;
+pub mod alert_destination;
+pub mod alert_told;
 pub mod audit;
 pub mod directory_user;
 pub mod finding;

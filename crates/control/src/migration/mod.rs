@@ -5,6 +5,7 @@ mod m0002_kinds;
 mod m0003_comparisons;
 mod m0004_directory;
 mod m0005_watch;
+mod m0006_alerts;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
@@ -18,6 +19,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0003_comparisons::Comparisons),
             Box::new(m0004_directory::Directory),
             Box::new(m0005_watch::Watch),
+            Box::new(m0006_alerts::Alerts),
         ]
     }
 }

@@ -4,6 +4,7 @@
 // Clippy lets only functions marked as tests unwrap, not their helpers.
 #![allow(clippy::unwrap_used)]
 
+mod alerts;
 mod catch_up;
 mod common;
 mod comparisons;
