@@ -90,17 +90,12 @@ pub(crate) fn bytes(count: u64) -> String {
 
 /// Text from outside on one line, without what could steer a terminal or reorder the line.
 pub(crate) fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() || is_bidirectional(c) { ' ' } else { c }).collect()
+    mailkeep_model::one_line(text)
 }
 
 /// As [`plain`], but lines stay lines.
 fn plain_lines(text: &str) -> String {
     text.lines().map(plain).collect::<Vec<_>>().join("\n")
-}
-
-/// Marks, overrides and isolates of Unicode's bidirectional algorithm (UAX #9).
-fn is_bidirectional(c: char) -> bool {
-    matches!(c, '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

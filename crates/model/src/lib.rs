@@ -33,6 +33,7 @@ mod secret;
 mod setting;
 mod task;
 mod tenant;
+mod text;
 mod traffic;
 
 pub use change::{Change, Cursor, Next, Page};
@@ -63,4 +64,5 @@ pub use task::{Task, TaskLink, TaskStatus, TaskStep};
 pub use tenant::{
     Function, InvalidFunction, InvalidTenantName, ProviderKind, TenantName, UnknownProvider,
 };
+pub use text::one_line;
 pub use traffic::{Direction, TrafficCount};

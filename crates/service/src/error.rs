@@ -120,6 +120,14 @@ pub enum ServiceError {
         /// Why.
         reason: String,
     },
+    /// Alerts do not get to a destination.
+    #[error("alerts to '{destination}': {reason}")]
+    Alert {
+        /// Its name.
+        destination: String,
+        /// Why, without any secret.
+        reason: String,
+    },
     /// Another part stopped first; its error is the one to look at.
     #[error("stopped, because another part failed")]
     Stopped,

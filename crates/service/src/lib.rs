@@ -12,6 +12,7 @@
 //!   the next; it never fails its mailbox.
 //! - A *restore* brings back what the vault holds; [`Service::restore`] runs one, with a key that
 //!   exists only while it runs.
+//! - An *alert* tells people what happened, wherever they look; deliveries wait until they arrived.
 //! - The *lease* lets one pass at a time write to a tenant's vault.
 //!
 //! # The order of things
@@ -20,6 +21,7 @@
 //! and the vault. Verdicts are recorded at once; the cursor moves last, when the content is
 //! durable in the vault: a crash anywhere repeats work and loses none.
 
+mod alerts;
 mod catch_up;
 mod check;
 mod data;
@@ -39,6 +41,10 @@ mod spool;
 mod tenants;
 mod watch;
 
+pub use alerts::{
+    Alert, AlertEvent, AlertMessage, Delivered, Destination, DestinationName, Due, RelayTls,
+    Repeat, Rule, Shape, Target, Told, due,
+};
 pub use check::{Check, Outcome};
 pub use data::DataDirectory;
 pub use discovery::Discovered;

@@ -284,7 +284,7 @@ pub(crate) async fn audit(
 }
 
 /// Who runs this process, as far as the system tells.
-fn actor() -> String {
+pub(crate) fn actor() -> String {
     use std::os::unix::fs::MetadataExt;
     let uid = std::fs::metadata("/proc/self").map(|process| process.uid());
     let name = std::env::var("USER").ok().filter(|name| !name.is_empty());

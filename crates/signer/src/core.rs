@@ -16,11 +16,11 @@ use std::{
 };
 
 use mailkeep_identity::{
-    CallerLabel, KeyUse, SealingInfo, SecretName, SignerStatus, Slot,
+    CallerLabel, KeyUse, SealingInfo, SignerStatus, Slot,
     ledger::{LedgerEvent, LedgerRecord, Requester},
     protocol::{Failure, Request, RequestFrame, Response, WireSecret},
 };
-use mailkeep_model::{Secret, TenantName};
+use mailkeep_model::TenantName;
 use time::OffsetDateTime;
 
 use crate::{
