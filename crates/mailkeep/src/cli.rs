@@ -1,3 +1,5 @@
+mod alerts;
+
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -7,6 +9,7 @@ use time::OffsetDateTime;
 
 mod workers;
 
+pub(crate) use alerts::{AlertKind, Alerts, AlertsAdd};
 pub(crate) use workers::{Enroll, SignerCommand, Workers};
 
 use crate::commands::{ItemName, Place, parse_deadline, parse_time};
@@ -68,6 +71,9 @@ pub(crate) enum Command {
     Identity(Identity),
     /// What somebody did as us
     Incidents(Incidents),
+    /// Whom incidents are told to
+    #[command(subcommand)]
+    Alerts(Alerts),
     /// Rehearse what attackers have done, on a simulated tenant, and see whether it is noticed
     #[command(subcommand)]
     Drill(Drill),
@@ -374,6 +380,17 @@ pub(crate) enum IncidentCommand {
     Show {
         /// Its number
         id: i64,
+    },
+    /// Say that you look after one: nobody is reminded of it meanwhile
+    Acknowledge {
+        /// Its number
+        id: i64,
+        /// Until when: RFC 3339, or 30m, 2h from now [default: until it is closed]
+        #[arg(long, value_name = "TIME", value_parser = parse_deadline)]
+        until: Option<OffsetDateTime>,
+        /// What you do about it
+        #[arg(long, value_name = "TEXT")]
+        note: String,
     },
     /// Close one; it opens again when more of it is found
     Close {

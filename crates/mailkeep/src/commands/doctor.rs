@@ -9,7 +9,7 @@ use mailkeep_vault::Vault;
 use serde_json::json;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::{Outcome, config, make_service};
+use super::{Outcome, alerts, config, make_service};
 use crate::{
     cli::Global,
     config::{Config, NOTIFICATIONS},
@@ -88,6 +88,7 @@ pub(super) async fn run(global: &Global, output: &Output) -> Outcome {
     signer(&service, &mut report).await;
     chains(&service, &mut report).await;
     tenants(&service, &mut report).await;
+    alerts_to(&service, &mut report).await;
     Ok(report.worst)
 }
 
@@ -247,6 +248,38 @@ async fn mailboxes(service: &Service, tenant: &TenantName, name: &str, report: &
     }
     if !known.is_empty() {
         report.say(State::Good, &format!("{name}, mailboxes"), &text);
+    }
+}
+
+/// Whom incidents are told to, and whether that works.
+async fn alerts_to(service: &Service, report: &mut Report<'_>) {
+    let all = match service.alert_destinations().await {
+        Ok(all) => all,
+        Err(error) => return report.say(State::Bad, "alerts", &error.to_string()),
+    };
+    if all.is_empty() {
+        let text = "nobody is told of incidents: 'mailkeep alerts add NAME --kind slack|teams|mattermost|ntfy|pagerduty|json|smtp|command'";
+        report.say(State::Missing, "alerts", text);
+    }
+    for one in all {
+        let (name, stored) = (format!("alerts to {}", one.stored.name), &one.stored);
+        let state = match (stored.failing_since, stored.set_aside) {
+            (Some(_), _) => State::Bad,
+            (None, 0) => State::Good,
+            (None, _) => State::Warning,
+        };
+        let waiting = match stored.waiting {
+            0 => String::new(),
+            count => format!("; {count} waiting"),
+        };
+        report.say(state, &name, &format!("{}{waiting}", alerts::state(&one)));
+        if stored.kind != "smtp" {
+            continue;
+        }
+        match service.relay_doubts(&stored.host).await {
+            Ok(doubts) => doubts.iter().for_each(|text| report.say(State::Warning, &name, text)),
+            Err(error) => report.say(State::Bad, &name, &error.to_string()),
+        }
     }
 }
 

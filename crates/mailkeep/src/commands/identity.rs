@@ -10,7 +10,7 @@ use mailkeep_service::{Reconciled, Revocation, Rotation, Service, ServiceError};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use super::{Outcome, browse::rfc3339, open_service};
+use super::{Outcome, alerts, browse::rfc3339, open_service};
 use crate::{
     cli::{Global, Identity, Revoke, Rotate, Whose},
     exit::{Exit, Failure},
@@ -25,12 +25,18 @@ pub(super) async fn run(global: &Global, command: Identity, output: &Output) -> 
             certificate(&service, &tenant, function, prepared, output).await
         }
         Identity::Rotate(arguments) => rotate(&service, arguments, output).await,
-        Identity::Revoke(arguments) => revoke(&service, arguments, output).await,
+        Identity::Revoke(arguments) => {
+            let outcome = revoke(&service, arguments, output).await;
+            alerts::deliver(&service, output).await;
+            outcome
+        }
         Identity::Reconcile { tenant, calls } => {
             for path in calls {
                 import(&service, &tenant, &path, output).await?;
             }
-            reconcile(&service, &tenant, output).await
+            let outcome = reconcile(&service, &tenant, output).await;
+            alerts::deliver(&service, output).await;
+            outcome
         }
         Identity::Posture { tenant, accept } => {
             super::posture::run(&service, &tenant, accept, output).await

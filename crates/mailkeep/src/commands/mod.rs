@@ -1,5 +1,6 @@
 //! One module a command; each turns arguments into calls and results into text.
 
+mod alerts;
 mod backup;
 mod browse;
 mod children;
@@ -31,7 +32,7 @@ use mailkeep_service::{DataDirectory, Service};
 use serde_json::json;
 use tracing_subscriber::EnvFilter;
 
-pub(crate) use place::{ItemName, Place, parse_deadline, parse_time};
+pub(crate) use place::{ItemName, Place, parse_deadline, parse_span, parse_time};
 
 use crate::{
     cli::{Cli, Command, Global},
@@ -77,6 +78,7 @@ async fn dispatch(cli: Cli, output: &Output) -> Outcome {
         Command::Tenant(command) => Box::pin(tenant::run(global, command, output)).await,
         Command::Identity(command) => Box::pin(identity::run(global, command, output)).await,
         Command::Incidents(arguments) => Box::pin(incidents::run(global, arguments, output)).await,
+        Command::Alerts(command) => Box::pin(alerts::run(global, command, output)).await,
         Command::Drill(command) => Box::pin(drill::run(command, output)).await,
         Command::Backup(arguments) => Box::pin(backup::run(global, &arguments, output)).await,
         Command::Snapshots(arguments) => browse::snapshots(global, &arguments, output).await,

@@ -49,18 +49,18 @@ pub(crate) fn parse_time(text: &str) -> Result<OffsetDateTime, String> {
 pub(crate) fn parse_deadline(text: &str) -> Result<OffsetDateTime, String> {
     let now = OffsetDateTime::now_utc();
     let instant = OffsetDateTime::parse(text, &Rfc3339).ok();
-    let instant = instant.or_else(|| now.checked_add(span(text)?));
+    let instant = instant.or_else(|| now.checked_add(parse_span(text)?));
     instant.ok_or_else(|| "write 2026-11-23T09:00:00Z, or 30m, 2h from now".to_owned())
 }
 
 fn time_before(text: &str, now: OffsetDateTime) -> Result<OffsetDateTime, String> {
     let instant = OffsetDateTime::parse(text, &Rfc3339).ok();
-    let instant = instant.or_else(|| now.checked_sub(span(text)?));
+    let instant = instant.or_else(|| now.checked_sub(parse_span(text)?));
     instant.ok_or_else(|| "write 2026-11-23T09:00:00Z, or 2h, 3d ago".to_owned())
 }
 
 /// `90s`, `30m`, `2h`, `3d`, `1w`.
-fn span(text: &str) -> Option<Duration> {
+pub(crate) fn parse_span(text: &str) -> Option<Duration> {
     let units: [(char, i64); 5] =
         [('s', 1), ('m', 60), ('h', 3600), ('d', 86_400), ('w', 7 * 86_400)];
     units.iter().find_map(|(unit, seconds)| {

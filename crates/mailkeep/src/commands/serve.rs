@@ -62,6 +62,7 @@ pub(super) async fn run(global: &Global, _: &Serve, output: &Output) -> Outcome 
         () = children::until_told_to_end(false) => {}
         () = Schedule::new(&service, interval, notifications.as_ref()).run(output) => {}
         () = tending => {}
+        () = service.tend_alerts() => {}
     }
     Ok(Exit::Done)
 }
