@@ -29,7 +29,7 @@ use time::{Duration, OffsetDateTime, macros::datetime};
 
 const BEGIN: OffsetDateTime = datetime!(2026-11-23 09:14 UTC);
 /// More than anything here takes.
-const ENOUGH: StdDuration = StdDuration::from_secs(30);
+const ENOUGH: StdDuration = StdDuration::from_secs(120);
 
 struct World {
     service: Arc<Service>,

@@ -202,13 +202,13 @@ impl Core {
                 .release_secret(tenant, name, by)
                 .map(|secret| Response::Secret { secret: WireSecret(secret) }),
             Request::StoreOwnSecret { name, secret, .. } => {
-                self.store_own_secret(name, &secret.0, by).map(|()| Response::Done)
+                self.store_own_secret(&name, &secret.0, by).map(|()| Response::Done)
             }
             Request::ReleaseOwnSecret { name, .. } => self
                 .release_own_secret(name, by)
                 .map(|secret| Response::Secret { secret: WireSecret(secret) }),
             Request::ForgetOwnSecret { name, .. } => {
-                self.forget_own_secret(name, by).map(|()| Response::Done)
+                self.forget_own_secret(&name, by).map(|()| Response::Done)
             }
             Request::Retire { tenant, function: Some(function), key_id: Some(key_id), .. } => self
                 .retire_key(&KeyUse { tenant, function }, &key_id, by)

@@ -139,7 +139,7 @@ impl AlertMessage {
     pub(crate) fn of(
         alert: &Alert,
         event: AlertEvent,
-        news: Option<String>,
+        news: Option<&str>,
         now: OffsetDateTime,
     ) -> Self {
         Self {
@@ -151,7 +151,7 @@ impl AlertMessage {
             since: alert.since,
             said: now,
             headline: alert.headline.clone(),
-            news: news.as_deref().map(line),
+            news: news.map(line),
             evidence: alert.evidence.clone(),
             next_step: alert.next_step.clone(),
             shown_by: alert.shown_by.clone(),

@@ -268,7 +268,7 @@ impl Service {
                 tellings.push(Telling {
                     subject: alert.subject.clone(),
                     delivery: Uuid::new_v4().to_string(),
-                    message: json_of(&AlertMessage::of(alert, due.event, due.news, now)),
+                    message: json_of(&AlertMessage::of(alert, due.event, due.news.as_deref(), now)),
                     told: due.told.as_ref().map(json_of),
                 });
                 is_waiting = true;

@@ -120,7 +120,7 @@ async fn take(
     }
 }
 
-fn text<'a>(value: &'a Value, most: usize) -> &'a str {
+fn text(value: &Value, most: usize) -> &str {
     let text = value.as_str().unwrap_or_else(|| panic!("no text: {value}"));
     let length = text.chars().count();
     assert!((1..=most).contains(&length), "{length} characters where {most} are allowed");

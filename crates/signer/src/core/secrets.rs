@@ -45,7 +45,7 @@ impl Core {
 
     pub(super) fn store_own_secret(
         &self,
-        name: SecretName,
+        name: &SecretName,
         secret: &Secret,
         by: &Requester,
     ) -> Result<(), Failure> {
@@ -54,7 +54,7 @@ impl Core {
         }
         let _making = lock(&self.making_secret);
         self.record(&LedgerEvent::OwnSecretStored { name: name.clone(), by: by.clone() })?;
-        let stored = self.secrets.store(Owner::Mailkeep, &name, secret);
+        let stored = self.secrets.store(Owner::Mailkeep, name, secret);
         stored.map_err(|error| unwritable("secret", &error))
     }
 
@@ -72,12 +72,12 @@ impl Core {
 
     pub(super) fn forget_own_secret(
         &self,
-        name: SecretName,
+        name: &SecretName,
         by: &Requester,
     ) -> Result<(), Failure> {
         let _making = lock(&self.making_secret);
         self.record(&LedgerEvent::OwnSecretForgotten { name: name.clone(), by: by.clone() })?;
-        let forgotten = self.secrets.forget(Owner::Mailkeep, &name);
+        let forgotten = self.secrets.forget(Owner::Mailkeep, name);
         forgotten.map_err(|error| unwritable("secret", &error))
     }
 }

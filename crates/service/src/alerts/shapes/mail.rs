@@ -2,7 +2,7 @@ use lettre::{
     Message,
     message::{
         Mailbox,
-        header::{ContentType, Header, HeaderName, HeaderValue},
+        header::{ContentType, Header, HeaderName, HeaderValue, MIME_VERSION_1_0},
     },
 };
 use time::OffsetDateTime;
@@ -53,6 +53,7 @@ pub(crate) fn mail(
         .from(sender)
         .subject(format!("[Mailkeep] {}", message.title()))
         .header(AutoSubmitted)
+        .header(MIME_VERSION_1_0)
         .header(ContentType::TEXT_PLAIN);
     for address in to {
         builder = builder.to(mailbox(address)?);

@@ -132,3 +132,30 @@ fn a_mail_gets_no_header_from_what_it_tells() {
     assert_eq!(recipients, ["ops@out.example", "b@out.example"]);
     assert!(bytes.len() < 20_000 && bytes.is_ascii());
 }
+
+proptest::proptest! {
+    #[test]
+    fn whatever_a_log_says_stays_text(said in "\\PC{0,400}|[<>@`*_\\\\\\[\\]()#!|~&\r\n\u{2028}\u{202E}:a ]{0,400}") {
+        let message = AlertMessage {
+            headline: said.clone(),
+            news: Some(said.clone()),
+            evidence: vec![said.clone(), said.clone()],
+            next_step: said.clone(),
+            ..hostile()
+        };
+        let slack = slack(&message);
+        assert!(!text(&slack["text"]).contains(['<', '>']));
+        let mattermost = mattermost(&message);
+        let (title, rest) = text(&mattermost["text"]).split_once("\n```\n").unwrap();
+        assert!(!title.contains('\n') && rest.matches('`').count() == 3, "{mattermost}");
+        assert!(title.match_indices('@').all(|(at, _)| title[at + 1..].starts_with('\u{200B}')));
+        assert!(text(&ntfy(&message, "t")["message"]).len() <= 4096);
+        assert!(teams(&message).to_string().len() < 28 * 1024);
+        let mail = mail(&message, "id", "a@out.example", &["b@out.example".to_owned()]).unwrap();
+        let raw = String::from_utf8(mail.formatted()).unwrap();
+        let (headers, body) = raw.split_once("\r\n\r\n").unwrap();
+        let begun = headers.split("\r\n").filter(|line| !line.starts_with([' ', '\t']));
+        assert_eq!(begun.count(), 11, "{headers}");
+        assert!(body.lines().all(|line| line.len() <= 998));
+    }
+}
