@@ -1,6 +1,6 @@
 """A relay for mail (aiosmtpd): prints its port, then each mail that it takes, one JSON object a line.
 
-relay.py MODE CERTIFICATE KEY USER PASSWORD, where MODE is implicit, starttls, plain or no-tls.
+relay.py MODE CERTIFICATE KEY USER PASSWORD, where MODE is implicit, starttls or plain.
 """
 
 import asyncio
