@@ -61,4 +61,7 @@ pub use rights::{auditor_rights, reader_rights, restorer_rights, steward_rights}
 pub use rotate::{Left, Purged, Revocation, Rotation, Step, StepKind};
 pub use service::Service;
 pub use tenants::{Connection, Registration};
-pub use watch::{Acceptance, LedgerRead, LogName, LogOutcome, LogRead, Looked, Reconciled, Watch};
+pub use watch::{
+    Acceptance, LedgerRead, LogName, LogOutcome, LogRead, Looked, Reconciled, Watch, WatchPace,
+    Watched,
+};

@@ -20,7 +20,6 @@ use mailkeep_identity::{
     ledger::{LedgerEvent, LedgerRecord, Requester},
     protocol::{Failure, Request, RequestFrame, Response, WireSecret},
 };
-use mailkeep_model::TenantName;
 use time::OffsetDateTime;
 
 use crate::{

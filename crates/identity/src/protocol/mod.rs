@@ -20,7 +20,7 @@ pub use frame::{
 };
 pub use message::{
     Failure, KeyStoreInfo, LEDGER_PIECE, LONGEST_SECRET, Request, RequestFrame, Response,
-    ResponseFrame,
-    SealingInfo, SealingKind, SignedAssertion, SignedProof, SignerStatus, VERSION, WireSecret,
+    ResponseFrame, SealingInfo, SealingKind, SignedAssertion, SignedProof, SignerStatus, VERSION,
+    WireSecret,
 };
 pub use worker::{WorkerCertificate, WorkerInfo, WorkerLimits};

@@ -1,21 +1,24 @@
 use std::{fs::File, io::BufReader, os::unix::fs::MetadataExt};
 
-use mailkeep_control::Departure;
+use mailkeep_control::{Departure, Tenant};
 use mailkeep_identity::verify_receipts;
-use mailkeep_model::TenantName;
-use mailkeep_service::{DataDirectory, Outcome as Checked, Service};
+use mailkeep_model::{Function, TenantName};
+use mailkeep_service::{DataDirectory, Outcome as Checked, Service, Watched};
 use mailkeep_tls::CertificateStatus;
 use mailkeep_vault::Vault;
 use serde_json::json;
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::{Outcome, alerts, config, make_service};
+use super::{Outcome, alerts, browse::rfc3339, config, make_service};
 use crate::{
     cli::Global,
     config::{Config, NOTIFICATIONS},
     exit::Exit,
     output::{Output, plain},
 };
+
+/// A tenant that was not looked at for so long is not watched.
+const UNWATCHED: Duration = Duration::days(1);
 
 /// How a part is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -226,6 +229,31 @@ async fn chains(service: &Service, report: &mut Report<'_>) {
     }
 }
 
+/// Whether anybody would notice a theft.
+async fn watched(service: &Service, tenant: &Tenant, name: &str, report: &mut Report<'_>) {
+    let name = format!("{name}, watch");
+    if !tenant.functions.iter().any(|one| one.function == Function::Auditor) {
+        let text = "no auditor is registered: nobody would notice that somebody else uses our keys; docs/operating.md, 'Watching over the keys'";
+        return report.say(State::Missing, &name, text);
+    }
+    match service.watched(&tenant.name).await {
+        Err(error) => report.say(State::Bad, &name, &error.to_string()),
+        Ok(Watched { posture: Some(looked), sign_ins: Some(read) }) => {
+            let text = format!("looked at {}, sign-ins read {}", rfc3339(looked), rfc3339(read));
+            let old = OffsetDateTime::now_utc() - looked.min(read) > UNWATCHED;
+            let state = if old { State::Warning } else { State::Good };
+            report.say(state, &name, &text);
+        }
+        Ok(_) => {
+            let text = format!(
+                "not looked at yet: 'mailkeep serve' does, or 'mailkeep identity posture {0}' and 'identity reconcile {0}'",
+                tenant.name
+            );
+            report.say(State::Missing, &name, &text);
+        }
+    }
+}
+
 /// How many mailboxes are backed up, and who is not any more.
 async fn mailboxes(service: &Service, tenant: &TenantName, name: &str, report: &mut Report<'_>) {
     let known = match service.control().mailboxes(tenant).await {
@@ -324,6 +352,7 @@ async fn tenants(service: &Service, report: &mut Report<'_>) {
                 }
             }
         }
+        watched(service, &tenant, &name, report).await;
         let vault = service.data().vault(&tenant.name);
         match service.control().catalog_head(&tenant.name).await {
             Ok(None) => {

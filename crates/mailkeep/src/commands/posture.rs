@@ -6,7 +6,7 @@ use mailkeep_service::{Acceptance, Looked, Service};
 use serde_json::json;
 use time::OffsetDateTime;
 
-use super::{Outcome, browse::rfc3339, identity::open_incidents};
+use super::{Outcome, alerts, browse::rfc3339, identity::open_incidents};
 use crate::{
     exit::Exit,
     output::{Output, plain},
@@ -20,6 +20,7 @@ pub(super) async fn run(
 ) -> Outcome {
     let acceptance = if accept { Acceptance::Accept } else { Acceptance::Compare };
     let looked = service.posture(tenant, acceptance, OffsetDateTime::now_utc()).await?;
+    alerts::deliver(service, output).await;
     let open = open_incidents(service, tenant).await?;
     let incident = |(recorded, incident): &(Recorded, mailkeep_sentry::Incident)| {
         json!({

@@ -4,6 +4,7 @@ use mailkeep_control::TenantFunction;
 use mailkeep_model::{Function, MailboxId, TenantName};
 use mailkeep_service::{
     DataDirectory, ErrorKind, Notifications, PassReport, Service, ServiceError, Unobserved,
+    WatchPace,
 };
 use tokio::{
     sync::Semaphore,
@@ -33,6 +34,7 @@ pub(super) async fn run(global: &Global, _: &Serve, output: &Output) -> Outcome 
     let settings = config(global)?.serve;
     let data = DataDirectory::new(&global.data);
     let (interval, notifications) = (settings.interval(), settings.notifications(&data)?);
+    let watch = WatchPace::default();
     let service = Arc::new(open_service(global).await?);
     let notifications = match notifications {
         Some(options) => {
@@ -63,6 +65,7 @@ pub(super) async fn run(global: &Global, _: &Serve, output: &Output) -> Outcome 
         () = Schedule::new(&service, interval, notifications.as_ref()).run(output) => {}
         () = tending => {}
         () = service.tend_alerts() => {}
+        () = service.tend_watch(&watch) => {}
     }
     Ok(Exit::Done)
 }

@@ -170,7 +170,7 @@ impl Service {
         // Of an export with a hole in it nobody knows where the hole is.
         if let Some(read) = whole.filter(|_| damaged == 0) {
             watch.note(LogName::Calls, read);
-            self.keep_watch(tenant, &watch).await?;
+            self.change_watch(tenant, |kept| kept.read = watch.read).await?;
         }
         Ok((taken, damaged))
     }

@@ -7,12 +7,14 @@ mod posture;
 mod reconcile;
 mod records;
 mod settings;
+mod tend;
 
 pub use logs::LogName;
 pub use posture::{Acceptance, Looked};
 pub use reconcile::{LogOutcome, Reconciled};
 pub use records::LedgerRead;
 pub use settings::{LogRead, Watch};
+pub use tend::{WatchPace, Watched};
 
 pub(crate) use ours::KnownKey;
 use records::OwnRecordsSeen;

@@ -74,7 +74,7 @@ impl Service {
         now: OffsetDateTime,
     ) -> Result<Looked, ServiceError> {
         let tenant = self.tenant(name).await?;
-        let mut watch = self.watch(name).await?;
+        let watch = self.watch(name).await?;
         let auditor = self.auditor(&tenant).await?;
         let registrations = match auditor.registrations(&client_ids(&tenant)).await {
             Ok(registrations) => registrations,
@@ -137,8 +137,8 @@ impl Service {
             incidents.push(self.keep_incident(name, &incident, now).await?);
         }
         // Only now: what is not kept is found again.
-        watch.posture = Some(PostureSeen { at: now, accepted });
-        self.keep_watch(name, &watch).await?;
+        let seen = PostureSeen { at: now, accepted };
+        self.change_watch(name, |watch| watch.posture = Some(seen)).await?;
         if acceptance == Acceptance::Accept {
             self.audit(name, "identity.posture.accept", serde_json::json!({})).await?;
         }

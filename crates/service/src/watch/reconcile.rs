@@ -61,15 +61,14 @@ impl Service {
         let registrations = self.learn_of_registrations(&tenant).await.err();
         let sign_ins = self.read_sign_ins(&auditor, name, &applications, &mut watch, now).await?;
         let mail = self.read_mail_accesses(&auditor, name, &applications, &mut watch, now).await?;
-        self.keep_watch(name, &watch).await?;
+        self.change_watch(name, |kept| kept.read = watch.read.clone()).await?;
         let (records, found, ours, seen) = self.judge(&tenant, &watch, now).await?;
         let mut incidents = Vec::new();
         for incident in &found.incidents {
             incidents.push(self.keep_incident(name, incident, now).await?);
         }
         // Only now: an incident that is not kept is found again as long as this is not.
-        watch.own = seen;
-        self.keep_watch(name, &watch).await?;
+        self.change_watch(name, |kept| kept.own = seen).await?;
         let calls = LogResult::Read { new: records.calls.len(), damaged: 0 };
         let outcome = |log, result: LogResult| {
             let (records, damaged) = match &result {
@@ -136,9 +135,7 @@ impl Service {
         let Some(found) = self.control.incident(id).await? else { return Ok(false) };
         let incident = serde_json::from_value::<Incident>(found.incident);
         if let Some(of) = incident.ok().and_then(|incident| incident.own_record()) {
-            let mut watch = self.watch(&found.tenant).await?;
-            watch.own.forget(of);
-            self.keep_watch(&found.tenant, &watch).await?;
+            self.change_watch(&found.tenant, |watch| watch.own.forget(of)).await?;
         }
         let details = serde_json::json!({ "incident": id, "note": note });
         self.audit(&found.tenant, "incident.close", details).await?;

@@ -86,16 +86,19 @@ impl Service {
         egress: Vec<IpNet>,
     ) -> Result<(), ServiceError> {
         let details = serde_json::json!({ "egress": egress });
-        let watch = Watch { egress, ..self.watch(tenant).await? };
-        self.keep_watch(tenant, &watch).await?;
+        self.change_watch(tenant, |watch| watch.egress = egress).await?;
         self.audit(tenant, "tenant.egress", details).await
     }
 
-    pub(super) async fn keep_watch(
+    /// Changes what is kept of how a tenant is watched, and leaves the rest as it is now: somebody else
+    /// may have changed that while the provider was asked.
+    pub(super) async fn change_watch(
         &self,
         tenant: &TenantName,
-        watch: &Watch,
+        change: impl FnOnce(&mut Watch),
     ) -> Result<(), ServiceError> {
+        let mut watch = self.watch(tenant).await?;
+        change(&mut watch);
         let value = serde_json::to_value(watch).expect("times, addresses and numbers serialise");
         Ok(self.control.set_watch(tenant, value).await?)
     }
