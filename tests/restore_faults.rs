@@ -39,7 +39,7 @@ fn one_by_one(faults: &[Fault]) {
     world.set_up("acme");
     let restorer = world.set_up_restorer("acme");
     // A received message that does not fit into one request takes one right more.
-    let roles = [RESTORER_ROLES, &["Mail-Advanced.ReadWrite"]].concat();
+    let roles = [RESTORER_ROLES, &["Mail-Advanced.ReadWrite.All"]].concat();
     world.lab.change_application(&restorer, &json!({"roles": roles}));
     let ann = world.lab.mailboxes()[0].clone();
     world.lab.post("generate", &json!({"mailbox": ann, "seed": 1, "messages": 0, "events": 14}));

@@ -23,7 +23,7 @@
 //! - The limit of 10,000 requests in ten minutes is off unless
 //!   [`LabOptions::requests_per_ten_minutes`] turns it on, that of 150 MB uploaded in five minutes
 //!   unless [`LabOptions::upload_bytes_per_five_minutes`] does; that of four requests at once is on.
-//! - Content of a message that is no draft can be changed only with `Mail-Advanced.ReadWrite`,
+//! - Content of a message that is no draft can be changed only with `Mail-Advanced.ReadWrite.All`,
 //!   whatever the lab's clock says; Exchange Online does so from 2026-12-31.
 //!   That holds for what MAPI calls times, subject and header, and for an import over such a message.
 //! - Folders of mailboxes (`/admin/exchange/mailboxes`) show in v1.0 what the schema of v1.0 has:

@@ -16,7 +16,7 @@ use crate::common::Site;
 pub(crate) const RIGHTS: &[&str] =
     &["Mail.ReadWrite", "Calendars.ReadWrite", "Contacts.ReadWrite", "User.Read.All"];
 /// What adding to a message that is no draft takes.
-pub(crate) const ADVANCED: &str = "Mail-Advanced.ReadWrite";
+pub(crate) const ADVANCED: &str = "Mail-Advanced.ReadWrite.All";
 
 pub(crate) struct World {
     site: Site,

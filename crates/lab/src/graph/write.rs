@@ -160,14 +160,14 @@ pub(super) fn permanent_delete(
 /// more rights from 2026-12-31, the lab always
 /// (<https://devblogs.microsoft.com/microsoft365dev/graph-api-updates-to-sensitive-email-properties>).
 pub(super) fn may_change_content(grant: &Grant, message: &Message) -> Result<(), GraphError> {
-    if message.draft || grant.roles.contains("Mail-Advanced.ReadWrite") {
+    if message.draft || grant.roles.contains("Mail-Advanced.ReadWrite.All") {
         return Ok(());
     }
     Err(GraphError::new(
         403,
         "ErrorAccessDenied",
         "Access is denied. Content of a message that is not a draft cannot be changed. Needed: \
-         Mail-Advanced.ReadWrite.",
+         Mail-Advanced.ReadWrite.All.",
     ))
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::world::{Graph, WRITE, World, read};
 
-const ADVANCED: &[&str] = &["Mail.ReadWrite", "Mail-Advanced.ReadWrite"];
+const ADVANCED: &[&str] = &["Mail.ReadWrite", "Mail-Advanced.ReadWrite.All"];
 
 fn recipient(name: &str, address: &str) -> Value {
     json!({ "emailAddress": { "name": name, "address": address } })
@@ -239,7 +239,7 @@ async fn a_draft_stays_a_draft_and_a_message_that_is_none_keeps_its_content() {
     ] {
         let (status, body) = graph.send("PATCH", &path(&made), json!({ name: value })).await;
         assert_eq!(status, StatusCode::FORBIDDEN, "{name}: {body}");
-        assert!(body["error"]["message"].as_str().unwrap().contains("Mail-Advanced.ReadWrite"));
+        assert!(body["error"]["message"].as_str().unwrap().contains("Mail-Advanced.ReadWrite.All"));
     }
     let file = json!({
         "@odata.type": "#microsoft.graph.fileAttachment", "name": "x", "contentBytes": "AAAA",

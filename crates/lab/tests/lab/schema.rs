@@ -77,7 +77,7 @@ async fn the_directory_is_made_of_properties_that_graph_has() {
         "concurrency": 4, "requests_per_ten_minutes": null, "upload_bytes_per_five_minutes": null,
     });
     world.admin("POST", "limits", limits).await;
-    let app = world.application(&["Mail.Read", "Mail-Advanced.ReadWrite"]);
+    let app = world.application(&["Mail.Read", "Mail-Advanced.ReadWrite.All"]);
     world.token(&app).await;
     let rights = ["Application.ReadWrite.All", "AuditLog.Read.All", "Directory.Read.All"];
     let graph = world.graph(&rights).await;

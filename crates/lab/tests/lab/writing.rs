@@ -191,7 +191,7 @@ async fn content_of_what_was_sent_is_changed_by_nobody_without_the_advanced_righ
     let world = World::new().await;
     let usual = ["Mail.ReadWrite", "User.Read.All", "MailboxItem.ImportExport.All"];
     let graph = world.graph(&usual).await;
-    let advanced = world.graph(&[&usual[..], &["Mail-Advanced.ReadWrite"]].concat()).await;
+    let advanced = world.graph(&[&usual[..], &["Mail-Advanced.ReadWrite.All"]].concat()).await;
     let user = format!("users/{}", world.mailbox(0));
     let found = graph.get(&format!("{user}/messages?$filter=hasAttachments eq true&$top=1")).await;
     let id = found["value"][0]["id"].as_str().unwrap();

@@ -25,7 +25,7 @@ const LONGEST_SINGLE: usize = 3_000_000;
 /// A piece of an upload: a multiple of 320 KiB, and below the 4 MB that one may have.
 const PIECE: usize = 10 * 320 * 1024;
 /// What adding to a message that is no draft takes from 2026-12-31 on.
-const ADVANCED: &str = "Mail-Advanced.ReadWrite";
+const ADVANCED: &str = "Mail-Advanced.ReadWrite.All";
 
 /// A file to be attached.
 #[derive(Debug, Default)]

@@ -11,7 +11,7 @@ use crate::world::{Graph, World, read};
 /// All rights that any operation asks for.
 const RIGHTS: &[&str] = &[
     "Mail.ReadWrite",
-    "Mail-Advanced.ReadWrite",
+    "Mail-Advanced.ReadWrite.All",
     "Calendars.ReadWrite",
     "Contacts.ReadWrite",
     "Tasks.ReadWrite.All",
