@@ -55,6 +55,7 @@ mod mailboxes;
 mod migration;
 mod passes;
 mod rounds;
+mod setups;
 mod skipped;
 mod snapshots;
 mod store;

@@ -220,7 +220,17 @@ pub(crate) enum Tenant {
         /// Addresses, or networks as 192.0.2.0/24; none: show what is set
         networks: Vec<IpNet>,
     },
-    /// Try every right that a tenant's backup needs, and say what is missing or too much
+    /// Print, or write into a directory, what a tenant's administrator runs to set it up
+    ///
+    /// A manifest for each application, scripts for az and PowerShell that can be run again, roles
+    /// of Exchange where applications are confined to some mailboxes, a Conditional Access policy,
+    /// and break-glass scripts for the day on which somebody else has our keys.
+    Setup(TenantSetup),
+    /// Try every right of every function that is set up by using it, and say what is missing or too
+    /// much
+    ///
+    /// Ends with 12 when something is refused, and with 3 when all works but something is too much
+    /// or does not fit.
     Check {
         /// The tenant
         tenant: TenantName,
@@ -243,6 +253,30 @@ pub(crate) enum Identity {
         /// The key that was made ahead, not the one that signs
         #[arg(long)]
         prepared: bool,
+    },
+    /// Print a request for a certificate of the tenant's own certificate authority
+    ///
+    /// For the key that was made ahead, so that the certificate can be registered before the key
+    /// signs; for the first key while the application is not registered yet.
+    Csr {
+        /// The tenant
+        tenant: TenantName,
+        /// The function
+        #[arg(long)]
+        function: Function,
+        /// Write it into this file
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Take what the authority answered to the request
+    Install {
+        /// The tenant
+        tenant: TenantName,
+        /// The function
+        #[arg(long)]
+        function: Function,
+        /// The certificate, then those that vouch for it, each for the one before (PEM)
+        chain: PathBuf,
     },
     /// Change keys now; what is not done by the deadline goes on when it is called again
     Rotate(Rotate),
@@ -425,7 +459,37 @@ pub(crate) struct TenantAdd {
     #[arg(long, value_name = "FUNCTION=ID", value_parser = parse_client_id)]
     pub(crate) client_id: Vec<(Function, String)>,
     #[command(flatten)]
+    pub(crate) asked: AskedFor,
+    #[command(flatten)]
     pub(crate) selection: Selection,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct TenantSetup {
+    /// The tenant
+    pub(crate) tenant: TenantName,
+    #[command(flatten)]
+    pub(crate) asked: AskedFor,
+}
+
+// No doc comment: it would become that of the command which this is part of.
+#[derive(Args, Debug)]
+pub(crate) struct AskedFor {
+    /// Set up this function: reader, responder, restorer, auditor, prober or steward; may be repeated
+    #[arg(long, value_name = "FUNCTION")]
+    pub(crate) function: Vec<Function>,
+    /// Let the reader, responder and restorer reach the mailboxes of this group's direct members only
+    #[arg(long, value_name = "GROUP", conflicts_with = "confine_to_nothing")]
+    pub(crate) confine_to: Option<String>,
+    /// All mailboxes again
+    #[arg(long)]
+    pub(crate) confine_to_nothing: bool,
+    /// Let the prober send from this mailbox only; may be repeated
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) send_from: Vec<Address>,
+    /// Write the files into this directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

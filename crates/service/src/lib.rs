@@ -23,6 +23,7 @@
 
 mod alerts;
 mod catch_up;
+mod certificates;
 mod check;
 mod data;
 mod discovery;
@@ -37,6 +38,7 @@ mod restore;
 mod rights;
 mod rotate;
 mod service;
+mod setup;
 mod spool;
 mod tenants;
 mod watch;
@@ -45,6 +47,7 @@ pub use alerts::{
     Alert, AlertEvent, AlertMessage, Delivered, Destination, DestinationName, Due, RelayTls,
     Repeat, Rule, Shape, Target, Told, due,
 };
+pub use certificates::{CertificateRequest, Expiry, Installed, expiry};
 pub use check::{Check, Outcome};
 pub use data::DataDirectory;
 pub use discovery::Discovered;
@@ -57,9 +60,12 @@ pub use restore::{
     OnConflict, RestoreLimits, RestoreOutcome, RestoreReport, RestoreRequest, RestoreStop,
     RestoreTarget, RestoreWhat, RestoredItem,
 };
-pub use rights::{auditor_rights, reader_rights, restorer_rights, steward_rights};
+pub use rights::{
+    Needs, Right, auditor_rights, reader_rights, restorer_rights, rights, steward_rights,
+};
 pub use rotate::{Left, Purged, Revocation, Rotation, Step, StepKind};
 pub use service::Service;
+pub use setup::{Asked, Bundle, BundleFile};
 pub use tenants::{Connection, Registration};
 pub use watch::{
     Acceptance, LedgerRead, LogName, LogOutcome, LogRead, Looked, Reconciled, Watch, WatchPace,

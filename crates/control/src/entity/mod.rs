@@ -18,6 +18,7 @@ pub mod log_record;
 pub mod mailbox;
 pub mod pass;
 pub mod rotation_order;
+pub mod setup;
 pub mod skipped;
 pub mod snapshot;
 pub mod snapshot_mailbox;

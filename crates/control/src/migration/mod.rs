@@ -6,6 +6,7 @@ mod m0003_comparisons;
 mod m0004_directory;
 mod m0005_watch;
 mod m0006_alerts;
+mod m0007_setup;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
@@ -20,6 +21,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0004_directory::Directory),
             Box::new(m0005_watch::Watch),
             Box::new(m0006_alerts::Alerts),
+            Box::new(m0007_setup::Setup),
         ]
     }
 }

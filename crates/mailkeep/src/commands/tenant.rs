@@ -7,7 +7,7 @@ use mailkeep_service::{
 };
 use serde_json::{Value, json};
 
-use super::{Outcome, browse::rfc3339, mailboxes, make_service, open_service};
+use super::{Outcome, browse::rfc3339, mailboxes, make_service, open_service, setup};
 use crate::{
     cli::{self, Global, TenantAdd},
     exit::{Exit, Failure},
@@ -24,6 +24,9 @@ pub(super) async fn run(global: &Global, command: cli::Tenant, output: &Output) 
         }
         cli::Tenant::Egress { tenant, networks } => {
             egress(&open_service(global).await?, &tenant, networks, output).await
+        }
+        cli::Tenant::Setup(arguments) => {
+            setup::run(&open_service(global).await?, arguments, output).await
         }
         cli::Tenant::Check { tenant } => check(&open_service(global).await?, &tenant, output).await,
     }
@@ -45,7 +48,11 @@ async fn add(service: &Service, arguments: TenantAdd, output: &Output) -> Outcom
                 "which directory is tenant {name}? Name its id or one of its domains with --directory"
             )));
         }
-        (Some(_), None) if arguments.client_id.is_empty() && selection.is_none() => {
+        (Some(_), None)
+            if arguments.client_id.is_empty()
+                && selection.is_none()
+                && !setup::is_asked(&arguments.asked) =>
+        {
             return Err(Failure::usage(format!(
                 "tenant {name} exists already; name what is new, e.g. --client-id reader=ID"
             )));
@@ -75,6 +82,10 @@ async fn add(service: &Service, arguments: TenantAdd, output: &Output) -> Outcom
         service.register(&name, Registration { function, client_id }).await?;
     }
     let tenant = service.tenant(&name).await?;
+    if setup::is_asked(&arguments.asked) {
+        let arguments = cli::TenantSetup { tenant: name, asked: arguments.asked };
+        return setup::run(service, arguments, output).await;
+    }
     let certificate = service.certificate(&name, Function::Reader).await?;
     output.result(&json_of(&tenant, Some(&certificate)), || {
         if !has_reader(&tenant) {
@@ -256,7 +267,9 @@ fn to_register(service: &Service, tenant: &Tenant, certificate: &CertificateInfo
          3. API permissions, Microsoft Graph, application permissions: {rights};\n\
             then grant admin consent. To confine it to some mailboxes use RBAC for Applications instead of Mail.Read.\n\
          4. mailkeep tenant add {name} --client-id reader=APPLICATION-ID\n\
-         5. mailkeep tenant check {name}\n\n\
+         5. mailkeep tenant check {name}\n\
+         Or by scripts, with the other functions, confined to some mailboxes and locked to our addresses:\n\
+         mailkeep tenant setup {name} --function reader --function auditor --out DIR\n\n\
          {restorer}",
         restorer = restorer_to_register(service, name),
         rights = listed(&reader_rights(service.extras())),

@@ -61,8 +61,8 @@ impl Site {
             Self { service, tenant, lab, admin, registered: HashMap::new(), key_file, running };
         let reader: Vec<&str> = reader_rights(site.service.extras());
         site.register(Function::Reader, &reader).await?;
-        site.register(Function::Auditor, auditor_rights()).await?;
-        site.register(Function::Steward, steward_rights()).await?;
+        site.register(Function::Auditor, &auditor_rights()).await?;
+        site.register(Function::Steward, &steward_rights()).await?;
         let steward = site.registered[&Function::Steward].service_principal_id.clone();
         for function in [Function::Reader, Function::Auditor] {
             let client_id = site.registered[&function].client_id.clone();
