@@ -101,6 +101,21 @@ pub enum ServiceError {
         /// Which function.
         function: Function,
     },
+    /// Only the customer's own certificate authority can replace a key's certificate.
+    #[error(
+        "tenant {tenant}: the {function} certificate is from '{issuer}' and ends on {}; the next one has to come from there, too. 1. 'mailkeep identity csr {tenant} --function {function} --out FILE', 2. have it issued, 3. 'mailkeep identity install {tenant} --function {function} CHAIN', 4. 'mailkeep identity rotate {tenant} --function {function}'",
+        ends.date()
+    )]
+    OwnAuthority {
+        /// The tenant.
+        tenant: TenantName,
+        /// Which function.
+        function: Function,
+        /// The authority, as it calls itself.
+        issuer: String,
+        /// When the present certificate ends.
+        ends: time::OffsetDateTime,
+    },
     /// `control` knows of snapshots, but the repository is not there.
     #[error(
         "tenant {tenant}: the repository {} is gone, but snapshots were written to it. Put it back; a new one would begin without history",

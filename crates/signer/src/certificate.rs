@@ -84,6 +84,13 @@ impl Certificate {
         name.chars().take(MAX_ISSUER).collect()
     }
 
+    /// The authority that issued it; empty when it is self-signed.
+    fn authority(&self) -> String {
+        let is_own = parse_x509_certificate(&self.der)
+            .is_ok_and(|(_, parsed)| parsed.issuer() == parsed.subject());
+        if is_own { String::new() } else { self.issuer() }
+    }
+
     pub(crate) fn info(&self, key_id: &str) -> CertificateInfo {
         // The provider's name for it, not a proof of anything.
         let sha1 = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, &self.der);
@@ -93,6 +100,7 @@ impl Certificate {
             thumbprint_sha1: HEXUPPER.encode(sha1.as_ref()),
             certificate_pem: pem(&self.der),
             chain_pem: self.chain.iter().map(|der| pem(der)).collect(),
+            issuer: self.authority(),
             not_before: self.not_before,
             not_after: self.not_after,
         }

@@ -15,6 +15,15 @@ const MAX_CERTIFICATES: usize = 5;
 /// All of them together, in DER: with four keys a listing must fit into an answer.
 const MAX_BYTES: usize = 8 * 1024;
 
+/// Signatures that somebody can forge (`signatureAlgorithm`, RFC 3279): with MD5, with SHA-1.
+const WEAK: &[&str] = &[
+    "1.2.840.113549.1.1.4",
+    "1.2.840.113549.1.1.5",
+    "1.3.14.3.2.29",
+    "1.2.840.10045.4.1",
+    "1.2.840.10040.4.3",
+];
+
 /// Reads a chain (PEM) that is to certify `public`, a public key (PKCS#1), and tells what is wrong
 /// with it, in words.
 ///
@@ -36,6 +45,11 @@ pub(crate) fn read(pem: &str, public: &[u8], now: OffsetDateTime) -> Result<Cert
     }
     for pair in ders.windows(2) {
         vouched(&pair[0], &pair[1])?;
+    }
+    // The last one's own signature proves nothing: it is trusted or not for itself.
+    let signed = ders.len().saturating_sub(1).max(1);
+    for der in ders.iter().take(signed) {
+        strong(der)?;
     }
     let mut ders = ders.into_iter();
     let first = ders.next().ok_or("it holds no certificate")?;
@@ -62,6 +76,16 @@ fn fits(certificate: &Certificate, public: &[u8], now: OffsetDateTime) -> Result
             "its first certificate is valid for {days} days; at most {} are taken",
             LONGEST.whole_days()
         ));
+    }
+    Ok(())
+}
+
+/// Whether a certificate is signed so that nobody can forge it.
+fn strong(certificate: &[u8]) -> Result<(), String> {
+    let Ok((_, parsed)) = parse_x509_certificate(certificate) else { return Ok(()) };
+    let algorithm = parsed.signature_algorithm.algorithm.to_id_string();
+    if WEAK.contains(&algorithm.as_str()) {
+        return Err("one of its certificates is signed with SHA-1 or MD5, which is too weak: ask the authority for SHA-256".to_owned());
     }
     Ok(())
 }

@@ -19,6 +19,9 @@ pub struct CertificateInfo {
     /// The certificates that vouch for it, each for the one before; empty when it is self-signed.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub chain_pem: String,
+    /// The authority that issued it, as it says itself; empty when it is self-signed.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub issuer: String,
     /// Valid from.
     #[serde(with = "time::serde::rfc3339")]
     pub not_before: OffsetDateTime,
@@ -126,6 +129,7 @@ mod tests {
             thumbprint_sha1: String::new(),
             certificate_pem: pem.to_owned(),
             chain_pem: String::new(),
+            issuer: String::new(),
             not_before: OffsetDateTime::UNIX_EPOCH,
             not_after: OffsetDateTime::UNIX_EPOCH,
         };

@@ -3,14 +3,14 @@
 use std::{fs::File, io::BufReader};
 
 use mailkeep_control::Recorded;
-use mailkeep_identity::{CredentialInfo, KeyInfo, Slot, rotation::Stage};
+use mailkeep_identity::{CredentialInfo, KeyInfo, KeyUse, Slot, rotation::Stage};
 use mailkeep_model::{Function, TenantName};
 use mailkeep_sentry::report;
 use mailkeep_service::{Reconciled, Revocation, Rotation, Service, ServiceError};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use super::{Outcome, alerts, browse::rfc3339, open_service};
+use super::{Outcome, alerts, browse::rfc3339, certificates, open_service};
 use crate::{
     cli::{Global, Identity, Revoke, Rotate, Whose},
     exit::{Exit, Failure},
@@ -22,7 +22,13 @@ pub(super) async fn run(global: &Global, command: Identity, output: &Output) -> 
     match command {
         Identity::Status { tenant } => status(&service, tenant.as_ref(), output).await,
         Identity::Certificate { tenant, function, prepared } => {
-            certificate(&service, &tenant, function, prepared, output).await
+            certificates::show(&service, &tenant, function, prepared, output).await
+        }
+        Identity::Csr { tenant, function, out } => {
+            certificates::request(&service, &tenant, function, out.as_deref(), output).await
+        }
+        Identity::Install { tenant, function, chain } => {
+            certificates::install(&service, &tenant, function, &chain, output).await
         }
         Identity::Rotate(arguments) => rotate(&service, arguments, output).await,
         Identity::Revoke(arguments) => {
@@ -75,9 +81,13 @@ async fn status(service: &Service, tenant: Option<&TenantName>, output: &Output)
         }
         return Ok(Exit::Done);
     }
-    let mut rows = Vec::new();
+    let (mut rows, mut ending) = (Vec::new(), Vec::new());
     for one in &all {
+        let KeyUse { tenant, function } = &one.key_use;
         for key in &one.keys {
+            if let Some(expiry) = certificates::ending(one, key) {
+                ending.push(format!("{tenant} {function}: {}", plain(&expiry.text)));
+            }
             rows.push(vec![
                 one.key_use.tenant.to_string(),
                 one.key_use.function.to_string(),
@@ -88,7 +98,10 @@ async fn status(service: &Service, tenant: Option<&TenantName>, output: &Output)
             ]);
         }
     }
-    output.result(&json!({}), || table(&rows));
+    output.result(&json!({}), || {
+        let ending = ending.iter().map(|line| format!("\n{line}"));
+        format!("{}{}", table(&rows), ending.collect::<String>())
+    });
     Ok(Exit::Done)
 }
 
@@ -109,6 +122,8 @@ fn json_of(one: &CredentialInfo) -> Value {
             "thumbprint_sha1": key.certificate.thumbprint_sha1,
             "not_before": rfc3339(key.certificate.not_before),
             "not_after": rfc3339(key.certificate.not_after),
+            "issuer": Some(&key.certificate.issuer).filter(|issuer| !issuer.is_empty()),
+            "ends_soon": certificates::ending(one, key).map(|expiry| expiry.text),
         })
     };
     json!({
@@ -118,34 +133,6 @@ fn json_of(one: &CredentialInfo) -> Value {
         "client_id": one.binding.as_ref().map(|binding| &binding.client_id),
         "keys": one.keys.iter().map(key).collect::<Vec<_>>(),
     })
-}
-
-async fn certificate(
-    service: &Service,
-    tenant: &TenantName,
-    function: Function,
-    prepared: bool,
-    output: &Output,
-) -> Outcome {
-    service.tenant(tenant).await?;
-    let wanted = if prepared { Slot::Prepared } else { Slot::Active };
-    let all =
-        service.signer().await?.credentials(Some(tenant)).await.map_err(ServiceError::from)?;
-    let mut keys =
-        all.into_iter().filter(|one| one.key_use.function == function).flat_map(|one| one.keys);
-    let Some(key) = keys.find(|key| key.slot == wanted) else {
-        let message = format!("tenant {tenant} has no such key for the {function}");
-        return Err(Failure::new(Exit::NotFound, message));
-    };
-    let value = json!({
-        "tenant": tenant,
-        "function": function,
-        "key_id": key.key_id,
-        "thumbprint_sha1": key.certificate.thumbprint_sha1,
-        "certificate_pem": key.certificate.certificate_pem,
-    });
-    output.result(&value, || key.certificate.certificate_pem.trim_end().to_owned());
-    Ok(Exit::Done)
 }
 
 async fn rotate(service: &Service, arguments: Rotate, output: &Output) -> Outcome {

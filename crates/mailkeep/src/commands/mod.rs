@@ -3,6 +3,7 @@
 mod alerts;
 mod backup;
 mod browse;
+mod certificates;
 mod children;
 mod demo;
 mod doctor;
@@ -20,6 +21,7 @@ mod posture;
 mod restore;
 mod restored;
 mod serve;
+mod setup;
 mod signer;
 mod simulated;
 mod tenant;

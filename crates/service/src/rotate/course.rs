@@ -69,6 +69,31 @@ impl<'a> Course<'a> {
         Ok(course)
     }
 
+    /// A key that the customer's own authority certified is not followed by one that we certified
+    /// ourselves, unless somebody is being shut out.
+    ///
+    /// # Errors
+    /// [`ServiceError::OwnAuthority`] when the authority has to be asked first.
+    pub(super) async fn stay_with_the_authority(&mut self) -> Result<(), ServiceError> {
+        self.look().await?;
+        let issued = |slot: Slot| {
+            let mut keys = self.keys.iter().filter(move |key| key.slot == slot);
+            keys.find(|key| !key.certificate.issuer.is_empty())
+        };
+        let Some(active) = issued(Slot::Active) else { return Ok(()) };
+        let begun = self.order.as_ref().is_some_and(|order| order.urgent)
+            || self.keys.iter().any(|key| key.slot == Slot::Retiring);
+        if begun || issued(Slot::Prepared).is_some() {
+            return Ok(());
+        }
+        Err(ServiceError::OwnAuthority {
+            tenant: self.tenant.name.clone(),
+            function: self.function,
+            issuer: active.certificate.issuer.clone(),
+            ends: active.certificate.not_after,
+        })
+    }
+
     /// Takes an order; one that has not replaced the key yet goes on where it asks for no less.
     pub(super) async fn order(&mut self, wanted: Order) -> Result<(), ServiceError> {
         self.look().await?;

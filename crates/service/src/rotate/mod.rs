@@ -108,6 +108,9 @@ impl Service {
         deadline: OffsetDateTime,
     ) -> Result<Rotation, ServiceError> {
         let mut course = Course::begin(self, tenant, function).await?;
+        if !order.urgent {
+            course.stay_with_the_authority().await?;
+        }
         course.order(order).await?;
         course.run(self.key_policy, deadline).await?;
         Ok(course.report())
@@ -125,6 +128,10 @@ impl Service {
         deadline: OffsetDateTime,
     ) -> Result<Rotation, ServiceError> {
         let mut course = Course::begin(self, tenant, function).await?;
+        if let Err(error) = course.stay_with_the_authority().await {
+            let ServiceError::OwnAuthority { .. } = error else { return Err(error) };
+            return Ok(Rotation { waits_for: Some(error.to_string()), ..course.report() });
+        }
         course.run(self.key_policy, deadline).await?;
         Ok(course.report())
     }
