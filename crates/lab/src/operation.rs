@@ -43,6 +43,7 @@ operations! {
     MessageMove = "message.move",
     MessageDelete = "message.delete",
     MessagePermanentDelete = "message.permanentdelete",
+    SendMail = "sendmail",
     AttachmentsList = "message.attachments.list",
     AttachmentShow = "message.attachment.show",
     AttachmentValue = "message.attachment.value",

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::applications::administrator;
 use super::{Refused, read, refused, unknown_mailbox};
-use crate::entra::{Activity, Location, Policy, Resource, SignIn, Target};
+use crate::entra::{self, Activity, Location, Policy, Resource, SignIn, Target};
 use crate::lab::Shared;
 use crate::state::{KeyCredential, Mailbox, ScopedRole, permissions_of};
 
@@ -69,6 +69,20 @@ pub(super) fn conditional_access(shared: &Shared, body: &[u8]) -> Result<Value, 
         }
     }
     Ok(json!({ "policies": tenant.access.policies(), "locations": tenant.access.locations() }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Administrator {
+    tenant: Option<String>,
+}
+
+/// `POST /_lab/administrator`: what a tool uses that an administrator of the tenant signed in with.
+pub(super) fn administrator_token(shared: &Shared, body: &[u8]) -> Result<Value, Refused> {
+    let wanted: Administrator = read(body)?;
+    let tenant = shared.tenant(wanted.tenant.as_deref()).map_err(|error| refused(&error))?;
+    let token = entra::administrator_token(shared, tenant);
+    Ok(json!({ "token": token, "tenant": tenant.id }))
 }
 
 #[derive(Deserialize)]

@@ -93,6 +93,7 @@ fn route(
         ("GET", "entra") => directory::settings(shared, None),
         ("POST", "entra") => directory::settings(shared, Some(body)),
         ("POST", "conditional-access") => directory::conditional_access(shared, body),
+        ("POST", "administrator") => directory::administrator_token(shared, body),
         ("POST", "issuers") => directory::issuer(shared, body),
         ("POST", "exchange-roles") => directory::exchange_roles(shared, body),
         ("POST", "signins") => directory::sign_in(shared, body),

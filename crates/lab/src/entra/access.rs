@@ -51,8 +51,18 @@ pub(crate) enum State {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Conditions {
+    /// Of a policy about service principals: all.
+    #[serde(default)]
+    applications: Applications,
     client_applications: ClientApplications,
     locations: Locations,
+}
+
+/// What is accessed.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Applications {
+    include_applications: Vec<String>,
 }
 
 /// Object ids of service principals.
@@ -132,6 +142,13 @@ impl ConditionalAccess {
                 return Err("service principals can only be blocked: builtInControls [\"block\"]"
                     .to_owned());
             }
+        }
+        let everything = |policy: &Policy| {
+            let included = &policy.conditions.applications.include_applications;
+            included.is_empty() || included == &["All"]
+        };
+        if !policies.iter().all(everything) {
+            return Err("policies about service principals are about all applications".to_owned());
         }
         for location in &mut locations {
             location.created = now;

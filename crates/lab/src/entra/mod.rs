@@ -12,6 +12,7 @@ mod record;
 mod settings;
 mod signin;
 mod token;
+mod visitor;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -30,6 +31,7 @@ pub(crate) use jwt::{Jwt, Padding};
 pub(crate) use record::{Change, Kind, change, credentials, modified, owner};
 pub(crate) use settings::Entra;
 pub(crate) use signin::{GRAPH_APPLICATION, SignIn, SignInLog, graph_principal};
+pub(crate) use visitor::administrator_token;
 
 use crate::counters::Outcome;
 use crate::faults::Subject;

@@ -32,6 +32,7 @@ mod render;
 mod rights;
 mod route;
 mod select;
+mod send_mail;
 mod shape;
 mod signins;
 mod subscriptions;
@@ -371,6 +372,7 @@ impl Call<'_> {
             _ => return Err(GraphError::bad_request("The request URI is not valid.")),
         };
         match (route.operation, resource) {
+            (_, Resource::SendMail) => send_mail::answer(body),
             (_, Resource::Personal(Personal::EventUpload(place, id))) => {
                 uploads::create_for_event(&desk, owner, place, id, body)
             }

@@ -54,6 +54,7 @@ pub(crate) enum Resource {
     Attachment(Option<String>, String, String),
     AttachmentValue(Option<String>, String, String),
     UploadSession(Option<String>, String),
+    SendMail,
     /// Calendars and contacts.
     Personal(Personal),
     /// What is no item.
@@ -173,6 +174,7 @@ impl Route {
             | Op::AttachmentsList
             | Op::AttachmentShow
             | Op::AttachmentValue => (&["Mail.Read", "Mail.ReadWrite"], None, true),
+            Op::SendMail => (&["Mail.Send"], None, true),
             _ => (&["Mail.ReadWrite"], None, true),
         };
         Need { any_of, and, mail }
@@ -250,6 +252,7 @@ fn resource(words: &[&str]) -> Option<Resource> {
     }
     match words {
         [one, rest @ ..] if is(one, "messages") => messages(None, rest),
+        [one] if is(one, "sendMail") => Some(Resource::SendMail),
         [one] if is(one, "mailFolders") => Some(Resource::Folders),
         [one, two] if is(one, "mailFolders") && is(two, "delta") => Some(Resource::FoldersDelta),
         [one, folder, rest @ ..] if is(one, "mailFolders") => in_folder(folder, rest),
@@ -348,6 +351,7 @@ fn operation(method: &Method, target: &Target) -> Option<Operation> {
             }
             Resource::AttachmentValue(..) => (Some(Op::AttachmentValue), None, None, None),
             Resource::UploadSession(..) => (None, Some(Op::UploadCreate), None, None),
+            Resource::SendMail => (None, Some(Op::SendMail), None, None),
         },
     };
     match *method {

@@ -266,3 +266,43 @@ async fn exchange_learns_of_a_role_later_and_forgets_it_later() {
     let graph = world.as_application_at(&app, 3602).await;
     assert!(!reads(&graph, mailbox).await);
 }
+
+#[tokio::test]
+async fn who_may_send_is_refused_for_the_missing_recipient_and_who_may_not_for_that() {
+    let world = World::new().await;
+    let path = |number: usize| format!("users/{}/sendMail", world.mailbox(number));
+    let nobody = json!({ "message": { "subject": "x", "toRecipients": [] } });
+    let cannot = world.graph(READ).await;
+    let (status, answer) = cannot.send("POST", &path(0), nobody.clone()).await;
+    assert_eq!((status.as_u16(), &answer["error"]["code"]), (403, &json!("ErrorAccessDenied")));
+    let can = world.graph(&["Mail.Send"]).await;
+    let (status, answer) = can.send("POST", &path(0), nobody.clone()).await;
+    assert_eq!(
+        (status.as_u16(), &answer["error"]["code"]),
+        (400, &json!("ErrorInvalidRecipients"))
+    );
+
+    // The same in the scope of a role of Exchange, and nowhere else.
+    let app = world.application(&[]);
+    let order = json!({
+        "client_id": app.registered.client_id,
+        "roles": [{ "role": "Application Mail.Send", "mailboxes": [world.mailbox(0)] }],
+    });
+    world.admin("POST", "exchange-roles", order).await;
+    let scoped = Graph { token: world.token(&app).await, ..can };
+    assert_eq!(scoped.send("POST", &path(0), nobody.clone()).await.0.as_u16(), 400);
+    assert_eq!(scoped.send("POST", &path(1), nobody).await.0.as_u16(), 403);
+}
+
+#[tokio::test]
+async fn an_administrator_who_signed_in_with_a_tool_registers_applications_and_grants_rights() {
+    let world = World::new().await;
+    let signed_in = world.admin("POST", "administrator", json!({})).await;
+    assert_eq!(signed_in["tenant"], json!(world.tenant()));
+    let token = signed_in["token"].as_str().unwrap().to_owned();
+    let graph = Graph { token, ..world.graph(&[]).await };
+    let (status, made) = graph.send("POST", "applications", json!({ "displayName": "x" })).await;
+    assert_eq!(status, StatusCode::CREATED, "{made}");
+    let user = format!("users/{}/messages", world.mailbox(0));
+    assert_eq!(graph.try_get(&user).await.0, StatusCode::FORBIDDEN, "mail is not his to read");
+}

@@ -46,6 +46,7 @@ pub(super) const KINDS: &[(&str, Kind)] = &[
     ("message.move", Kind::Of("message")),
     ("message.delete", Kind::Nothing),
     ("message.permanentdelete", Kind::Nothing),
+    ("sendmail", Kind::Elsewhere("the lab carries no mail, in access.rs")),
     ("message.attachments.list", Kind::Of("attachment")),
     ("message.attachment.show", Kind::Of("attachment")),
     ("message.attachment.value", Kind::Bytes),
