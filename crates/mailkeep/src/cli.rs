@@ -198,7 +198,7 @@ pub(crate) struct Signer {
 pub(crate) enum Tenant {
     /// Add a tenant and print what its administrator has to register; again with --client-id
     /// once that is done
-    Add(TenantAdd),
+    Add(Box<TenantAdd>),
     /// List all tenants
     List,
     /// Show a tenant: connection, keys, what to register, mailboxes

@@ -247,6 +247,22 @@ mod tests {
     }
 
     #[test]
+    fn the_documentation_s_table_is_this_one() {
+        let text = include_str!("../../../docs/operating.md");
+        for function in Function::ALL {
+            let begin = format!("| `{function}` | ");
+            let row = text.lines().find(|line| line.starts_with(&begin));
+            let row = row.unwrap_or_else(|| panic!("{function} is not documented"));
+            let cell = row[begin.len()..].split(" | ").next().unwrap();
+            let told: Vec<_> = cell.split('`').skip(1).step_by(2).collect();
+            let told: Vec<_> = told.into_iter().filter(|word| !word.starts_with("--")).collect();
+            let needs = Needs { groups: true, ..Needs::default() };
+            let needed: Vec<_> = rights(function, needs).iter().map(|right| right.name).collect();
+            assert_eq!(told, needed, "{function}");
+        }
+    }
+
+    #[test]
     fn every_right_that_a_function_needs_is_in_the_table() {
         for function in Function::ALL {
             assert_eq!(all_rights(function).len(), table(function).len(), "{function}");

@@ -33,6 +33,7 @@ mod task_files;
 mod tasks;
 mod token;
 mod token_refusal;
+mod trial;
 mod wire;
 mod wire_outlook;
 mod wire_todo;

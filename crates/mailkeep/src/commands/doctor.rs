@@ -341,8 +341,11 @@ async fn tenants(service: &Service, report: &mut Report<'_>) {
                             report.say(State::Missing, &format!("{name}, {}", check.what), text);
                             continue;
                         }
-                        Checked::Warning(text) => (State::Warning, text),
+                        Checked::Warning(text) | Checked::Partly(text) | Checked::Excess(text) => {
+                            (State::Warning, text)
+                        }
                         Checked::Bad { reason, .. } => (State::Bad, reason),
+                        _ => continue,
                     };
                     good = false;
                     report.say(state, &format!("{name}, {}", check.what), text);

@@ -16,7 +16,7 @@ use crate::{
 
 pub(super) async fn run(global: &Global, command: cli::Tenant, output: &Output) -> Outcome {
     match command {
-        cli::Tenant::Add(arguments) => add(&make_service(global).await?, arguments, output).await,
+        cli::Tenant::Add(arguments) => add(&make_service(global).await?, *arguments, output).await,
         cli::Tenant::List => list(&open_service(global).await?, output).await,
         cli::Tenant::Show { tenant } => show(&open_service(global).await?, &tenant, output).await,
         cli::Tenant::Mailboxes(arguments) => {
@@ -201,28 +201,42 @@ async fn check(service: &Service, name: &TenantName, output: &Output) -> Outcome
     let mut exit = Exit::Done;
     let mut rows = Vec::new();
     for check in &checks {
+        exit = worse(exit, &check.outcome);
         let (word, text) = match &check.outcome {
             Checked::Good(text) => ("good", text),
             Checked::Warning(text) => ("warning", text),
             Checked::Missing(text) => ("missing", text),
             Checked::Untried(text) => ("untried", text),
-            Checked::Bad { kind, reason } => {
-                if exit == Exit::Done {
-                    exit = Exit::of(*kind);
-                }
-                ("bad", reason)
-            }
+            Checked::Partly(text) => ("partly", text),
+            Checked::Excess(text) => ("excess", text),
+            Checked::Bad { reason, .. } => ("bad", reason),
+            _ => continue,
         };
         if output.is_json() {
-            let line = json!({"check": check.what, "outcome": word, "detail": text});
+            let line = json!({"check": check.what, "function": check.function, "outcome": word, "detail": text});
             output.result(&line, String::new);
         }
-        rows.push(vec![word.to_owned(), check.what.clone(), plain(text)]);
+        let function = check.function.map(|one| one.to_string()).unwrap_or_default();
+        rows.push(vec![word.to_owned(), function, check.what.clone(), plain(text)]);
     }
     if !output.is_json() {
         output.result(&json!({}), || table(&rows));
     }
     Ok(exit)
+}
+
+/// What a check ends with: a refusal counts most, then what failed, then what is not as it should be.
+fn worse(so_far: Exit, outcome: &Checked) -> Exit {
+    match outcome {
+        Checked::Bad { .. } if so_far == Exit::Refused => so_far,
+        Checked::Bad { kind, .. } => match Exit::of(*kind) {
+            Exit::Refused => Exit::Refused,
+            failed if matches!(so_far, Exit::Done | Exit::Partly) => failed,
+            _ => so_far,
+        },
+        Checked::Partly(_) | Checked::Excess(_) if so_far == Exit::Done => Exit::Partly,
+        _ => so_far,
+    }
 }
 
 fn has_reader(tenant: &Tenant) -> bool {

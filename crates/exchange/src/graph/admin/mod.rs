@@ -41,7 +41,7 @@ impl ObjectId {
 /// Changes registrations of one tenant with the key of one function: its own keys, or as the steward
 /// those that it owns.
 pub struct Registrar {
-    graph: GraphProvider,
+    pub(super) graph: GraphProvider,
 }
 
 impl Registrar {
@@ -67,7 +67,7 @@ impl Registrar {
         self.graph.try_key(key_id).await
     }
 
-    fn ask(
+    pub(super) fn ask(
         &self,
         action: String,
         on: &ObjectId,
@@ -80,7 +80,7 @@ impl Registrar {
 }
 
 /// What changing somebody else's registration needs.
-const OWNED: &str = "Application.ReadWrite.OwnedBy (and make it an owner of the application and of its service principal)";
+pub(super) const OWNED: &str = "Application.ReadWrite.OwnedBy (and make it an owner of the application and of its service principal)";
 
 /// That what is to be taken away is not there is no error.
 fn or_gone(done: Result<bytes::Bytes, ExchangeError>) -> Result<(), ExchangeError> {

@@ -48,7 +48,7 @@ const MAX_PAGES: usize = 5000;
 
 /// Reads a tenant's logs and configuration through Microsoft Graph.
 pub struct GraphAuditor {
-    graph: GraphProvider,
+    pub(super) graph: GraphProvider,
     pace: Pace,
     roles: Roles,
 }

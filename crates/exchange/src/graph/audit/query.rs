@@ -58,7 +58,7 @@ impl GraphAuditor {
     }
 
     /// Has a query carried out; its id. When the answer is lost there is one more, which harms nobody.
-    async fn begin(
+    pub(in crate::graph) async fn begin(
         &self,
         since: OffsetDateTime,
         until: OffsetDateTime,
