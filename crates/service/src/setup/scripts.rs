@@ -1,7 +1,7 @@
 //! The scripts: what is always the same lies in `scripts/`; here is what comes before and behind it.
 
 use super::{
-    Plan, PlannedApplication, exchange_roles,
+    Plan, PlannedApplication, exchange_roles, has_standing_key,
     manifest::principal_placeholder,
     quote::{comment, powershell, sh},
 };
@@ -41,6 +41,11 @@ fn sha1(planned: &PlannedApplication) -> &str {
 
 fn steward(plan: &Plan) -> Option<&PlannedApplication> {
     plan.applications.iter().find(|one| one.function == Function::Steward)
+}
+
+/// What the break-glass scripts call the keys of a function.
+fn keys_of(function: Function) -> &'static str {
+    if has_standing_key(function) { "standing" } else { "none" }
 }
 
 /// Those that a steward owns: all but itself.
@@ -209,7 +214,9 @@ pub(super) fn break_glass_sh(plan: &Plan) -> String {
     }
     text.push_str("    ;;\n'reopen '?*)\n    fresh=$2\n");
     for planned in &plan.applications {
-        let words = [planned.name.as_str(), planned.function.as_str(), client_id(planned)];
+        let function = planned.function;
+        let words =
+            [planned.name.as_str(), function.as_str(), client_id(planned), keys_of(function)];
         text.push_str(&format!("    reopen {}\n", words.map(sh).join(" ")));
     }
     text.push_str("    ;;\n*) fail \"say 'sh $0 shut', or 'sh $0 reopen DIRECTORY' with new certificates\" ;;\nesac\n");
@@ -235,9 +242,11 @@ pub(super) fn break_glass_ps1(plan: &Plan) -> String {
         let kept: Vec<String> = planned.granted().map(|right| powershell(right.name)).collect();
         let (name, id) = (powershell(&planned.name), powershell(client_id(planned)));
         let function = powershell(planned.function.as_str());
-        let kept = kept.join(", ");
+        let (kept, keys) = (kept.join(", "), powershell(keys_of(planned.function)));
         text.push_str(&format!("if ($Shut) {{ Close-Application {name} {id} @({kept}) }}\n"));
-        text.push_str(&format!("if ($Fresh) {{ Open-Application {name} {function} {id} }}\n"));
+        text.push_str(&format!(
+            "if ($Fresh) {{ Open-Application {name} {function} {id} {keys} }}\n"
+        ));
     }
     text
 }

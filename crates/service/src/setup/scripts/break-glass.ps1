@@ -79,21 +79,27 @@ function Close-Application([string]$Name, [string]$AppId, [string[]]$Rights) {
     }
 }
 
-# With the new certificate, where there is one.
-function Open-Application([string]$Name, [string]$Function, [string]$AppId) {
+# With the new certificate. Where $Keys is none, the application gets one only when it is needed, and is
+# enabled without.
+function Open-Application([string]$Name, [string]$Function, [string]$AppId, [string]$Keys) {
     $file = Join-Path $Fresh "$Function.pem"
-    if (-not (Test-Path -LiteralPath $file)) { return }
-    $lines = Get-Content -LiteralPath $file | Where-Object { $_ -notmatch '^-----' }
-    $key = @{ type = 'AsymmetricX509Cert'; usage = 'Verify'; key = -join $lines }
-    $body = ConvertTo-Json @{ keyCredentials = @($key) } -Depth 5
+    $body = $null
+    if (Test-Path -LiteralPath $file) {
+        $lines = Get-Content -LiteralPath $file | Where-Object { $_ -notmatch '^-----' }
+        $key = @{ type = 'AsymmetricX509Cert'; usage = 'Verify'; key = -join $lines }
+        $body = ConvertTo-Json @{ keyCredentials = @($key) } -Depth 5
+    } elseif ($Keys -ne 'none') { return }
     foreach ($app in @(Get-Ours $Name $AppId)) {
         $there = @((Invoke-Graph GET "applications/$($app.id)?`$select=keyCredentials").keyCredentials)
         if ($there.Count -gt 0) { throw "$Name ($($app.appId)) still has keys: run this without -Fresh first" }
-        $null = Invoke-Graph PATCH "applications/$($app.id)" $body
+        if ($body) {
+            $null = Invoke-Graph PATCH "applications/$($app.id)" $body
+            Write-Host "$Name ($($app.appId)): has the new certificate"
+        }
         foreach ($principal in @(Get-Principal $app.appId)) {
             $null = Invoke-Graph PATCH "servicePrincipals/$($principal.id)" '{"accountEnabled":true}'
         }
-        Write-Host "$Name ($($app.appId)): has the new certificate, and is enabled again"
+        Write-Host "$Name ($($app.appId)): enabled again"
     }
 }
 

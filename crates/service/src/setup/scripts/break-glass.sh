@@ -5,9 +5,21 @@ json='Content-Type=application/json'
 
 signed_in=$(az account show --query tenantId --output tsv) ||
     fail "sign in first: az login --tenant $directory"
-say "directory $signed_in, as it is signed in now"
+case $directory in
+*.*) say "directory $signed_in, as az is signed in now" ;;
+"$signed_in") ;;
+*) fail "az is signed in to $signed_in: az login --tenant $directory" ;;
+esac
 
-ids() { az rest --method GET --url "$graph/$1" --query "$2" --output tsv; }
+# What cannot be read ends the script: nobody may take it for empty. So it is put into a variable first.
+ids() {
+    got=$(az rest --method GET --url "$graph/$1" --query "$2" --output tsv) || fail "cannot read $1"
+    printf %s "$got" | tr -d '\r'
+}
+
+# Names and ids of permissions, one a line.
+roles=$(az ad sp show --id 00000003-0000-0000-c000-000000000000 \
+    --query 'appRoles[].[value,id]' --output tsv | tr -d '\r')
 
 # The application ids of an application of ours: the one that we know, else all with that name. A second
 # one of that name is not ours either.
@@ -21,7 +33,8 @@ ours() {
 shut() {
     name=$1 known=$2
     shift 2
-    for app in $(ours "$name" "$known"); do
+    applications=$(ours "$name" "$known")
+    for app in $applications; do
         say "$name ($app)"
         sp=$(az ad sp list --filter "appId eq '$app'" --query '[].id' --output tsv)
         object=$(az ad app show --id "$app" --query id --output tsv)
@@ -32,7 +45,8 @@ shut() {
             say "    service principal disabled"
         fi
         for on in "applications/$object" ${sp:+"servicePrincipals/$sp"}; do
-            for password in $(ids "$on?\$select=passwordCredentials" 'passwordCredentials[].keyId'); do
+            passwords=$(ids "$on?\$select=passwordCredentials" 'passwordCredentials[].keyId')
+            for password in $passwords; do
                 az rest --method POST --url "$graph/$on/removePassword" --headers "$json" \
                     --body "{\"keyId\":\"$password\"}" --output none
                 say "    password $password removed from $on"
@@ -43,13 +57,15 @@ shut() {
                     --body '{"keyCredentials":[]}' --output none
                 say "    keys removed from $on:" $keys
             fi
-            for owner in $(ids "$on/owners?\$select=id" 'value[].id'); do
+            owners=$(ids "$on/owners?\$select=id" 'value[].id')
+            for owner in $owners; do
                 [ "$owner" != "$steward" ] || continue
                 az rest --method DELETE --url "$graph/$on/owners/$owner/\$ref" --output none
                 say "    owner $owner removed from $on"
             done
         done
-        for trust in $(ids "applications/$object/federatedIdentityCredentials" 'value[].id'); do
+        trusts=$(ids "applications/$object/federatedIdentityCredentials" 'value[].id')
+        for trust in $trusts; do
             az rest --method DELETE --output none \
                 --url "$graph/applications/$object/federatedIdentityCredentials/$trust"
             say "    federated credential $trust removed"
@@ -60,35 +76,40 @@ shut() {
 
 # Takes away every grant of the service principal but those named.
 cut_rights() {
+    # Without names nobody knows which to keep. What is shut can do nothing with them.
+    [ -n "$roles" ] || { say "    rights not looked at: the names of permissions cannot be read"; return 0; }
     keep=
     for right in "$@"; do
-        keep="$keep $(az ad sp show --id 00000003-0000-0000-c000-000000000000 \
-            --query "appRoles[?value=='$right'].id" --output tsv)"
+        keep="$keep $(printf '%s\n' "$roles" | awk -v word="$right" '$1 == word { print $2 }')"
     done
-    for assignment in $(ids "servicePrincipals/$sp/appRoleAssignments?\$top=999" 'value[].id'); do
-        role=$(ids "servicePrincipals/$sp/appRoleAssignments/$assignment" appRoleId)
+    granted=$(ids "servicePrincipals/$sp/appRoleAssignments?\$top=999" 'value[].[appRoleId,id]')
+    printf '%s\n' "$granted" | while read -r role assignment; do
         case " $keep " in
-        *" $role "*) ;;
-        *)
-            az rest --method DELETE --output none \
-                --url "$graph/servicePrincipals/$sp/appRoleAssignments/$assignment"
-            say "    right $role taken away"
-            ;;
+        *" $role "*) continue ;;
         esac
+        [ -n "$role" ] || continue
+        az rest --method DELETE --output none \
+            --url "$graph/servicePrincipals/$sp/appRoleAssignments/$assignment"
+        say "    right $role taken away"
     done
 }
 
-# reopen NAME FUNCTION APPLICATION-ID: with the new certificate, where there is one.
+# reopen NAME FUNCTION APPLICATION-ID KEYS: with the new certificate. Where KEYS is none, the application
+# gets one only when it is needed, and is enabled without.
 reopen() {
-    [ -f "$fresh/$2.pem" ] || return 0
-    for app in $(ours "$1" "$3"); do
+    [ -f "$fresh/$2.pem" ] || [ "$4" = none ] || return 0
+    applications=$(ours "$1" "$3")
+    for app in $applications; do
         there=$(az ad app credential list --id "$app" --cert --query '[].keyId' --output tsv)
         [ -z "$there" ] || fail "$1 ($app) still has keys: $there. Run 'sh $0 shut' first"
-        az ad app credential reset --id "$app" --append --cert "@$fresh/$2.pem" --output none
+        if [ -f "$fresh/$2.pem" ]; then
+            az ad app credential reset --id "$app" --append --cert "@$fresh/$2.pem" --output none
+            say "$1 ($app): has the new certificate"
+        fi
         sp=$(az ad sp list --filter "appId eq '$app'" --query '[].id' --output tsv)
         az rest --method PATCH --url "$graph/servicePrincipals/$sp" --headers "$json" \
             --body '{"accountEnabled":true}' --output none
-        say "$1 ($app): has the new certificate, and is enabled again"
+        say "$1 ($app): enabled again"
     done
 }
 

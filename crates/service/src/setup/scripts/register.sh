@@ -33,6 +33,9 @@ case $directory in
 esac
 graph_sp=$(az ad sp list --filter "appId eq '$graph_application'" --query '[].id' --output tsv)
 [ -n "$graph_sp" ] || fail "the directory has no service principal of Microsoft Graph"
+# Names and ids of permissions, one a line. Asking once is much faster than for each.
+roles=$(az ad sp show --id "$graph_application" --query 'appRoles[].[value,id]' --output tsv)
+assignments=
 
 # The one application with a name; nothing when there is none.
 named() {
@@ -72,24 +75,24 @@ register() {
         say "$1: service principal $sp made"
     fi
     clients="$clients --client-id $2=$app"
+    assignments=$(az rest --method GET --output tsv --query 'value[].[appRoleId,id]' \
+        --url "$graph/servicePrincipals/$sp/appRoleAssignments?\$top=999")
 }
+
+# Of lines with two words, the second ones of those that begin with a word.
+second_of() { printf '%s\n' "$1" | tr -d '\r' | awk -v word="$2" '$1 == word { print $2 }'; }
 
 # The id of a permission, by its name.
 role() {
-    found=$(az ad sp show --id "$graph_application" --query "appRoles[?value=='$1'].id" --output tsv)
+    found=$(second_of "$roles" "$1")
     [ -n "$found" ] || fail "Microsoft Graph has no application permission '$1' in this cloud"
     printf %s "$found"
-}
-
-assignment() {
-    az rest --method GET --url "$graph/servicePrincipals/$sp/appRoleAssignments?\$top=999" \
-        --query "value[?appRoleId=='$1'].id" --output tsv
 }
 
 # grant RIGHT: to the application that was registered last, in the whole tenant.
 grant() {
     right=$(role "$1")
-    there=$(assignment "$right")
+    there=$(second_of "$assignments" "$right")
     [ -z "$there" ] || return 0
     az rest --method POST --url "$graph/servicePrincipals/$sp/appRoleAssignments" \
         --headers Content-Type=application/json --output none \
@@ -101,7 +104,7 @@ grant() {
 # add all others, so that it is taken away when there is one.
 confined() {
     right=$(role "$1")
-    there=$(assignment "$right")
+    there=$(second_of "$assignments" "$right")
     [ -n "$there" ] || return 0
     az rest --method DELETE --url "$graph/servicePrincipals/$sp/appRoleAssignments/$there" \
         --output none
