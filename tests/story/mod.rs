@@ -6,6 +6,7 @@
 // Every story is a program of its own and uses a part of this.
 #![allow(dead_code, unused_imports)]
 
+mod administrator;
 mod disk;
 mod fault;
 mod lab;
@@ -15,6 +16,7 @@ mod process;
 mod state;
 mod world;
 
+pub(crate) use administrator::Administrator;
 pub(crate) use disk::{ReadOnly, SmallDisk};
 pub(crate) use fault::{Costs, Fault, Ours, Scene, faults_of_backup, faults_of_restore};
 pub(crate) use lab::Lab;

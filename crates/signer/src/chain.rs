@@ -116,6 +116,27 @@ mod tests {
         format!("-----BEGIN CERTIFICATE-----\n{base64}\n-----END CERTIFICATE-----\n")
     }
 
+    #[test]
+    fn a_signature_that_can_be_forged_is_told_from_a_good_one() {
+        let key = crate::key::PrivateKey::generate().unwrap();
+        let key_use = mailkeep_identity::KeyUse {
+            tenant: "acme".parse().unwrap(),
+            function: mailkeep_model::Function::Reader,
+        };
+        let der = Certificate::self_signed(&key, &key_use, NOW).unwrap().der;
+        assert_eq!(strong(&der), Ok(()));
+        // sha256WithRSAEncryption, 1.2.840.113549.1.1.11, becomes sha1WithRSAEncryption.
+        let sha256 = [0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x01, 0x0B];
+        let mut weak = der;
+        let places: Vec<usize> =
+            (0..weak.len() - sha256.len()).filter(|at| weak[*at..].starts_with(&sha256)).collect();
+        assert_eq!(places.len(), 2);
+        for at in places {
+            weak[at + sha256.len() - 1] = 0x05;
+        }
+        assert!(strong(&weak).unwrap_err().contains("SHA-1"));
+    }
+
     proptest! {
         #[test]
         fn garbage_is_refused_and_never_a_panic(

@@ -86,6 +86,11 @@ async fn what_is_known_of_a_key_and_what_was_ordered_is_there_after_a_restart() 
             control.set_watch(&tenant, json!(watch)).await.unwrap();
         }
         assert_eq!(control.watch(&tenant).await.unwrap(), Some(json!(2)));
+        assert_eq!(control.setup(&tenant).await.unwrap(), None);
+        for setup in [1, 2] {
+            control.set_setup(&tenant, json!(setup)).await.unwrap();
+        }
+        assert_eq!(control.setup(&tenant).await.unwrap(), Some(json!(2)));
     })
     .await;
 }
