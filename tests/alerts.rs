@@ -81,7 +81,7 @@ fn take(stream: TcpStream, answer: &str) -> Option<Value> {
 /// Gives the tenant an auditor.
 fn set_up_auditor(world: &World) {
     let rights = mailkeep_service::auditor_rights();
-    let client_id = world.lab.register("Mailkeep auditor", "", rights);
+    let client_id = world.lab.register("Mailkeep auditor", "", &rights);
     let client = format!("auditor={client_id}");
     world.mailkeep.run(&["tenant", "add", "acme", "--client-id", &client]).ok();
     let certificate = world.mailkeep.json(&["identity", "certificate", "acme", "auditor"]).ok();

@@ -166,8 +166,8 @@ pub(crate) fn all_rights(function: Function) -> Vec<Right> {
 }
 
 /// What an application may have beside its rights without being able to do more than it is for.
-pub(crate) fn is_harmless(function: Function, right: &str) -> bool {
-    HARMLESS.iter().any(|(of, rights)| *of == function && rights.contains(&right))
+pub(crate) fn harmless(function: Function) -> &'static [&'static str] {
+    HARMLESS.iter().find(|(of, _)| *of == function).map_or(&[], |(_, rights)| rights)
 }
 
 /// The application permissions that the application which reads logs and configuration needs.

@@ -162,7 +162,9 @@ impl Look<'_> {
         let now: BTreeSet<String> = of.registration.granted.iter().cloned().collect();
         let needed: BTreeSet<String> = of.application.rights.iter().cloned().collect();
         let before = self.before.rights.get(client_id).cloned().unwrap_or_default();
-        for right in now.difference(&needed).filter(|right| !before.contains(*right)) {
+        let tolerated = &of.application.tolerated;
+        let too_much = |right: &&String| !before.contains(*right) && !tolerated.contains(*right);
+        for right in now.difference(&needed).filter(too_much) {
             let after = format!("{right} was granted");
             self.deviates(of, DeviationKind::RightTooMuch, right, Some(list(&before)), after);
         }

@@ -44,6 +44,8 @@ pub struct ExpectedApplication {
     pub keys: Vec<ExpectedKey>,
     /// The permissions that it needs, by name.
     pub rights: Vec<String>,
+    /// Those that it may have besides: with them it can do no more than it is for.
+    pub tolerated: Vec<String>,
 }
 
 /// A key of ours, and whether the provider should have it.

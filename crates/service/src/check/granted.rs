@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use mailkeep_model::Function;
 
 use super::{Checks, Outcome, Scene};
-use crate::rights::{all_rights, is_harmless, rights};
+use crate::rights::{all_rights, harmless, rights};
 
 /// What the directory says was granted, by client id in lower case.
 #[derive(Default)]
@@ -56,7 +56,7 @@ impl Checks {
         let (unused, excess): (Vec<&str>, Vec<&str>) = granted
             .iter()
             .filter(|name| !needed.iter().any(|right| right.name == **name))
-            .filter(|name| !is_harmless(function, name))
+            .filter(|name| !harmless(function).contains(name))
             .partition(|name| everything.iter().any(|right| right.name == **name));
         if !unused.is_empty() {
             let text = format!(

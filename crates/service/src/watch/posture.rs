@@ -14,8 +14,8 @@ use time::{Duration, OffsetDateTime};
 
 use super::{KnownKey, reconcile::client_ids};
 use crate::{
-    ErrorKind, Service, ServiceError, auditor_rights, reader_rights, restorer_rights,
-    steward_rights,
+    ErrorKind, Service, ServiceError,
+    rights::{Right, harmless, rights},
 };
 
 /// The directory may answer from before a key was registered.
@@ -169,28 +169,21 @@ impl Service {
     ) -> Result<Vec<ExpectedApplication>, ServiceError> {
         let held = self.signer().await?.credentials(Some(&tenant.name)).await?;
         let known = self.known_keys_with(&tenant.name, &held).await?;
+        let needs = self.needs(&tenant.name).await?;
+        let names = |rights: Vec<Right>| -> Vec<String> {
+            rights.into_iter().map(|right| right.name.to_owned()).collect()
+        };
         let application = |one: &mailkeep_control::TenantFunction| {
             let keys = known.iter().filter(|key| key.function == one.function);
-            let rights = self.rights_of(one.function);
             ExpectedApplication {
                 client_id: one.client_id.to_ascii_lowercase(),
                 function: one.function,
                 keys: keys.map(|key| expected_key(key, &held, now)).collect(),
-                rights: rights.into_iter().map(str::to_owned).collect(),
+                rights: names(rights(one.function, needs)),
+                tolerated: harmless(one.function).iter().map(|&name| name.to_owned()).collect(),
             }
         };
         Ok(tenant.functions.iter().map(application).collect())
-    }
-
-    /// What the application of a function needs.
-    fn rights_of(&self, function: Function) -> Vec<&'static str> {
-        match function {
-            Function::Reader => reader_rights(self.extras),
-            Function::Restorer => restorer_rights(self.extras),
-            Function::Auditor => auditor_rights().to_vec(),
-            Function::Steward => steward_rights().to_vec(),
-            _ => Vec::new(),
-        }
     }
 }
 
