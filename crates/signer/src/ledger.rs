@@ -5,7 +5,7 @@ use std::{
     io::{self, BufReader, Read, Seek, SeekFrom, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
 };
 
 use aws_lc_rs::{
@@ -37,32 +37,37 @@ const CHECKPOINT_EVERY: u64 = 64;
 pub(crate) struct Unwritten(pub(crate) String);
 
 /// The file under the ledger.
-pub(crate) trait Storage: Send {
+pub(crate) trait Storage: Send + Sync {
     /// Writes at the end.
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
-    /// Returns when all is on disk.
-    fn sync(&mut self) -> io::Result<()>;
+    fn append(&self, bytes: &[u8]) -> io::Result<()>;
+    /// Returns when all that was written before is on disk. More may be written meanwhile.
+    fn sync(&self) -> io::Result<()>;
     /// Cuts the file off.
-    fn truncate(&mut self, length: u64) -> io::Result<()>;
+    fn truncate(&self, length: u64) -> io::Result<()>;
 }
 
 impl Storage for File {
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.write_all(bytes)
+    fn append(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut file = self;
+        file.write_all(bytes)
     }
 
-    fn sync(&mut self) -> io::Result<()> {
+    fn sync(&self) -> io::Result<()> {
         self.sync_data()
     }
 
-    fn truncate(&mut self, length: u64) -> io::Result<()> {
+    fn truncate(&self, length: u64) -> io::Result<()> {
         self.set_len(length)?;
         self.sync_data()
     }
 }
 
+/// Records of callers that come at the same time are put on disk together: one of them waits for the
+/// disk, for all that is written by then, and the others wait for it.
 pub(crate) struct Ledger {
     state: Mutex<State>,
+    /// Told whenever the disk has answered.
+    synced: Condvar,
     key: LedgerKey,
     path: PathBuf,
     checkpoint: PathBuf,
@@ -70,8 +75,13 @@ pub(crate) struct Ledger {
 }
 
 struct State {
-    storage: Box<dyn Storage>,
+    storage: Arc<dyn Storage>,
+    /// The last record that was written.
     head: Head,
+    /// The last record that is on disk: what checkpoints and answers may speak of.
+    durable: Head,
+    /// Whether somebody waits for the disk.
+    syncing: bool,
     bytes: u64,
     /// The last record that a checkpoint beside the ledger knows.
     witnessed: u64,
@@ -118,9 +128,12 @@ impl Ledger {
             None => None,
         };
         let witnessed = known.map_or(0, |checkpoint| checkpoint.head.seq);
-        let (storage, head, bytes) = (Box::new(file), summary.head, summary.bytes);
-        let state = State { storage, head, bytes, witnessed, broken: None };
-        let ledger = Self { state: Mutex::new(state), key, path, checkpoint, clock };
+        let (head, bytes) = (summary.head, summary.bytes);
+        let storage = Arc::new(file);
+        let (durable, syncing, broken) = (head, false, None);
+        let state = State { storage, head, durable, syncing, bytes, witnessed, broken };
+        let (state, synced) = (Mutex::new(state), Condvar::new());
+        let ledger = Self { state, synced, key, path, checkpoint, clock };
         if head.seq == 0 {
             let checkpoint_key = ledger.key.public.to_string();
             ledger.start_with(&LedgerEvent::Begun { checkpoint_key })?;
@@ -163,20 +176,52 @@ impl Ledger {
             }
             return Err(Unwritten(error.to_string()));
         }
-        if let Err(error) = state.storage.sync() {
-            // After a failed fsync the system may have forgotten what it did not write, and says
-            // so once only (see PostgreSQL's "fsyncgate", 2018).
-            let broken = format!("{error} while putting a record on disk; start the signer again");
-            state.broken = Some(broken.clone());
-            return Err(Unwritten(broken));
-        }
         state.head = head;
         state.bytes += line.len() as u64;
+        let state = self.on_disk(state, head)?;
         Ok((head, state.witnessed))
     }
 
+    /// Returns when a record is on disk.
+    fn on_disk<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        record: Head,
+    ) -> Result<MutexGuard<'a, State>, Unwritten> {
+        loop {
+            if state.durable.seq >= record.seq {
+                return Ok(state);
+            }
+            if let Some(broken) = &state.broken {
+                return Err(Unwritten(broken.clone()));
+            }
+            if state.syncing {
+                state = self.synced.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            state.syncing = true;
+            let (storage, written) = (Arc::clone(&state.storage), state.head);
+            drop(state);
+            let synced = storage.sync();
+            state = self.state();
+            state.syncing = false;
+            match synced {
+                Ok(()) => state.durable = written,
+                // After a failed fsync the system may have forgotten what it did not write, and says
+                // so once only (see PostgreSQL's "fsyncgate", 2018).
+                Err(error) => {
+                    let broken =
+                        format!("{error} while putting a record on disk; start the signer again");
+                    state.broken = Some(broken);
+                }
+            }
+            self.synced.notify_all();
+        }
+    }
+
+    /// The last record that is on disk.
     pub(crate) fn head(&self) -> Head {
-        self.state().head
+        self.state().durable
     }
 
     /// What is on the disk from that byte on, as far as records were written whole; at most
@@ -224,7 +269,7 @@ impl Ledger {
 
     /// Another file under the ledger, one that fails.
     #[cfg(test)]
-    pub(crate) fn replace_storage(&self, storage: Box<dyn Storage>) {
+    pub(crate) fn replace_storage(&self, storage: Arc<dyn Storage>) {
         self.state().storage = storage;
     }
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use mailkeep_identity::{CredentialInfo, CredentialState, KeyUse, Slot};
-use mailkeep_model::TenantName;
+use mailkeep_model::{Function, TenantName};
 use time::OffsetDateTime;
 
 use crate::{
@@ -123,7 +123,11 @@ impl Registry {
     }
 
     pub(crate) fn of_tenant(&self, tenant: &TenantName) -> Vec<KeyUse> {
-        self.entries.keys().filter(|key_use| key_use.tenant == *tenant).cloned().collect()
+        let own = self.entries.range(first_of(tenant)..);
+        own.map(|(key_use, _)| key_use)
+            .take_while(|key_use| key_use.tenant == *tenant)
+            .cloned()
+            .collect()
     }
 
     /// The credentials behind `after` that go into one answer, and whether there are more.
@@ -133,11 +137,18 @@ impl Registry {
         after: Option<&KeyUse>,
         now: OffsetDateTime,
     ) -> (Vec<CredentialInfo>, bool) {
-        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        // A tenant's lie side by side: asking for one must not cost a look at all.
+        let first = tenant.map(first_of);
+        let start = match (after, &first) {
+            (Some(after), Some(first)) if after < first => Bound::Included(first),
+            (Some(after), _) => Bound::Excluded(after),
+            (None, Some(first)) => Bound::Included(first),
+            (None, None) => Bound::Unbounded,
+        };
         let rest = self
             .entries
             .range((start, Bound::Unbounded))
-            .filter(|(key_use, _)| tenant.is_none_or(|tenant| key_use.tenant == *tenant));
+            .take_while(|(key_use, _)| tenant.is_none_or(|tenant| key_use.tenant == *tenant));
         let (mut items, mut bytes) = (Vec::new(), 0);
         for (key_use, entry) in rest {
             let info = self.info(key_use, entry, now);
@@ -231,6 +242,12 @@ fn identifiers(credential: &Credential) -> impl Iterator<Item = Identifier> {
     application.chain(object).chain(credential.keys.iter().map(public))
 }
 
+/// Where the entries of a tenant begin.
+fn first_of(tenant: &TenantName) -> KeyUse {
+    let function = Function::ALL.into_iter().min().unwrap_or(Function::Reader);
+    KeyUse { tenant: tenant.clone(), function }
+}
+
 fn label(key_use: &KeyUse) -> String {
     format!("key/{}/{}", key_use.tenant, key_use.function)
 }
@@ -257,7 +274,6 @@ fn on_disk(directory: &Path) -> io::Result<Vec<KeyUse>> {
 
 #[cfg(test)]
 mod tests {
-    use mailkeep_model::Function;
     use time::macros::datetime;
     use uuid::Uuid;
 
@@ -307,5 +323,35 @@ mod tests {
             );
             registry.save(&key_use("acme"), &Opened { keys: all, binding: None }).unwrap();
         }
+    }
+
+    #[test]
+    fn a_tenant_s_credentials_are_its_own_and_all_of_them_wherever_a_page_begins() {
+        let root = tempfile::tempdir().unwrap();
+        let directory = root.path().join("signer");
+        make_private_directory(&directory).unwrap();
+        let sealing = Sealing::IdentityFile(root.path().join("master.txt"));
+        let master = Arc::new(Master::open(&directory, &sealing).unwrap());
+        let mut registry = Registry::open(&directory, master).unwrap();
+        let key_use = |tenant: &str, function| KeyUse { tenant: tenant.parse().unwrap(), function };
+        for tenant in ["aa", "acme", "acme-2", "b"] {
+            for function in [Function::Reader, Function::Steward] {
+                registry.save(&key_use(tenant, function), &Opened::default()).unwrap();
+            }
+        }
+        let now = datetime!(2026-03-01 12:00 UTC);
+        let acme: TenantName = "acme".parse().unwrap();
+        let own = |after: Option<&KeyUse>| {
+            let (items, more) = registry.page(Some(&acme), after, now);
+            assert!(!more);
+            items.into_iter().map(|one| one.key_use).collect::<Vec<_>>()
+        };
+        let both = vec![key_use("acme", Function::Reader), key_use("acme", Function::Steward)];
+        assert_eq!(own(None), both);
+        assert_eq!(own(Some(&key_use("aa", Function::Steward))), both);
+        assert_eq!(own(Some(&both[0])), both[1..]);
+        assert!(own(Some(&key_use("b", Function::Reader))).is_empty());
+        assert_eq!(registry.of_tenant(&acme), both);
+        assert_eq!(registry.page(None, None, now).0.len(), 8);
     }
 }

@@ -36,7 +36,7 @@ struct Fake {
 }
 
 impl Storage for Fake {
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+    fn append(&self, bytes: &[u8]) -> io::Result<()> {
         let mut content = self.content.lock().unwrap();
         if matches!(*self.disk.lock().unwrap(), Disk::Full | Disk::Broken) {
             content.extend(&bytes[..bytes.len() / 2]);
@@ -46,14 +46,14 @@ impl Storage for Fake {
         Ok(())
     }
 
-    fn sync(&mut self) -> io::Result<()> {
+    fn sync(&self) -> io::Result<()> {
         match *self.disk.lock().unwrap() {
             Disk::FailsToSync => Err(io::Error::other("I/O error")),
             _ => Ok(()),
         }
     }
 
-    fn truncate(&mut self, length: u64) -> io::Result<()> {
+    fn truncate(&self, length: u64) -> io::Result<()> {
         if *self.disk.lock().unwrap() == Disk::Broken {
             return Err(io::Error::other("I/O error"));
         }
@@ -85,7 +85,7 @@ fn signer() -> (TempDir, Core, Fake) {
     let content = std::fs::read(directory.join("ledger.jsonl")).unwrap();
     let fake =
         Fake { content: Arc::new(Mutex::new(content)), disk: Arc::new(Mutex::new(Disk::Works)) };
-    core.ledger().replace_storage(Box::new(fake.clone()));
+    core.ledger().replace_storage(Arc::new(fake.clone()));
     (root, core, fake)
 }
 
