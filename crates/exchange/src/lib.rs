@@ -29,9 +29,9 @@ mod usage;
 
 pub use error::ExchangeError;
 pub use graph::{
-    About, Access, ActivityFeed, Endpoint, Entry, Extras, FeedContent, GraphAuditor, GraphConfig,
-    GraphProvider, LARGEST_NOTIFICATIONS, LONGEST_SUBSCRIPTION, LogPage, Logged, NewKey,
-    Notification, ObjectId, Registrar, Subscription, SubscriptionId, ToldUser, Topic,
+    About, Access, ActivityFeed, Connections, Endpoint, Entry, Extras, FeedContent, GraphAuditor,
+    GraphConfig, GraphProvider, LARGEST_NOTIFICATIONS, LONGEST_SUBSCRIPTION, LogPage, Logged,
+    NewKey, Notification, ObjectId, Registrar, Subscription, SubscriptionId, ToldUser, Topic,
     message_request, parse_access_policies_page, parse_activity_export, parse_audit_query_page,
     parse_audit_records, parse_batch_answer, parse_contacts_page, parse_directory_changes_page,
     parse_event, parse_events_page, parse_exported, parse_feed_content, parse_folder_page,

@@ -16,6 +16,7 @@ pub(super) use super::{
 };
 use super::{
     answer::{self, Unusable, retry_after},
+    connections::Connections,
     extras::Extras,
     patience::MAX_THROTTLED,
     refusal, streams,
@@ -66,6 +67,8 @@ pub struct Access {
     pub journal: JournalLog,
     /// The job in whose name tokens are asked for.
     pub job: JobId,
+    /// What requests go out over.
+    pub connections: Connections,
 }
 
 /// Microsoft Graph as a [`crate::Provider`].
@@ -160,22 +163,7 @@ impl GraphProvider {
         if config.graph.scheme() != "https" || config.graph.cannot_be_a_base() {
             return Err(unusable(format!("{} is not an https address", config.graph)));
         }
-        let mut builder = reqwest::Client::builder()
-            .https_only(true)
-            .user_agent(concat!("mailkeep/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(Duration::from_secs(10))
-            .read_timeout(Duration::from_secs(100))
-            .http1_only();
-        if let Some(pem) = &config.ca_pem {
-            let certificates = reqwest::Certificate::from_pem_bundle(pem.as_bytes())
-                .map_err(|error| unusable(format!("the CA file is not PEM: {error}")))?;
-            if certificates.is_empty() {
-                return Err(unusable("the CA file holds no certificate".into()));
-            }
-            builder = builder.tls_certs_only(certificates);
-        }
-        let http = builder.build().map_err(|error| unusable(root_cause(&error)))?;
+        let http = access.connections.of(&config)?;
         let usage = Counters::default();
         let (gates, room) = (Gates::new(), Room::default());
         let streams = streams::State::default();

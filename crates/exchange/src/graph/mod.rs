@@ -11,6 +11,7 @@ mod audit;
 mod batch;
 mod calendar;
 mod client;
+mod connections;
 mod contacts;
 mod counts;
 mod directory;
@@ -60,6 +61,7 @@ pub use audit::{
 pub use batch::parse_batch_answer;
 pub use client::{Access, GraphConfig, GraphProvider};
 pub(crate) use client::{UNFIT, root_cause};
+pub use connections::Connections;
 pub use contacts::parse_contacts_page;
 pub use directory::{ToldUser, parse_users_page};
 pub use events::{parse_event, parse_events_page};

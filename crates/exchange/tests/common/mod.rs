@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use mailkeep_exchange::{Access, Extras, GraphConfig, GraphProvider};
+use mailkeep_exchange::{Access, Connections, Extras, GraphConfig, GraphProvider};
 use mailkeep_identity::{
     JobId, ReceiptEvent, ReceiptLog, SignerClient, journal::JournalLog, verify_receipts,
 };
@@ -126,7 +126,7 @@ pub(crate) async fn access(directory: &Path) -> Access {
     let receipts = ReceiptLog::open(directory.join("receipts.jsonl")).unwrap();
     let job: JobId = "job".parse().unwrap();
     let journal = JournalLog::open(directory.join("journal"), &"site".parse().unwrap()).unwrap();
-    Access { signer, receipts, journal, job }
+    Access { signer, receipts, journal, job, connections: Connections::default() }
 }
 
 /// What a request is answered, where it succeeds; some answers are empty.
