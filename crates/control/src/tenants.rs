@@ -2,6 +2,7 @@ use mailkeep_model::{Function, ProviderKind, TenantName};
 use sea_orm::{
     ActiveValue::{Set, Unchanged},
     ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, SqlErr,
+    sea_query::OnConflict,
 };
 use time::OffsetDateTime;
 
@@ -9,6 +10,7 @@ use crate::{
     Control, ControlError,
     convert::{from_json, instant, json, micros},
     entity::{tenant, tenant_function},
+    keys::pieces,
 };
 
 /// An organisation whose mailboxes Mailkeep opens.
@@ -108,6 +110,41 @@ impl Control {
         insert_functions(&transaction, row.id, &tenant.functions).await?;
         transaction.commit().await?;
         Ok(tenant)
+    }
+
+    /// Adds those of many tenants that are not there yet, all or none of them. None has functions yet.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be written.
+    pub async fn add_tenants(&self, new: Vec<NewTenant>) -> Result<(), ControlError> {
+        let transaction = self.write().await?;
+        let mut rows = Vec::with_capacity(new.len());
+        for new in new {
+            let tenant = Tenant {
+                name: new.name,
+                provider: new.provider,
+                directory_id: new.directory_id,
+                authority: new.authority,
+                graph: new.graph,
+                ca_pem: new.ca_pem,
+                domains: new.domains,
+                functions: Vec::new(),
+                created: instant(micros(new.created))?,
+            };
+            rows.push(tenant::ActiveModel {
+                created: Set(micros(tenant.created)),
+                catalog_head: Set(None),
+                ..settings(&tenant)?
+            });
+        }
+        for piece in pieces(&rows) {
+            tenant::Entity::insert_many(piece.to_vec())
+                .on_conflict(OnConflict::column(tenant::Column::Name).do_nothing().to_owned())
+                .exec_without_returning(&transaction)
+                .await?;
+        }
+        Ok(transaction.commit().await?)
     }
 
     /// Replaces everything about a tenant but its name and the time at which it was added.

@@ -120,6 +120,11 @@ impl JournalLog {
         Ok(Self { shared: Arc::new(shared) })
     }
 
+    /// Whether there are clones of this.
+    pub fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.shared) > 1
+    }
+
     /// Writes a request down.
     ///
     /// # Errors

@@ -28,6 +28,7 @@ mod check;
 mod data;
 mod discovery;
 mod error;
+mod import;
 mod notify;
 mod observe;
 mod pass;
@@ -52,6 +53,7 @@ pub use check::{Check, Outcome};
 pub use data::DataDirectory;
 pub use discovery::Discovered;
 pub use error::{ErrorKind, ServiceError};
+pub use import::{Imported, ListedApplication, ListedTenant, parse_listed_tenant};
 pub use notify::{HintTiming, NotificationCounts, Notifications, NotifyOptions, Tended};
 pub use observe::{Event, Observer, Unobserved};
 pub use pass::{MailboxFailure, MissedItem, PassLimits, PassReport};
@@ -63,7 +65,10 @@ pub use restore::{
 pub use rights::{
     Needs, Right, auditor_rights, reader_rights, restorer_rights, rights, steward_rights,
 };
-pub use rotate::{Left, Purged, Revocation, Rotation, Step, StepKind};
+pub use rotate::{
+    FleetChange, FleetOrder, FleetWhose, KeyFailure, KeyTending, Left, OrderedFleet, Purged,
+    Revocation, Rotation, Step, StepKind,
+};
 pub use service::Service;
 pub use setup::{Asked, Bundle, BundleFile};
 pub use tenants::{Connection, Registration};

@@ -4,7 +4,7 @@ use std::{
 };
 
 use mailkeep_control::{AuditEntry, Control, Tenant};
-use mailkeep_exchange::{Access, Extras, GraphConfig, GraphProvider};
+use mailkeep_exchange::{Access, Connections, Extras, GraphConfig, GraphProvider};
 use mailkeep_identity::{
     CallerLabel, JobId, ReceiptLog, SecretName, SignerClient, SignerTransport, journal::JournalLog,
     rotation::Policy,
@@ -28,6 +28,7 @@ pub struct Service {
     caller: CallerLabel,
     receipts: OnceCell<ReceiptLog>,
     journals: Mutex<HashMap<TenantName, JournalLog>>,
+    connections: Connections,
     pub(crate) limits: PassLimits,
     pub(crate) restore_limits: RestoreLimits,
     pub(crate) extras: Extras,
@@ -52,6 +53,7 @@ impl Service {
             caller,
             receipts: OnceCell::new(),
             journals: Mutex::default(),
+            connections: Connections::default(),
             limits: PassLimits::default(),
             restore_limits: RestoreLimits::default(),
             extras: Extras::default(),
@@ -180,6 +182,7 @@ impl Service {
             receipts: self.receipts.get_or_try_init(open).await?.clone(),
             journal: self.journal(&tenant.name)?,
             job: job.clone(),
+            connections: self.connections.clone(),
         };
         Ok((config, access))
     }
@@ -195,6 +198,15 @@ impl Service {
             .map_err(|source| ServiceError::Data { path: directory, source })?;
         journals.insert(tenant.clone(), journal.clone());
         Ok(journal)
+    }
+
+    /// Closes a tenant's journal, unless somebody writes to it: of many tenants' journals not all can be
+    /// open.
+    pub(crate) fn close_journal(&self, tenant: &TenantName) {
+        let mut journals = self.journals.lock().unwrap_or_else(PoisonError::into_inner);
+        if journals.get(tenant).is_some_and(|journal| !journal.is_shared()) {
+            journals.remove(tenant);
+        }
     }
 
     /// A tenant's vault, for reading.

@@ -1,10 +1,9 @@
-use mailkeep_control::{NewTenant, Tenant, TenantFunction};
-use mailkeep_identity::CertificateInfo;
+use mailkeep_control::{Tenant, TenantFunction};
+use mailkeep_identity::{Binding, CertificateInfo};
 use mailkeep_model::{Function, ProviderKind, TenantName};
 use serde_json::json;
-use time::OffsetDateTime;
 
-use crate::{Service, ServiceError};
+use crate::{Service, ServiceError, import::new_tenant};
 
 /// Where a tenant's mailboxes are, and how to trust what answers there.
 #[derive(Clone, Debug)]
@@ -41,33 +40,10 @@ impl Service {
         name: &TenantName,
         connection: Connection,
     ) -> Result<CertificateInfo, ServiceError> {
-        for (what, address) in
-            [("--authority", &connection.authority), ("--graph", &connection.graph)]
-        {
-            if !address.starts_with("https://") {
-                let reason = format!("{what} must be an https address, not '{address}'");
-                return Err(ServiceError::Refused { tenant: name.clone(), reason });
-            }
-        }
-        let id_is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
-        if connection.directory.is_empty() || !connection.directory.chars().all(id_is_plain) {
-            let reason =
-                format!("'{}' is neither a directory id (GUID) nor a domain", connection.directory);
-            return Err(ServiceError::Refused { tenant: name.clone(), reason });
-        }
+        let connection = checked(name, connection)?;
         // The key comes first: a tenant without one would look set up.
         let certificate = self.certificate(name, Function::Reader).await?;
-        let new = NewTenant {
-            name: name.clone(),
-            provider: connection.provider,
-            directory_id: connection.directory,
-            authority: connection.authority.trim_end_matches('/').to_owned(),
-            graph: connection.graph.trim_end_matches('/').to_owned(),
-            ca_pem: connection.ca_pem,
-            domains: Vec::new(),
-            functions: Vec::new(),
-            created: OffsetDateTime::now_utc(),
-        };
+        let new = new_tenant(name, connection);
         let details = json!({"provider": new.provider, "directory": new.directory_id});
         self.control.add_tenant(new).await?;
         self.audit(name, "tenant.add", details).await?;
@@ -113,6 +89,16 @@ impl Service {
         name: &TenantName,
         registration: Registration,
     ) -> Result<Tenant, ServiceError> {
+        self.register_with(name, registration, None).await
+    }
+
+    /// [`register`](Self::register), with the application's object id where it is known.
+    pub(crate) async fn register_with(
+        &self,
+        name: &TenantName,
+        registration: Registration,
+        object_id: Option<String>,
+    ) -> Result<Tenant, ServiceError> {
         let mut tenant = self.tenant(name).await?;
         let Registration { function, client_id } = registration;
         let (mut key_id, mut thumbprint) = (String::new(), String::new());
@@ -121,8 +107,9 @@ impl Service {
             let certificate = self.certificate(name, function).await?;
             let endpoint =
                 format!("{}/{}/oauth2/v2.0/token", tenant.authority, tenant.directory_id);
-            let job = self.new_job();
-            self.signer().await?.bind(&job, name, function, &client_id, &endpoint).await?;
+            let binding =
+                Binding { client_id: client_id.clone(), token_endpoint: endpoint, object_id };
+            self.signer().await?.bind_to(&self.new_job(), name, function, binding).await?;
             (key_id, thumbprint) = (certificate.key_id, certificate.thumbprint_sha256);
         }
         tenant.functions.retain(|known| known.function != function);
@@ -133,4 +120,25 @@ impl Service {
         self.audit(name, "tenant.register", details).await?;
         Ok(tenant)
     }
+}
+
+/// A connection that can be one.
+pub(crate) fn checked(
+    name: &TenantName,
+    connection: Connection,
+) -> Result<Connection, ServiceError> {
+    for (what, address) in [("--authority", &connection.authority), ("--graph", &connection.graph)]
+    {
+        if !address.starts_with("https://") {
+            let reason = format!("{what} must be an https address, not '{address}'");
+            return Err(ServiceError::Refused { tenant: name.clone(), reason });
+        }
+    }
+    let id_is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
+    if connection.directory.is_empty() || !connection.directory.chars().all(id_is_plain) {
+        let reason =
+            format!("'{}' is neither a directory id (GUID) nor a domain", connection.directory);
+        return Err(ServiceError::Refused { tenant: name.clone(), reason });
+    }
+    Ok(connection)
 }

@@ -7,6 +7,7 @@ mod m0004_directory;
 mod m0005_watch;
 mod m0006_alerts;
 mod m0007_setup;
+mod m0008_fleet;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
@@ -22,6 +23,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0005_watch::Watch),
             Box::new(m0006_alerts::Alerts),
             Box::new(m0007_setup::Setup),
+            Box::new(m0008_fleet::Fleet),
         ]
     }
 }

@@ -7,10 +7,14 @@ use mailkeep_identity::{
     rotation::{Action, KeyFacts, Order, Policy, Stage, next, ordered, stage},
 };
 use mailkeep_model::{Function, TenantName};
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use super::{Rotation, Step, StepKind};
-use crate::{Service, ServiceError, data::Lease, watch::KnownKey};
+use crate::{
+    Service, ServiceError,
+    data::Lease,
+    watch::{KnownKey, LastTokens},
+};
 
 /// A wait is looked through this often, because somebody else may move things on.
 const GLANCE: std::time::Duration = std::time::Duration::from_millis(500);
@@ -32,11 +36,37 @@ pub(super) struct Course<'a> {
     waits_for: Option<String>,
 }
 
+/// What is left to do of a course.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ahead {
+    /// To come again then.
+    Until(OffsetDateTime),
+    /// Nothing but a key for the next time, which was not wanted now.
+    Spare,
+    /// Nothing that we could do now.
+    Nothing,
+}
+
+/// How far a course is followed.
+#[derive(Clone, Copy)]
+pub(super) struct Manner {
+    pub(super) policy: Policy,
+    /// Nothing is begun then any more.
+    pub(super) deadline: OffsetDateTime,
+    /// Whether the provider is waited for; else whoever has more to do comes again.
+    pub(super) waits: bool,
+    /// Whether a key for the next time is made.
+    pub(super) spare: bool,
+    /// A key that is due is left in use for so long yet, so that many are not changed at once.
+    pub(super) hold: Duration,
+}
+
 impl<'a> Course<'a> {
     pub(super) async fn begin(
         service: &'a Service,
         name: &TenantName,
         function: Function,
+        tokens: Option<&LastTokens>,
     ) -> Result<Self, ServiceError> {
         let lease = service.data.key_lease(name, function)?;
         let tenant = service.tenant(name).await?;
@@ -65,7 +95,7 @@ impl<'a> Course<'a> {
             stage: (Stage::Settled, false),
             waits_for: None,
         };
-        course.learn_of_use().await?;
+        course.learn_of_use(tokens).await?;
         Ok(course)
     }
 
@@ -98,22 +128,27 @@ impl<'a> Course<'a> {
     pub(super) async fn order(&mut self, wanted: Order) -> Result<(), ServiceError> {
         self.look().await?;
         let order = ordered(&self.facts(), self.order.as_ref(), wanted);
+        if self.order.as_ref() == Some(&order) {
+            return Ok(());
+        }
         self.service.keep_order(&self.tenant.name, self.function, &order).await?;
         self.order = Some(order);
         Ok(())
     }
 
     /// A key that nobody has tried in a rotation may have opened mailboxes for weeks.
-    async fn learn_of_use(&mut self) -> Result<(), ServiceError> {
+    async fn learn_of_use(&mut self, tokens: Option<&LastTokens>) -> Result<(), ServiceError> {
         self.look().await?;
         let active = self.keys.iter().find(|key| key.slot == Slot::Active);
         let Some(key_id) = active.map(|active| active.key_id.clone()) else { return Ok(()) };
         if self.known(&key_id).is_none_or(|known| known.note.found.accepted.is_some()) {
             return Ok(());
         }
-        let Some(at) = self.service.last_token(&self.tenant.name, &key_id).await else {
-            return Ok(());
+        let last = match tokens {
+            Some(tokens) => tokens.of(&key_id),
+            None => self.service.last_tokens().await.of(&key_id),
         };
+        let Some(at) = last else { return Ok(()) };
         self.note(&key_id, |known| known.note.found.accepted = Some(at)).await
     }
 
@@ -131,21 +166,23 @@ impl<'a> Course<'a> {
     }
 
     /// Until nothing is left to do but to wait for the next time, or the deadline has come.
-    pub(super) async fn run(
-        &mut self,
-        policy: Policy,
-        deadline: OffsetDateTime,
-    ) -> Result<(), ServiceError> {
+    pub(super) async fn run(&mut self, manner: &Manner) -> Result<Ahead, ServiceError> {
+        let Manner { policy, deadline, .. } = manner;
         let mut looked = false;
         loop {
             self.look().await?;
-            let (facts, now) = (self.facts(), OffsetDateTime::now_utc());
-            self.stage = stage(&facts, self.order.as_ref(), &policy, now);
+            let facts = self.facts();
+            let (now, at) = self.moments(&facts, manner);
+            self.stage = stage(&facts, self.order.as_ref(), policy, at);
             self.waits_for = None;
-            let action = next(&facts, self.order.as_ref(), &policy, now);
+            let action = next(&facts, self.order.as_ref(), policy, at);
             tracing::debug!(tenant = %self.tenant.name, function = %self.function, ?action, "rotation");
+            let settled = self.stage.0 == Stage::Settled;
             let until = match action {
-                Action::Wait { .. } if self.stage.0 == Stage::Settled => return Ok(()),
+                Action::Wait { until } if settled => {
+                    return Ok(Ahead::Until(until + manner.hold));
+                }
+                Action::Prepare if settled && !manner.spare => return Ok(Ahead::Spare),
                 Action::Wait { until } => until,
                 // Whoever can help is not in here, and may have helped since the last time.
                 Action::AskForHelp { key_id, .. } if !std::mem::replace(&mut looked, true) => {
@@ -159,20 +196,34 @@ impl<'a> Course<'a> {
                         known.note.found.requested.get_or_insert(now);
                     })
                     .await?;
-                    return Ok(());
+                    return Ok(Ahead::Nothing);
                 }
-                _ if now >= deadline => return Ok(()),
-                action => {
-                    self.perform(action, now, &policy).await?;
-                    continue;
-                }
+                _ if now >= *deadline => return Ok(Ahead::Nothing),
+                action => match self.perform(action, now, policy).await? {
+                    None => continue,
+                    Some(until) => until,
+                },
             };
-            if until >= deadline {
-                return Ok(());
+            if until >= *deadline {
+                return Ok(Ahead::Nothing);
+            }
+            if !manner.waits {
+                return Ok(Ahead::Until(until));
             }
             let left = std::time::Duration::try_from(until - now).unwrap_or_default();
             tokio::time::sleep(left.max(GLANCE)).await;
         }
+    }
+
+    /// Now, and the time by which it is said what comes next: as long as all was as it should be when the
+    /// key has been held back for so long, that time.
+    fn moments(&self, facts: &[KeyFacts], manner: &Manner) -> (OffsetDateTime, OffsetDateTime) {
+        let now = OffsetDateTime::now_utc();
+        let held = now - manner.hold;
+        let order = self.order.as_ref();
+        let rests = stage(facts, order, &manner.policy, held).0 == Stage::Settled
+            && facts.iter().all(|key| now < key.not_after);
+        (now, if rests { held } else { now })
     }
 
     fn help(&self, key_id: &str) -> String {
@@ -211,12 +262,13 @@ impl<'a> Course<'a> {
         self.known.iter().find(|known| known.key_id == key_id)
     }
 
+    /// What comes back is when to go on, where the provider has to get to know a key first.
     async fn perform(
         &mut self,
         action: Action,
         now: OffsetDateTime,
         policy: &Policy,
-    ) -> Result<(), ServiceError> {
+    ) -> Result<Option<OffsetDateTime>, ServiceError> {
         let signer = self.service.signer().await?;
         let (job, name, function) = (&self.job, &self.tenant.name, self.function);
         match action {
@@ -235,16 +287,16 @@ impl<'a> Course<'a> {
             Action::Try { key_id } => self.try_key(&key_id, now).await?,
             Action::Register { key_id, proof_by } => {
                 let done = self.register(&key_id, &proof_by, now).await;
-                self.unless_proof_failed(done, &proof_by, now, policy).await?;
+                return self.unless_proof_failed(done, &proof_by, now, policy).await;
             }
             Action::Remove { key_id, proof_by } => {
                 let done = self.remove(&key_id, &proof_by, now).await;
-                self.unless_proof_failed(done, &proof_by, now, policy).await?;
+                return self.unless_proof_failed(done, &proof_by, now, policy).await;
             }
             // Nothing that is done: `run` waits.
             _ => {}
         }
-        Ok(())
+        Ok(None)
     }
 
     async fn try_key(&mut self, key_id: &str, now: OffsetDateTime) -> Result<(), ServiceError> {
@@ -346,8 +398,8 @@ impl<'a> Course<'a> {
         proof_by: &str,
         now: OffsetDateTime,
         policy: &Policy,
-    ) -> Result<(), ServiceError> {
-        let Err(ServiceError::Exchange(error)) = done else { return done };
+    ) -> Result<Option<OffsetDateTime>, ServiceError> {
+        let Err(ServiceError::Exchange(error)) = done else { return done.map(|()| None) };
         if !matches!(error, ExchangeError::KeyRefused { .. }) && !error.is_unknown_key() {
             return Err(error.into());
         }
@@ -355,12 +407,10 @@ impl<'a> Course<'a> {
         let Some(known) = self.known(proof_by) else { return Err(error.into()) };
         let found = known.note.found;
         if found.refused == Some(now) {
-            return Ok(());
+            return Ok(None);
         }
         if found.registered.is_some_and(|registered| now < registered + policy.patience) {
-            let pause = std::time::Duration::try_from(policy.retry).unwrap_or(GLANCE);
-            tokio::time::sleep(pause).await;
-            return Ok(());
+            return Ok(Some(OffsetDateTime::now_utc() + policy.retry));
         }
         Err(error.into())
     }

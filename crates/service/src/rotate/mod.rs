@@ -6,17 +6,21 @@
 
 mod course;
 mod cut;
+mod fleet;
 mod revoke;
+mod tending;
 
 use mailkeep_identity::rotation::{Order, Stage};
 use mailkeep_model::{Function, TenantName};
 use serde::Serialize;
 use time::OffsetDateTime;
 
+pub use fleet::{FleetChange, FleetOrder, FleetWhose, OrderedFleet};
 pub use revoke::{Left, Purged, Revocation};
+pub use tending::{KeyFailure, KeyTending};
 
 use crate::{Service, ServiceError};
-use course::Course;
+use course::{Course, Manner};
 
 /// How a change of keys went.
 #[derive(Clone, Debug, Serialize)]
@@ -107,12 +111,12 @@ impl Service {
         order: Order,
         deadline: OffsetDateTime,
     ) -> Result<Rotation, ServiceError> {
-        let mut course = Course::begin(self, tenant, function).await?;
+        let mut course = Course::begin(self, tenant, function, None).await?;
         if !order.urgent {
             course.stay_with_the_authority().await?;
         }
         course.order(order).await?;
-        course.run(self.key_policy, deadline).await?;
+        course.run(&self.patiently(deadline)).await?;
         Ok(course.report())
     }
 
@@ -127,13 +131,19 @@ impl Service {
         function: Function,
         deadline: OffsetDateTime,
     ) -> Result<Rotation, ServiceError> {
-        let mut course = Course::begin(self, tenant, function).await?;
+        let mut course = Course::begin(self, tenant, function, None).await?;
         if let Err(error) = course.stay_with_the_authority().await {
             let ServiceError::OwnAuthority { .. } = error else { return Err(error) };
             return Ok(Rotation { waits_for: Some(error.to_string()), ..course.report() });
         }
-        course.run(self.key_policy, deadline).await?;
+        course.run(&self.patiently(deadline)).await?;
         Ok(course.report())
+    }
+
+    /// One key, to its end.
+    fn patiently(&self, deadline: OffsetDateTime) -> Manner {
+        let (policy, hold) = (self.key_policy, time::Duration::ZERO);
+        Manner { policy, deadline, waits: true, spare: true, hold }
     }
 
     async fn keep_order(

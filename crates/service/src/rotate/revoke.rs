@@ -55,6 +55,12 @@ const REMOVE: &str = "remove";
 const PURGE: &str = "credentials that are not ours could not be looked for";
 
 impl Revocation {
+    /// Nothing done yet.
+    pub(super) fn of(tenant: &TenantName) -> Self {
+        let (rotations, purged, cut, left) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { tenant: tenant.clone(), rotations, purged, cut, left }
+    }
+
     /// Whether nothing is left to do.
     pub fn is_complete(&self) -> bool {
         let settled = self.rotations.iter().all(|one| one.stage == Stage::Settled);
@@ -80,35 +86,46 @@ impl Service {
         deadline: OffsetDateTime,
     ) -> Result<Revocation, ServiceError> {
         let tenant = self.tenant(name).await?;
-        self.audit(name, "identity.revoke", json!({ "reason": reason })).await?;
         let at = the_next_second().await;
         let order = Order { at, distrust: distrust.then_some(at), urgent: true };
-        let mut report = Revocation {
-            tenant: name.clone(),
-            rotations: Vec::new(),
-            purged: Vec::new(),
-            cut: Vec::new(),
-            left: Vec::new(),
-        };
-        // The steward comes last: with its key the others are helped back in.
-        let mut functions: Vec<Function> = self.functions_with_keys(name).await?;
-        functions.sort_by_key(|function| *function == Function::Steward);
-        self.retire_restorer(name).await?;
-        // Once before, so that he gets no more tokens meanwhile, and once after: what he added meanwhile, and
-        // certificates of ours that are no longer ours.
-        self.purge_or_say(&tenant, &mut report).await;
+        let mut report = Revocation::of(name);
+        let functions = self.begin_revocation(&tenant, reason, &mut report).await?;
         for function in functions {
             match self.rekey(&tenant, function, order.clone(), deadline).await {
                 Ok(rotation) => report.rotations.push(rotation),
                 Err(error) => report.left.push(Left { function, what: error.to_string() }),
             }
         }
+        self.end_revocation(&tenant, &mut report).await;
+        Ok(report)
+    }
+
+    /// Shuts what can be shut before keys are changed; the functions whose keys are to be changed.
+    pub(super) async fn begin_revocation(
+        &self,
+        tenant: &Tenant,
+        reason: &str,
+        report: &mut Revocation,
+    ) -> Result<Vec<Function>, ServiceError> {
+        let name = &tenant.name;
+        self.audit(name, "identity.revoke", json!({ "reason": reason })).await?;
+        // The steward comes last: with its key the others are helped back in.
+        let mut functions: Vec<Function> = self.functions_with_keys(name).await?;
+        functions.sort_by_key(|function| *function == Function::Steward);
+        self.retire_restorer(name).await?;
+        // Once before, so that he gets no more tokens meanwhile, and once after: what he added meanwhile, and
+        // certificates of ours that are no longer ours.
+        self.purge_or_say(tenant, report).await;
+        Ok(functions)
+    }
+
+    /// Takes away what was added while keys were changed.
+    pub(super) async fn end_revocation(&self, tenant: &Tenant, report: &mut Revocation) {
         report
             .left
             .retain(|left| left.function != Function::Auditor || !left.what.starts_with(PURGE));
-        self.purge_or_say(&tenant, &mut report).await;
-        self.cut_tokens_or_say(&tenant, &mut report).await;
-        Ok(report)
+        self.purge_or_say(tenant, report).await;
+        self.cut_tokens_or_say(tenant, report).await;
     }
 
     /// The functions that have a key now.
@@ -146,7 +163,11 @@ impl Service {
 
     /// Registers the prepared key as the steward, in the place of all others. Tells whether there is
     /// a steward.
-    async fn let_back_in(&self, tenant: &Tenant, function: Function) -> Result<bool, ServiceError> {
+    pub(super) async fn let_back_in(
+        &self,
+        tenant: &Tenant,
+        function: Function,
+    ) -> Result<bool, ServiceError> {
         let Some(steward) = self.steward(tenant).await? else { return Ok(false) };
         let all = self.signer().await?.credentials(Some(&tenant.name)).await?;
         let Some(credential) = all.iter().find(|one| one.key_use.function == function) else {
@@ -281,7 +302,7 @@ fn shows_the_key_in_use(
 
 /// Certificates know whole seconds. A key that is made from now on must not look as old as one that was
 /// made just before.
-async fn the_next_second() -> OffsetDateTime {
+pub(super) async fn the_next_second() -> OffsetDateTime {
     let now = OffsetDateTime::now_utc();
     let whole = now.replace_nanosecond(0).unwrap_or(now) + Duration::seconds(1);
     tokio::time::sleep(std::time::Duration::try_from(whole - now).unwrap_or_default()).await;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use mailkeep_control::{ControlError, StoredKeyState, Tenant, TenantFunction};
 use mailkeep_identity::{CredentialInfo, KeyInfo, rotation::KeyFindings};
 use mailkeep_model::{Function, RegisteredKey, Registration, TenantName};
-use mailkeep_sentry::{OurApplication, OurKey, Ours, Outcome, join_uses};
+use mailkeep_sentry::{OurApplication, OurKey, Ours, join_uses};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -127,21 +127,6 @@ impl Service {
         Ok(())
     }
 
-    /// When a token was last received with a key, as the receipts say; `None` also where the ledger cannot
-    /// be read.
-    pub(crate) async fn last_token(
-        &self,
-        tenant: &TenantName,
-        key_id: &str,
-    ) -> Option<OffsetDateTime> {
-        let own = self.own_records(tenant, &OwnRecordsSeen::default(), None).await.ok()?;
-        let (uses, _) = join_uses(tenant, &own.signatures, &own.receipts);
-        let of_key = uses.iter().filter(|one| one.key_id == key_id);
-        let received = of_key.filter_map(|one| match one.request.as_ref()?.outcome {
-            Outcome::Received { at, .. } => Some(at),
-            _ => None,
-        });
-        received.max()
     }
 
     /// All that is known of ourselves in a tenant, from `since` on, and what was seen of it. It is read

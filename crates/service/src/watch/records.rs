@@ -2,7 +2,7 @@
 //! to its end and held against what was seen of it the last time.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     fs::File,
     io::{self, BufRead, BufReader, Read},
     path::Path,
@@ -149,6 +149,43 @@ impl Service {
         })
     }
 
+    /// When a token was last received with each key, as the receipts say. All of receipts and ledger are
+    /// read: once for many tenants, not for each. Where they cannot be read, nothing is known.
+    pub(crate) async fn last_tokens(&self) -> LastTokens {
+        self.read_last_tokens().await.unwrap_or_default()
+    }
+
+    async fn read_last_tokens(&self) -> Result<LastTokens, ServiceError> {
+        let data = self.data.clone();
+        let Ok((receipts, _)) = blocking(move || read_receipts(&data, None)).await? else {
+            return Ok(LastTokens::default());
+        };
+        let (mut requests, mut received) = (HashMap::new(), HashMap::new());
+        for record in receipts {
+            match record.event {
+                ReceiptEvent::Intended { client_request_id, jti, .. } => {
+                    requests.insert(client_request_id, jti);
+                }
+                ReceiptEvent::Received { client_request_id, .. } => {
+                    if let Some(jti) = requests.remove(&client_request_id) {
+                        received.insert(jti, record.time);
+                    }
+                }
+                _ => {}
+            }
+        }
+        let each = move |last: &mut HashMap<String, OffsetDateTime>, record: &LedgerRecord| {
+            if let LedgerEvent::AssertionSigned { jti, key_id, .. } = &record.event
+                && let Some(at) = received.get(jti)
+            {
+                let known = last.entry(key_id.clone()).or_insert(*at);
+                *known = (*known).max(*at);
+            }
+        };
+        let (read, last) = self.read_ledger(Vec::new(), HashMap::new(), each).await?;
+        Ok(read.outcome.map(|_| LastTokens(last)).unwrap_or_default())
+    }
+
     /// Reads the whole ledger through the signer, holds it against `checkpoints` and one that the
     /// signer makes now, and folds every good record into `state`.
     ///
@@ -182,6 +219,16 @@ impl Service {
         fetched?;
         let (outcome, state) = verified?;
         Ok((LedgerRead { key, checkpoint, outcome }, state))
+    }
+}
+
+/// When a token was last received with each key (by the signer's name for it).
+#[derive(Debug, Default)]
+pub(crate) struct LastTokens(HashMap<String, OffsetDateTime>);
+
+impl LastTokens {
+    pub(crate) fn of(&self, key_id: &str) -> Option<OffsetDateTime> {
+        self.0.get(key_id).copied()
     }
 }
 
