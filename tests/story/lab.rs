@@ -56,6 +56,12 @@ impl Lab {
         text(&self.description["tenants"][0]["id"])
     }
 
+    /// The directory ids of all tenants, in their order.
+    pub(crate) fn tenants(&self) -> Vec<String> {
+        let tenants = self.description["tenants"].as_array();
+        tenants.into_iter().flatten().map(|tenant| text(&tenant["id"])).collect()
+    }
+
     /// The domain of the first tenant.
     pub(crate) fn domain(&self) -> String {
         text(&self.description["tenants"][0]["domain"])
@@ -109,6 +115,12 @@ impl Lab {
         let mut listed = applications.as_array().into_iter().flatten();
         let found = listed.find(|one| one["client_id"] == client_id);
         text(&found.unwrap_or_else(|| panic!("no application {client_id}"))["keys"][0]["key_id"])
+    }
+
+    /// All applications, with their keys.
+    #[track_caller]
+    pub(crate) fn applications(&self) -> Vec<Value> {
+        self.call("GET", "applications", None).as_array().cloned().unwrap_or_default()
     }
 
     /// Requests since the last [`Lab::forget_counts`], all or those for one operation.
@@ -175,21 +187,42 @@ impl Lab {
 
     #[track_caller]
     fn call(&self, method: &str, what: &str, body: Option<&Value>) -> Value {
+        let config = self.order(method, what, body);
+        let mut command = Command::new("curl");
+        command.args(["--config", "-"]);
+        let answer = run(&mut command, config.as_bytes()).ok();
+        if answer.stdout.is_empty() { Value::Null } else { answer.json_of_all() }
+    }
+
+    /// `POST /_lab/WHAT` of many bodies one after another, over one connection.
+    #[track_caller]
+    pub(crate) fn post_all(&self, what: &str, bodies: &[Value]) -> Vec<Value> {
+        let orders = bodies.iter().map(|body| self.order("POST", what, Some(body)));
+        let config = orders.collect::<Vec<_>>().join("next\n");
+        let mut command = Command::new("curl");
+        command.args(["--config", "-"]);
+        let answer = run(&mut command, config.as_bytes()).ok();
+        let answers = serde_json::Deserializer::from_slice(&answer.stdout).into_iter::<Value>();
+        answers.map(|one| one.unwrap_or_else(|e| panic!("not JSON ({e}): {answer}"))).collect()
+    }
+
+    /// A request, for curl.
+    fn order(&self, method: &str, what: &str, body: Option<&Value>) -> String {
         let url = format!("{}/{what}", text(&self.description["admin"]));
         // Through standard input: a token does not belong into an argument list.
         let mut config = format!(
-            "request = {method}\nheader = \"authorization: Bearer {}\"\n\
-             header = \"content-type: application/json\"\nnoproxy = \"*\"\n",
+            "url = \"{url}\"\ncacert = \"{}\"\nrequest = {method}\n\
+             header = \"authorization: Bearer {}\"\n\
+             header = \"content-type: application/json\"\nnoproxy = \"*\"\n\
+             silent\nshow-error\nfail-with-body\n",
+            self.ca().display(),
             self.token
         );
         if let Some(body) = body {
             let quoted = body.to_string().replace('\\', "\\\\").replace('"', "\\\"");
             config.push_str(&format!("data-binary = \"{quoted}\"\n"));
         }
-        let mut command = Command::new("curl");
-        command.args(["--silent", "--show-error", "--fail-with-body", "--config", "-"]);
-        let answer = run(command.arg("--cacert").arg(self.ca()).arg(url), config.as_bytes()).ok();
-        if answer.stdout.is_empty() { Value::Null } else { answer.json_of_all() }
+        config
     }
 }
 

@@ -160,6 +160,11 @@ impl Watched {
         Self { what, child, begin: Instant::now(), stdout, stderr }
     }
 
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn has_ended(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(Some(_)))
     }
@@ -225,6 +230,11 @@ impl Background {
         }
         assert!(!first_line.is_empty(), "{what} ended before it was ready");
         Self { child, stdin, first_line }
+    }
+
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Ends it at once, as a power failure would.

@@ -199,6 +199,18 @@ pub(crate) enum Tenant {
     /// Add a tenant and print what its administrator has to register; again with --client-id
     /// once that is done
     Add(Box<TenantAdd>),
+    /// Add the tenants of a list, make their keys, bind their applications; again as the list grows
+    ///
+    /// One JSON object a line: {"tenant": NAME, "directory": ID}, and as far as wanted "authority" and
+    /// "graph" (addresses), "keys": [FUNCTION, ...] (their certificates are printed), "spare": true (a key
+    /// for the next time as well), "applications": {FUNCTION: {"client_id": ID, "object_id": ID}}.
+    Import {
+        /// The list; '-': standard input
+        file: PathBuf,
+        /// Certificates (PEM) to trust for these tenants, instead of the system's
+        #[arg(long, value_name = "FILE")]
+        ca: Option<PathBuf>,
+    },
     /// List all tenants
     List,
     /// Show a tenant: connection, keys, what to register, mailboxes
@@ -343,6 +355,12 @@ pub(crate) struct Rotate {
     /// Only this function's key; may be repeated
     #[arg(long, value_name = "FUNCTION")]
     pub(crate) function: Vec<Function>,
+    /// Remove the old keys as soon as the new ones are accepted, not a quarter of an hour later
+    #[arg(long, conflicts_with = "tenant")]
+    pub(crate) at_once: bool,
+    /// Do not go on with the same order that was given in the last day and not finished
+    #[arg(long, conflicts_with = "tenant")]
+    pub(crate) anew: bool,
     /// How long to wait for the provider: RFC 3339, or 30m, 2h from now
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = parse_deadline)]
     pub(crate) deadline: OffsetDateTime,
@@ -358,6 +376,9 @@ pub(crate) struct Revoke {
     /// Do not use the keys that lie ready: somebody broke into the signer
     #[arg(long)]
     pub(crate) distrust_prepared: bool,
+    /// Do not go on with the same order that was given in the last day and not finished
+    #[arg(long, conflicts_with = "tenant")]
+    pub(crate) anew: bool,
     /// How long to wait for the provider: RFC 3339, or 30m, 2h from now
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = parse_deadline)]
     pub(crate) deadline: OffsetDateTime,
@@ -372,6 +393,10 @@ pub(crate) struct Whose {
     /// All tenants
     #[arg(long)]
     pub(crate) all: bool,
+    /// The tenants and functions that a key reached: those it was made for, and those in whose incidents
+    /// it is named. The signer's or the provider's name for it, or its thumbprint
+    #[arg(long, value_name = "KEY")]
+    pub(crate) reached_by: Option<String>,
 }
 
 #[derive(Subcommand, Debug)]

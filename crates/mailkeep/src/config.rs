@@ -6,7 +6,7 @@ use std::{
 };
 
 use mailkeep_exchange::Extras;
-use mailkeep_service::{DataDirectory, HintTiming, NotifyOptions, PassLimits};
+use mailkeep_service::{DataDirectory, HintTiming, KeyTending, NotifyOptions, PassLimits};
 use mailkeep_tls::{
     Acme, CertificateSource, ListenerOptions, OldestTls, SignerPort, TlsFiles, WorkerFiles,
 };
@@ -123,6 +123,9 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// can always be represented.
 const LONGEST_INTERVAL_SECONDS: u64 = 30 * 24 * 60 * 60;
 
+/// Keys are due ten days before they end; half of that is left for what goes wrong.
+const MOST_SPREAD_HOURS: u16 = 120;
+
 /// `[serve]`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -130,12 +133,23 @@ pub(crate) struct ServeConfig {
     /// Seconds between the beginnings of two passes of a tenant; one second at least, 30 days at
     /// most.
     interval_seconds: u64,
+    /// Seconds between the making of two keys for the next time, each of which takes a processor for a
+    /// quarter of a second. From 0 to 3600.
+    seconds_between_keys: u16,
+    /// Hours within which keys that are due on the same day are changed, each tenant's at a moment of its
+    /// own. From 0 to 120: keys are due ten days before they end.
+    spread_hours: u16,
     notifications: NotificationsConfig,
 }
 
 impl Default for ServeConfig {
     fn default() -> Self {
-        Self { interval_seconds: 300, notifications: NotificationsConfig::default() }
+        Self {
+            interval_seconds: 300,
+            seconds_between_keys: 2,
+            spread_hours: 72,
+            notifications: NotificationsConfig::default(),
+        }
     }
 }
 
@@ -262,6 +276,15 @@ impl NotificationsConfig {
 impl ServeConfig {
     pub(crate) fn interval(&self) -> Duration {
         Duration::from_secs(self.interval_seconds.clamp(1, LONGEST_INTERVAL_SECONDS))
+    }
+
+    pub(crate) fn keys(&self) -> KeyTending {
+        let hours = u32::from(self.spread_hours.min(MOST_SPREAD_HOURS));
+        KeyTending {
+            between_keys: Duration::from_secs(self.seconds_between_keys.min(3600).into()),
+            spread: Duration::from_secs(60 * 60) * hours,
+            ..KeyTending::default()
+        }
     }
 
     /// How notifications are taken; `None`: not at all.

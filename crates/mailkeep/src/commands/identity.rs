@@ -1,24 +1,24 @@
 //! `mailkeep identity …`
 
-use std::{fs::File, io::BufReader};
+use std::{fs::File, io::BufReader, sync::Arc};
 
 use mailkeep_control::Recorded;
 use mailkeep_identity::{CredentialInfo, KeyInfo, KeyUse, Slot, rotation::Stage};
 use mailkeep_model::{Function, TenantName};
 use mailkeep_sentry::report;
-use mailkeep_service::{Reconciled, Revocation, Rotation, Service, ServiceError};
+use mailkeep_service::{KeyFailure, Reconciled, Revocation, Rotation, Service, ServiceError};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use super::{Outcome, alerts, browse::rfc3339, certificates, open_service};
+use super::{Outcome, alerts, browse::rfc3339, certificates, fleet, open_service};
 use crate::{
-    cli::{Global, Identity, Revoke, Rotate, Whose},
+    cli::{Global, Identity, Revoke, Rotate},
     exit::{Exit, Failure},
     output::{Output, plain, table},
 };
 
 pub(super) async fn run(global: &Global, command: Identity, output: &Output) -> Outcome {
-    let service = open_service(global).await?;
+    let service = Arc::new(open_service(global).await?);
     match command {
         Identity::Status { tenant } => status(&service, tenant.as_ref(), output).await,
         Identity::Certificate { tenant, function, prepared } => {
@@ -59,25 +59,21 @@ pub(super) async fn run(global: &Global, command: Identity, output: &Output) -> 
     }
 }
 
-async fn tenants(service: &Service, whose: Whose) -> Result<Vec<TenantName>, Failure> {
-    match whose.tenant {
-        Some(tenant) => Ok(vec![tenant]),
-        None => {
-            let all = service.control().tenants().await.map_err(ServiceError::from)?;
-            Ok(all.into_iter().map(|tenant| tenant.name).collect())
-        }
-    }
-}
-
 async fn status(service: &Service, tenant: Option<&TenantName>, output: &Output) -> Outcome {
     if let Some(tenant) = tenant {
         service.tenant(tenant).await?;
     }
     let signer = service.signer().await?;
     let all = signer.credentials(tenant).await.map_err(ServiceError::from)?;
+    let failing = service.key_failures(tenant).await?;
     if output.is_json() {
         for one in &all {
-            output.result(&json_of(one), String::new);
+            let mut value = json_of(one);
+            let is_its = |(of, function, _): &&(TenantName, Function, KeyFailure)| {
+                *of == one.key_use.tenant && *function == one.key_use.function
+            };
+            value["failing"] = json!(failing.iter().find(is_its).map(|(_, _, failure)| failure));
+            output.result(&value, String::new);
         }
         return Ok(Exit::Done);
     }
@@ -100,7 +96,16 @@ async fn status(service: &Service, tenant: Option<&TenantName>, output: &Output)
     }
     output.result(&json!({}), || {
         let ending = ending.iter().map(|line| format!("\n{line}"));
-        format!("{}{}", table(&rows), ending.collect::<String>())
+        let mut text = format!("{}{}", table(&rows), ending.collect::<String>());
+        for (tenant, function, KeyFailure { since, tries, error, next }) in &failing {
+            text.push_str(&format!(
+                "\n{tenant} {function}: its key cannot be changed since {} ({tries} tries; next {}): {}",
+                rfc3339(*since),
+                rfc3339(*next),
+                plain(error)
+            ));
+        }
+        text
     });
     Ok(Exit::Done)
 }
@@ -135,31 +140,27 @@ fn json_of(one: &CredentialInfo) -> Value {
     })
 }
 
-async fn rotate(service: &Service, arguments: Rotate, output: &Output) -> Outcome {
+async fn rotate(service: &Arc<Service>, arguments: Rotate, output: &Output) -> Outcome {
     let deadline = arguments.deadline;
+    let Some(tenant) = arguments.whose.tenant.clone() else {
+        return fleet::rotate(Arc::clone(service), arguments, output).await;
+    };
     let mut exit = Exit::Done;
-    for tenant in tenants(service, arguments.whose).await? {
-        let functions = match arguments.function.as_slice() {
-            [] => functions_of(service, &tenant).await?,
-            some => some.to_vec(),
-        };
-        for function in functions {
-            match service.rotate(&tenant, function, deadline).await {
-                Ok(rotation) => {
-                    output.result(&rotation, || rotation_text(&rotation));
-                    if rotation.stage != Stage::Settled {
-                        exit = Exit::Partly;
-                    }
-                }
-                Err(error) => {
+    let functions = match arguments.function.as_slice() {
+        [] => functions_of(service, &tenant).await?,
+        some => some.to_vec(),
+    };
+    for function in functions {
+        match service.rotate(&tenant, function, deadline).await {
+            Ok(rotation) => {
+                output.result(&rotation, || rotation_text(&rotation));
+                if rotation.stage != Stage::Settled {
                     exit = Exit::Partly;
-                    output.complain(&format!("error: {function}: {error}"));
-                    let error =
-                        json!({"tenant": tenant, "function": function, "error": error.to_string()});
-                    if output.is_json() {
-                        output.result(&error, String::new);
-                    }
                 }
+            }
+            Err(error) => {
+                exit = Exit::Partly;
+                fleet::complain(&tenant, function, &error.to_string(), output);
             }
         }
     }
@@ -173,7 +174,7 @@ async fn functions_of(service: &Service, tenant: &TenantName) -> Result<Vec<Func
     Ok(functions.filter(|one| *one != Function::Restorer).collect())
 }
 
-fn rotation_text(rotation: &Rotation) -> String {
+pub(super) fn rotation_text(rotation: &Rotation) -> String {
     let Rotation { tenant, function, stage, late, .. } = rotation;
     let stage = match stage {
         Stage::Settled => "done: one key, accepted; the old one is refused",
@@ -198,31 +199,17 @@ fn rotation_text(rotation: &Rotation) -> String {
     text
 }
 
-async fn revoke(service: &Service, arguments: Revoke, output: &Output) -> Outcome {
-    let only_one = !arguments.whose.all;
-    let deadline = arguments.deadline;
-    let mut exit = Exit::Done;
-    for tenant in tenants(service, arguments.whose).await? {
-        let distrust = arguments.distrust_prepared;
-        let report = match service.revoke(&tenant, &arguments.reason, distrust, deadline).await {
-            Ok(report) => report,
-            Err(error) if only_one => return Err(error.into()),
-            // The others are not to wait for this one.
-            Err(error) => {
-                output.complain(&format!("error: tenant {tenant}: {error}"));
-                exit = Exit::Partly;
-                continue;
-            }
-        };
-        output.result(&report, || revocation_text(&report));
-        if !report.is_complete() {
-            exit = Exit::Partly;
-        }
-    }
-    Ok(exit)
+async fn revoke(service: &Arc<Service>, arguments: Revoke, output: &Output) -> Outcome {
+    let Some(tenant) = arguments.whose.tenant.clone() else {
+        return fleet::revoke(Arc::clone(service), arguments, output).await;
+    };
+    let (deadline, distrust) = (arguments.deadline, arguments.distrust_prepared);
+    let report = service.revoke(&tenant, &arguments.reason, distrust, deadline).await?;
+    output.result(&report, || revocation_text(&report));
+    Ok(if report.is_complete() { Exit::Done } else { Exit::Partly })
 }
 
-fn revocation_text(report: &Revocation) -> String {
+pub(super) fn revocation_text(report: &Revocation) -> String {
     let mut text: Vec<String> = report.rotations.iter().map(rotation_text).collect();
     for purged in &report.purged {
         text.push(format!("{}: removed {}", purged.function, plain(&purged.what)));

@@ -9,6 +9,7 @@ mod demo;
 mod doctor;
 mod drill;
 mod export;
+mod fleet;
 mod identity;
 mod incidents;
 mod inspect;

@@ -35,6 +35,7 @@ pub(super) async fn run(global: &Global, _: &Serve, output: &Output) -> Outcome 
     let data = DataDirectory::new(&global.data);
     let (interval, notifications) = (settings.interval(), settings.notifications(&data)?);
     let watch = WatchPace::default();
+    let keys = settings.keys();
     let service = Arc::new(open_service(global).await?);
     let notifications = match notifications {
         Some(options) => {
@@ -66,6 +67,7 @@ pub(super) async fn run(global: &Global, _: &Serve, output: &Output) -> Outcome 
         () = tending => {}
         () = service.tend_alerts() => {}
         () = service.tend_watch(&watch) => {}
+        () = service.tend_all_keys(&keys) => {}
     }
     Ok(Exit::Done)
 }

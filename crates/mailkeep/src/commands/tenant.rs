@@ -7,7 +7,7 @@ use mailkeep_service::{
 };
 use serde_json::{Value, json};
 
-use super::{Outcome, browse::rfc3339, mailboxes, make_service, open_service, setup};
+use super::{Outcome, browse::rfc3339, fleet, mailboxes, make_service, open_service, setup};
 use crate::{
     cli::{self, Global, TenantAdd},
     exit::{Exit, Failure},
@@ -17,6 +17,9 @@ use crate::{
 pub(super) async fn run(global: &Global, command: cli::Tenant, output: &Output) -> Outcome {
     match command {
         cli::Tenant::Add(arguments) => add(&make_service(global).await?, *arguments, output).await,
+        cli::Tenant::Import { file, ca } => {
+            fleet::import(make_service(global).await?, &file, ca.as_deref(), output).await
+        }
         cli::Tenant::List => list(&open_service(global).await?, output).await,
         cli::Tenant::Show { tenant } => show(&open_service(global).await?, &tenant, output).await,
         cli::Tenant::Mailboxes(arguments) => {

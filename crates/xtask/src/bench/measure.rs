@@ -39,10 +39,20 @@ pub(super) fn measure(command: &mut Command) -> Result<Measured> {
 }
 
 /// `VmHWM`: the most memory that a process ever held (proc(5)).
-fn high_water_mark(process: u32) -> Option<u64> {
+pub(super) fn high_water_mark(process: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
     Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? * 1024)
+}
+
+/// Processor time that a process and those of its children that have ended took, in user and system mode
+/// (proc(5): fields 14 to 17 of `stat`, in hundredths of a second).
+pub(super) fn cpu_seconds(process: u32) -> Option<f64> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // The name, in brackets, may hold anything; the third field comes behind it.
+    let fields = stat.rsplit_once(')')?.1.split_whitespace();
+    let ticks = fields.skip(11).take(4).map(|field| field.parse::<f64>().ok());
+    Some(ticks.sum::<Option<f64>>()? / 100.0)
 }
 
 /// Several values of one figure.
