@@ -31,6 +31,8 @@ pub(super) struct Course<'a> {
     order: Option<Order>,
     keys: Vec<KeyInfo>,
     known: Vec<KnownKey>,
+    /// Whether `keys` and `known` are what there is: nobody else changes it under the lease.
+    seen: bool,
     done: Vec<Step>,
     stage: (Stage, bool),
     waits_for: Option<String>,
@@ -91,6 +93,7 @@ impl<'a> Course<'a> {
             order,
             keys: Vec::new(),
             known: Vec::new(),
+            seen: false,
             done: Vec::new(),
             stage: (Stage::Settled, false),
             waits_for: None,
@@ -212,6 +215,7 @@ impl<'a> Course<'a> {
             }
             let left = std::time::Duration::try_from(until - now).unwrap_or_default();
             tokio::time::sleep(left.max(GLANCE)).await;
+            self.seen = false;
         }
     }
 
@@ -239,11 +243,15 @@ impl<'a> Course<'a> {
 
     /// What the signer has, and what is known of it.
     async fn look(&mut self) -> Result<(), ServiceError> {
+        if self.seen {
+            return Ok(());
+        }
         let (service, name) = (self.service, &self.tenant.name);
         let held = service.signer().await?.credentials(Some(name)).await?;
         self.known = service.known_keys_with(name, &held).await?;
         let own = held.into_iter().find(|one| one.key_use.function == self.function);
         self.keys = own.map(|credential| credential.keys).unwrap_or_default();
+        self.seen = true;
         Ok(())
     }
 
@@ -273,14 +281,17 @@ impl<'a> Course<'a> {
         let (job, name, function) = (&self.job, &self.tenant.name, self.function);
         match action {
             Action::Prepare => {
+                self.seen = false;
                 let made = signer.prepare_key(job, name, function).await?;
                 self.step(StepKind::Made, &made.key_id);
             }
             Action::Destroy { key_id } => {
+                self.seen = false;
                 signer.retire_key(job, name, function, &key_id).await?;
                 self.step(StepKind::Destroyed, &key_id);
             }
             Action::Activate { key_id } => {
+                self.seen = false;
                 signer.activate_key(job, name, function, &key_id).await?;
                 self.step(StepKind::Activated, &key_id);
             }
@@ -373,6 +384,7 @@ impl<'a> Course<'a> {
             // The provider gave it a name of its own, as it does when an administrator adds it.
             None => {
                 self.service.learn_of_registrations(&self.tenant).await?;
+                self.seen = false;
                 self.look().await?;
                 self.known(key_id).and_then(|known| known.note.provider_id.clone())
             }
@@ -421,6 +433,7 @@ impl<'a> Course<'a> {
             return Ok(ObjectId::Application(id.clone()));
         }
         let registrations = self.service.learn_of_registrations(&self.tenant).await?;
+        self.seen = false;
         let found = registrations
             .iter()
             .find(|one| one.client_id.eq_ignore_ascii_case(&self.binding.client_id));
