@@ -38,6 +38,15 @@ pub(crate) const TARGETS: &[Target] = &[
         run: inspect_file,
     },
     Target {
+        name: "tenant-list",
+        what: "a line of a list of tenants to be imported",
+        seeds: &[
+            br#"{"tenant":"acme","directory":"acme.example","keys":["reader"],"spare":true}"#,
+            br#"{"tenant":"a","directory":"1","applications":{"reader":{"client_id":"x","object_id":"y"}}}"#,
+        ],
+        run: tenant_list,
+    },
+    Target {
         name: "inspect-mbox",
         what: "an mbox file, split into messages",
         seeds: MBOXES,
@@ -463,6 +472,12 @@ fn notifications(data: &[u8]) {
         assert!(!believed || holds_it, "a secret was believed that nobody sent");
         assert!(!one.is_from_the_provider(&Secret::new(String::new())), "no secret was believed");
         assert!(!format!("{one:?}").contains("the provider's"), "a secret was printed");
+    }
+}
+
+fn tenant_list(data: &[u8]) {
+    if let Ok(listed) = mailkeep_service::parse_listed_tenant(data) {
+        assert!(!listed.tenant.as_str().is_empty());
     }
 }
 

@@ -17,6 +17,9 @@ pub(crate) struct Options {
     /// Restores that are killed, in every run of the story
     #[arg(long, default_value_t = 8, value_name = "N")]
     restore_kills: u64,
+    /// Changes of the keys of 40 tenants that are killed, in every run of the story
+    #[arg(long, default_value_t = 50, value_name = "N")]
+    rekey_kills: u64,
     /// Combinations of three faults, in every run of the story
     #[arg(long, default_value_t = 60, value_name = "N")]
     faults: u64,
@@ -54,6 +57,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         kill.env("MAILKEEP_RESTORE_KILLS", options.restore_kills.to_string());
         kill.env("MAILKEEP_KILL_SEED", seed.to_string());
         step(&mut kill)?;
+        println!("\nkilling {} changes of the keys of many tenants", options.rekey_kills);
+        let mut rekey =
+            cargo(&["test", "--package", "mailkeep", "--test", "rekey", "--", "--nocapture"]);
+        rekey.env("MAILKEEP_REKEY_KILLS", options.rekey_kills.to_string());
+        rekey.env("MAILKEEP_KILL_SEED", seed.to_string());
+        step(&mut rekey)?;
         println!("\n{} times three faults, chosen from seed {seed}", options.faults);
         let mut faults =
             cargo(&["test", "--package", "mailkeep", "--test", "faults", "--", "--nocapture"]);

@@ -94,3 +94,69 @@ async fn what_is_known_of_a_key_and_what_was_ordered_is_there_after_a_restart() 
     })
     .await;
 }
+
+#[tokio::test]
+async fn an_order_for_many_stays_open_until_it_is_done_and_what_fails_is_known_by_name() {
+    on_each_database(async |control| {
+        let tenant = with_two_mailboxes(&control).await;
+        let first = control.open_fleet_order(at(1), json!({"all": 1})).await.unwrap();
+        let second = control.open_fleet_order(at(2), json!({"all": 2})).await.unwrap();
+        control.close_fleet_order(first, at(3)).await.unwrap();
+        let open = control.fleet_orders().await.unwrap();
+        let [one] = &open[..] else { panic!("{open:?}") };
+        assert_eq!((one.id, one.opened, &one.wanted), (second, at(2), &json!({"all": 2})));
+
+        let function = Function::Reader;
+        for tries in [1, 2] {
+            let failure = json!({ "tries": tries });
+            control.note_rotation_failure(&tenant, function, Some(failure)).await.unwrap();
+        }
+        let failures = control.rotation_failures(None).await.unwrap();
+        assert_eq!(failures, [(tenant.clone(), function, json!({"tries": 2}))]);
+        control.note_rotation_failure(&tenant, function, None).await.unwrap();
+        assert!(control.rotation_failures(Some(&tenant)).await.unwrap().is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_key_is_found_by_any_of_its_names_whoever_it_was_made_for() {
+    on_each_database(async |control| {
+        let tenant = with_two_mailboxes(&control).await;
+        let state = json!({"known_as": ["one", "aabb"]});
+        let key = StoredKeyState { key_id: "one".into(), function: Function::Auditor, state };
+        control.note_key_state(&tenant, key.clone()).await.unwrap();
+        for name in ["one", "AABB"] {
+            assert_eq!(control.keys_called(name).await.unwrap(), [(tenant.clone(), key.clone())]);
+        }
+        assert!(control.keys_called("aab").await.unwrap().is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_list_of_tenants_that_is_added_twice_adds_nobody_twice() {
+    on_each_database(async |control| {
+        let known = with_two_mailboxes(&control).await;
+        let new = |name: String| mailkeep_control::NewTenant {
+            name: name.parse().unwrap(),
+            provider: mailkeep_model::ProviderKind::M365,
+            directory_id: "directory".into(),
+            authority: "https://login.example".into(),
+            graph: "https://graph.example".into(),
+            ca_pem: None,
+            domains: Vec::new(),
+            functions: Vec::new(),
+            created: at(1),
+        };
+        let before = control.tenant(&known).await.unwrap();
+        for count in [400, 700] {
+            let names = (0..count).map(|number| format!("t{number}"));
+            let list = names.chain([known.to_string()]).map(new).collect();
+            control.add_tenants(list).await.unwrap();
+            assert_eq!(control.tenants().await.unwrap().len(), count + 1);
+        }
+        assert_eq!(control.tenant(&known).await.unwrap(), before);
+    })
+    .await;
+}

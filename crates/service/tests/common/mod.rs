@@ -16,6 +16,7 @@ use mailkeep_signer::{RateLimit, Sealing, Signer, SignerOptions};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use time::OffsetDateTime;
 
 /// So small that a few hundred messages reach them.
 pub(crate) const TINY: PassLimits = PassLimits {
@@ -87,6 +88,15 @@ impl World {
     }
 
     pub(crate) async fn with(change: impl FnOnce(&mut LabOptions), limits: PassLimits) -> Self {
+        Self::with_clock(change, limits, Arc::new(OffsetDateTime::now_utc)).await
+    }
+
+    /// The same, with a signer that goes by another clock.
+    pub(crate) async fn with_clock(
+        change: impl FnOnce(&mut LabOptions),
+        limits: PassLimits,
+        clock: mailkeep_signer::Clock,
+    ) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut lab = LabOptions::new(directory.path().join("lab"));
         change(&mut lab);
@@ -97,6 +107,7 @@ impl World {
         let mut options = SignerOptions::new(data.signer(), data.signer_socket(), sealing);
         // A test runs more passes in a minute than a service does in an hour.
         options.rate_limit = RateLimit { per_hour: 100_000, burst: 10_000 };
+        options.clock = clock;
         let signer = tokio::task::spawn_blocking(|| Signer::open(options)).await.unwrap().unwrap();
         tokio::spawn(signer.serve(std::future::pending()));
         let description = lab.description();

@@ -167,3 +167,79 @@ fn a_record_that_cannot_be_taken_off_stops_the_signer() {
     *fake.disk.lock().unwrap() = Disk::Works;
     assert!(is_refused(&sign(&core)), "the next record would follow half a one");
 }
+
+/// A disk that takes its time, and says how much of what was written is on it.
+struct Slow {
+    written: Mutex<Vec<u8>>,
+    on_disk: Mutex<usize>,
+    syncs: Mutex<u32>,
+}
+
+impl Storage for Slow {
+    fn append(&self, bytes: &[u8]) -> io::Result<()> {
+        self.written.lock().unwrap().extend(bytes);
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let written = self.written.lock().unwrap().len();
+        // Others write meanwhile; what they write may or may not be on it.
+        for _ in 0..2000 {
+            std::thread::yield_now();
+        }
+        *self.on_disk.lock().unwrap() = written;
+        *self.syncs.lock().unwrap() += 1;
+        Ok(())
+    }
+
+    fn truncate(&self, _: u64) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn many_callers_share_a_wait_for_the_disk_and_none_is_answered_before_it_is_over() {
+    const THREADS: usize = 8;
+    const EACH: usize = 40;
+    let (_root, core, fake) = signer();
+    let before = fake.content.lock().unwrap().clone();
+    let slow = Arc::new(Slow {
+        on_disk: Mutex::new(before.len()),
+        written: Mutex::new(before),
+        syncs: Mutex::new(0),
+    });
+    let storage: Arc<dyn Storage> = slow.clone();
+    core.ledger().replace_storage(storage);
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let (core, slow) = (&core, &slow);
+            scope.spawn(move || {
+                for number in 0..EACH {
+                    let name = format!("s{thread}-{number}");
+                    let event = LedgerEvent::Refused {
+                        operation: name.clone(),
+                        tenant: None,
+                        function: None,
+                        reason: String::new(),
+                        unrecorded: 0,
+                        by: None,
+                        uid: 0,
+                    };
+                    core.ledger().append(&event).unwrap();
+                    let head = core.ledger().head();
+                    let on_disk = *slow.on_disk.lock().unwrap();
+                    let content = slow.written.lock().unwrap()[..on_disk].to_vec();
+                    let text = String::from_utf8(content).unwrap();
+                    assert!(text.contains(&format!("\"{name}\"")), "{name} is not on disk");
+                    let summary = ledger::verify_each(text.as_bytes(), |_| ()).unwrap();
+                    assert!(head.seq <= summary.head.seq, "a checkpoint would speak of more");
+                }
+            });
+        }
+    });
+    let syncs = *slow.syncs.lock().unwrap();
+    assert!(syncs < (THREADS * EACH) as u32, "each waited for itself: {syncs}");
+    let written = slow.written.lock().unwrap().clone();
+    let summary = ledger::verify_each(written.as_slice(), |_| ()).unwrap();
+    assert_eq!(summary.head, core.ledger().head());
+}
