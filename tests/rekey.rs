@@ -134,7 +134,8 @@ fn set_up(world: &World, tenants: usize) -> BTreeMap<String, String> {
     let bound = registered.iter().enumerate().map(|(number, one)| {
         let mut line = line(number);
         line["applications"] =
-            json!({"reader": {"client_id": one["client_id"], "object_id": one["object_id"]}});
+            json!({"reader": {"client_id": one["client_id"], "object_id": one["object_id"],
+                  "key_id": one["key_id"]}});
         line
     });
     import(bound.collect());

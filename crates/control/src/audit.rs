@@ -1,7 +1,7 @@
 use mailkeep_model::TenantName;
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
 };
 use time::OffsetDateTime;
 
@@ -39,6 +39,23 @@ pub struct AuditFilter {
     pub limit: Option<u64>,
 }
 
+/// Adds an entry to what else is written.
+pub(crate) async fn add_entry(
+    connection: &impl ConnectionTrait,
+    entry: AuditEntry,
+) -> Result<(), ControlError> {
+    let row = audit::ActiveModel {
+        id: NotSet,
+        time: Set(micros(entry.time)),
+        actor: Set(text(&entry.actor)),
+        action: Set(text(&entry.action)),
+        tenant: Set(entry.tenant.map(String::from)),
+        details: Set(entry.details),
+    };
+    audit::Entity::insert(row).exec_without_returning(connection).await?;
+    Ok(())
+}
+
 impl Control {
     /// Adds an entry. Entries are never changed or removed.
     ///
@@ -47,15 +64,7 @@ impl Control {
     /// When the database cannot be written; what was to be audited must not happen then.
     pub async fn audit(&self, entry: AuditEntry) -> Result<(), ControlError> {
         let transaction = self.write().await?;
-        let row = audit::ActiveModel {
-            id: NotSet,
-            time: Set(micros(entry.time)),
-            actor: Set(text(&entry.actor)),
-            action: Set(text(&entry.action)),
-            tenant: Set(entry.tenant.map(String::from)),
-            details: Set(entry.details),
-        };
-        audit::Entity::insert(row).exec_without_returning(&transaction).await?;
+        add_entry(&transaction, entry).await?;
         Ok(transaction.commit().await?)
     }
 

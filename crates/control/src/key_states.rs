@@ -1,6 +1,8 @@
 //! What is known of our keys at a provider, and which changes of keys were ordered. What stands in
 //! there is `identity`'s and `service`'s; here it is JSON.
 
+use std::sync::{Mutex, PoisonError};
+
 use mailkeep_model::{Function, TenantName};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, sea_query::OnConflict,
@@ -8,7 +10,8 @@ use sea_orm::{
 use serde_json::Value;
 
 use crate::{
-    Control, ControlError,
+    AuditEntry, Control, ControlError,
+    audit::add_entry,
     convert::{variant, variant_name},
     entity::{key_state, rotation_order},
     tenants::tenant_key,
@@ -23,6 +26,34 @@ pub struct StoredKeyState {
     pub function: Function,
     /// What is known of it.
     pub state: Value,
+}
+
+/// Notes that are about to be written.
+#[derive(Debug, Default)]
+pub(crate) struct Notes {
+    /// With the number of the call that they are from.
+    waiting: Mutex<(u64, Vec<(u64, key_state::ActiveModel)>)>,
+    /// The last call whose notes are written. Held by the one that writes.
+    written: tokio::sync::Mutex<u64>,
+}
+
+impl Notes {
+    fn take(&self, rows: impl Iterator<Item = key_state::ActiveModel>) -> u64 {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.0 += 1;
+        let number = waiting.0;
+        waiting.1.extend(rows.map(|row| (number, row)));
+        number
+    }
+
+    fn waiting(&self) -> Vec<(u64, key_state::ActiveModel)> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).1.clone()
+    }
+
+    fn remove(&self, which: impl Fn(u64) -> bool) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.1.retain(|(of, _)| !which(*of));
+    }
 }
 
 impl Control {
@@ -59,21 +90,63 @@ impl Control {
         tenant: &TenantName,
         key: StoredKeyState,
     ) -> Result<(), ControlError> {
+        self.note_key_states(tenant, vec![key]).await
+    }
+
+    /// The same for several keys of a tenant at once. Callers that come at the same time share one
+    /// transaction, and with it one wait for the disk: of many tenants' keys thousands of notes are taken.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn note_key_states(
+        &self,
+        tenant: &TenantName,
+        keys: Vec<StoredKeyState>,
+    ) -> Result<(), ControlError> {
         let id = tenant_key(self.reader(), tenant).await?;
-        let row = key_state::ActiveModel {
+        let rows = keys.into_iter().map(|key| key_state::ActiveModel {
             tenant_id: Set(id),
             key_id: Set(key.key_id),
             function: Set(variant_name(&key.function)),
             state: Set(key.state),
-        };
+        });
+        let number = self.notes.take(rows);
+        // Whoever has the turn writes for all who came before.
+        let mut written = self.notes.written.lock().await;
+        if *written >= number {
+            return Ok(());
+        }
+        // They stay there until they are written: this may be dropped at any moment.
+        let waiting = self.notes.waiting();
+        match self.write_notes(&waiting).await {
+            Ok(()) => {
+                *written = waiting.last().map_or(number, |(last, _)| *last);
+                self.notes.remove(|of| of <= *written);
+                Ok(())
+            }
+            // The others find theirs not written, and write them without these.
+            Err(error) => {
+                self.notes.remove(|of| of == number);
+                Err(error)
+            }
+        }
+    }
+
+    async fn write_notes(
+        &self,
+        notes: &[(u64, key_state::ActiveModel)],
+    ) -> Result<(), ControlError> {
         let replace = OnConflict::columns([key_state::Column::TenantId, key_state::Column::KeyId])
             .update_columns([key_state::Column::Function, key_state::Column::State])
             .to_owned();
         let transaction = self.write().await?;
-        key_state::Entity::insert(row)
-            .on_conflict(replace)
-            .exec_without_returning(&transaction)
-            .await?;
+        for (_, note) in notes {
+            key_state::Entity::insert(note.clone())
+                .on_conflict(replace.clone())
+                .exec_without_returning(&transaction)
+                .await?;
+        }
         Ok(transaction.commit().await?)
     }
 
@@ -93,7 +166,7 @@ impl Control {
         Ok(row.map(|row| row.rotation))
     }
 
-    /// Orders a change of keys, in the place of what was ordered before.
+    /// Orders a change of keys, in the place of what was ordered before, with its entry in the audit log.
     ///
     /// # Errors
     ///
@@ -103,6 +176,7 @@ impl Control {
         tenant: &TenantName,
         function: Function,
         order: Value,
+        entry: AuditEntry,
     ) -> Result<(), ControlError> {
         let id = tenant_key(self.reader(), tenant).await?;
         let row = rotation_order::ActiveModel {
@@ -118,6 +192,7 @@ impl Control {
             .on_conflict(replace)
             .exec_without_returning(&transaction)
             .await?;
+        add_entry(&transaction, entry).await?;
         Ok(transaction.commit().await?)
     }
 }

@@ -7,7 +7,7 @@ use sea_orm::{
 };
 use sea_orm_migration::MigratorTrait;
 
-use crate::{ControlError, migration::Migrator};
+use crate::{ControlError, key_states::Notes, migration::Migrator};
 
 /// The database's file in the data directory.
 const FILE: &str = "control.sqlite";
@@ -29,6 +29,7 @@ const POSTGRES_CONNECTIONS: u32 = 8;
 pub struct Control {
     writer: DatabaseConnection,
     reader: DatabaseConnection,
+    pub(crate) notes: Arc<Notes>,
 }
 
 impl Control {
@@ -45,7 +46,7 @@ impl Control {
         let writer = retry_while_busy(|| connect_sqlite(&file, Access::Write)).await?;
         migrate(&writer).await?;
         let reader = retry_while_busy(|| connect_sqlite(&file, Access::Read)).await?;
-        Ok(Self { writer, reader })
+        Ok(Self { writer, reader, notes: Arc::default() })
     }
 
     /// Opens a database on a PostgreSQL server (`postgres://…`) and brings its schema up to date.
@@ -59,7 +60,7 @@ impl Control {
         quiet(&mut options);
         let connection = Database::connect(options).await?;
         migrate(&connection).await?;
-        Ok(Self { writer: connection.clone(), reader: connection })
+        Ok(Self { writer: connection.clone(), reader: connection, notes: Arc::default() })
     }
 
     /// Closes the database once running calls are done. Every clone is closed with it.

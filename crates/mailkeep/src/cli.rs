@@ -203,7 +203,8 @@ pub(crate) enum Tenant {
     ///
     /// One JSON object a line: {"tenant": NAME, "directory": ID}, and as far as wanted "authority" and
     /// "graph" (addresses), "keys": [FUNCTION, ...] (their certificates are printed), "spare": true (a key
-    /// for the next time as well), "applications": {FUNCTION: {"client_id": ID, "object_id": ID}}.
+    /// for the next time as well), "applications": {FUNCTION: {"client_id": ID, "object_id": ID, "key_id": ID}}; the last two
+    /// are what Entra ID calls application and certificate, and spare a look with the auditor's key.
     Import {
         /// The list; '-': standard input
         file: PathBuf,

@@ -50,6 +50,10 @@ pub struct ListedApplication {
     /// Its object id. Known, the auditor need not look it up before keys are changed.
     #[serde(default)]
     pub object_id: Option<String>,
+    /// The provider's id of the certificate that was registered (`keyId`). Known, the auditor need not look
+    /// it up before the certificate is removed.
+    #[serde(default)]
+    pub key_id: Option<String>,
 }
 
 /// What came of a line.
@@ -130,9 +134,12 @@ impl Service {
             }
         }
         for (function, application) in &listed.applications {
-            let ListedApplication { client_id, object_id } = application.clone();
+            let ListedApplication { client_id, object_id, key_id } = application.clone();
             let registration = Registration { function: *function, client_id };
             self.register_with(name, registration, object_id).await?;
+            if let Some(key_id) = key_id {
+                self.learn_provider_id(name, *function, key_id).await?;
+            }
         }
         Ok(certificates)
     }

@@ -285,14 +285,22 @@ pub(crate) async fn audit(
     action: &str,
     details: serde_json::Value,
 ) -> Result<(), ServiceError> {
-    let entry = AuditEntry {
+    Ok(control.audit(audit_entry(tenant, action, details)).await?)
+}
+
+/// Who does what now.
+pub(crate) fn audit_entry(
+    tenant: &TenantName,
+    action: &str,
+    details: serde_json::Value,
+) -> AuditEntry {
+    AuditEntry {
         time: OffsetDateTime::now_utc(),
         actor: actor(),
         action: action.to_owned(),
         tenant: Some(tenant.clone()),
         details,
-    };
-    Ok(control.audit(entry).await?)
+    }
 }
 
 /// Who runs this process, as far as the system tells.

@@ -78,7 +78,14 @@ async fn what_is_known_of_a_key_and_what_was_ordered_is_there_after_a_restart() 
         let reader = Function::Reader;
         assert_eq!(control.rotation_order(&tenant, reader).await.unwrap(), None);
         for order in [1, 2] {
-            control.order_rotation(&tenant, reader, json!(order)).await.unwrap();
+            let entry = mailkeep_control::AuditEntry {
+                time: at(1),
+                actor: "test".into(),
+                action: "identity.rotate".into(),
+                tenant: Some(tenant.clone()),
+                details: json!({}),
+            };
+            control.order_rotation(&tenant, reader, json!(order), entry).await.unwrap();
         }
         assert_eq!(control.rotation_order(&tenant, reader).await.unwrap(), Some(json!(2)));
         assert_eq!(control.watch(&tenant).await.unwrap(), None);
@@ -157,6 +164,43 @@ async fn a_list_of_tenants_that_is_added_twice_adds_nobody_twice() {
             assert_eq!(control.tenants().await.unwrap().len(), count + 1);
         }
         assert_eq!(control.tenant(&known).await.unwrap(), before);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn notes_that_are_taken_at_the_same_time_are_all_there_also_when_some_are_given_up() {
+    on_each_database(async |control| {
+        let tenant = with_two_mailboxes(&control).await;
+        let note = |number: usize| StoredKeyState {
+            key_id: format!("key-{number:03}"),
+            function: Function::Reader,
+            state: json!({ "number": number }),
+        };
+        let mut running = tokio::task::JoinSet::new();
+        for number in 0..200 {
+            let (control, tenant, note) = (control.clone(), tenant.clone(), note(number));
+            running.spawn(async move {
+                let noted = control.note_key_state(&tenant, note);
+                if number % 7 == 0 {
+                    // Dropped somewhere on its way.
+                    let pause = std::time::Duration::from_micros(number as u64 * 20);
+                    return tokio::time::timeout(pause, noted).await.is_ok().then_some(number);
+                }
+                noted.await.unwrap();
+                Some(number)
+            });
+        }
+        let noted: Vec<usize> = running.join_all().await.into_iter().flatten().collect();
+        assert!(noted.len() >= 171);
+        let there = control.key_states(&tenant).await.unwrap();
+        for number in noted {
+            assert!(there.contains(&note(number)), "{number} is lost");
+        }
+        // A tenant that is unknown fails alone.
+        let nobody = "nobody".parse().unwrap();
+        assert!(control.note_key_state(&nobody, note(1)).await.is_err());
+        control.note_key_state(&tenant, note(1)).await.unwrap();
     })
     .await;
 }

@@ -19,7 +19,7 @@ pub use fleet::{FleetChange, FleetOrder, FleetWhose, OrderedFleet};
 pub use revoke::{Left, Purged, Revocation};
 pub use tending::{KeyFailure, KeyTending};
 
-use crate::{Service, ServiceError};
+use crate::{Service, ServiceError, service::audit_entry};
 use course::{Course, Manner};
 
 /// How a change of keys went.
@@ -154,8 +154,8 @@ impl Service {
     ) -> Result<(), ServiceError> {
         let value = serde_json::to_value(order).expect("times and switches serialise");
         let details = serde_json::json!({ "function": function, "order": value });
-        self.control.order_rotation(tenant, function, value).await?;
-        self.audit(tenant, "identity.rotate", details).await
+        let entry = audit_entry(tenant, "identity.rotate", details);
+        Ok(self.control.order_rotation(tenant, function, value, entry).await?)
     }
 
     async fn ordered(

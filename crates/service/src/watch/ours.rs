@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use mailkeep_control::{ControlError, StoredKeyState, Tenant, TenantFunction};
-use mailkeep_identity::{CredentialInfo, KeyInfo, rotation::KeyFindings};
+use mailkeep_identity::{CredentialInfo, KeyInfo, Slot, rotation::KeyFindings};
 use mailkeep_model::{Function, RegisteredKey, Registration, TenantName};
 use mailkeep_sentry::{OurApplication, OurKey, Ours, join_uses};
 use serde::{Deserialize, Serialize};
@@ -75,6 +75,7 @@ impl Service {
             })?;
             known.push(KnownKey { key_id, function, note });
         }
+        let mut news = Vec::new();
         for credential in held {
             for key in &credential.keys {
                 let function = credential.key_use.function;
@@ -85,9 +86,12 @@ impl Service {
                     known.len() - 1
                 });
                 if known[place].note.take_in(key) {
-                    self.note_key(tenant, &known[place]).await?;
+                    news.push(stored(&known[place]));
                 }
             }
+        }
+        if !news.is_empty() {
+            self.control.note_key_states(tenant, news).await?;
         }
         Ok(known)
     }
@@ -98,9 +102,7 @@ impl Service {
         tenant: &TenantName,
         key: &KnownKey,
     ) -> Result<(), ServiceError> {
-        let state = serde_json::to_value(&key.note).expect("texts and times serialise");
-        let stored = StoredKeyState { key_id: key.key_id.clone(), function: key.function, state };
-        Ok(self.control.note_key_state(tenant, stored).await?)
+        Ok(self.control.note_key_state(tenant, stored(key)).await?)
     }
 
     /// Learns what the provider calls our keys.
@@ -127,6 +129,25 @@ impl Service {
         Ok(())
     }
 
+    /// Notes what the provider calls the key of a function that signs now, as somebody says who saw it
+    /// there.
+    pub(crate) async fn learn_provider_id(
+        &self,
+        tenant: &TenantName,
+        function: Function,
+        provider_id: String,
+    ) -> Result<(), ServiceError> {
+        let held = self.signer().await?.credentials(Some(tenant)).await?;
+        let own = held.iter().find(|one| one.key_use.function == function);
+        let active = own.and_then(|own| own.keys.iter().find(|key| key.slot == Slot::Active));
+        let mut known = self.known_keys_with(tenant, &held).await?;
+        let is_active = |one: &&mut KnownKey| active.is_some_and(|key| key.key_id == one.key_id);
+        if let Some(key) = known.iter_mut().find(is_active) {
+            key.note.known_as.insert(provider_id.clone());
+            key.note.provider_id = Some(provider_id);
+            self.note_key(tenant, key).await?;
+        }
+        Ok(())
     }
 
     /// All that is known of ourselves in a tenant, from `since` on, and what was seen of it. It is read
@@ -160,4 +181,9 @@ impl Service {
         };
         Ok((ours, own.seen))
     }
+}
+
+fn stored(key: &KnownKey) -> StoredKeyState {
+    let state = serde_json::to_value(&key.note).expect("texts and times serialise");
+    StoredKeyState { key_id: key.key_id.clone(), function: key.function, state }
 }

@@ -239,7 +239,8 @@ impl Site {
         let lines = registered.iter().enumerate().map(|(number, one)| {
             let mut line = line(number, &[]);
             line["applications"] =
-                json!({"reader": {"client_id": one["client_id"], "object_id": one["object_id"]}});
+                json!({"reader": {"client_id": one["client_id"], "object_id": one["object_id"],
+                  "key_id": one["key_id"]}});
             line
         });
         write_lines(&list, lines)?;
