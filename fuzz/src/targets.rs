@@ -476,7 +476,7 @@ fn notifications(data: &[u8]) {
 }
 
 fn tenant_list(data: &[u8]) {
-    if let Ok(listed) = mailkeep_service::parse_listed_tenant(data) {
+    if let Ok(listed) = mailkeep_model::parse_listed_tenant(data) {
         assert!(!listed.tenant.as_str().is_empty());
     }
 }

@@ -27,6 +27,7 @@ mod event;
 mod evidence;
 mod finding;
 mod item;
+mod list;
 mod mailbox;
 mod registration;
 mod secret;
@@ -51,6 +52,7 @@ pub use evidence::{
 };
 pub use finding::{Category, Finding, Severity, Verdict, VerdictKind};
 pub use item::{Detail, FollowUp, Importance, Item, ItemId, ItemKind};
+pub use list::{ListedApplication, ListedTenant, parse_listed_tenant};
 pub use mailbox::{
     Address, Folder, FolderId, FolderKind, InvalidAddress, Mailbox, MailboxId, WellKnownFolder,
 };

@@ -1,11 +1,10 @@
 //! Many tenants at once, as whoever looks after thousands has them in a list.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use mailkeep_control::NewTenant;
 use mailkeep_identity::CertificateInfo;
-use mailkeep_model::{Function, ProviderKind, TenantName};
-use serde::Deserialize;
+use mailkeep_model::{Function, ListedApplication, ListedTenant, ProviderKind, TenantName};
 use time::OffsetDateTime;
 use tokio::task::JoinSet;
 
@@ -13,49 +12,6 @@ use crate::{Connection, Registration, Service, ServiceError, tenants::checked};
 
 /// Tenants whose keys are made at the same time: making one takes a processor for a while.
 const AT_A_TIME: usize = 2;
-/// No line of a list is longer.
-const MAX_LINE: usize = 64 * 1024;
-
-/// A line of a list of tenants.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ListedTenant {
-    /// The operator's name for it.
-    pub tenant: TenantName,
-    /// The directory: its id or one of its domains.
-    pub directory: String,
-    /// Base address of Entra ID, when it is not Microsoft's public one.
-    #[serde(default)]
-    pub authority: Option<String>,
-    /// Base address of Graph with its version, when it is not Microsoft's public one.
-    #[serde(default)]
-    pub graph: Option<String>,
-    /// Functions that get a key, when they have none.
-    #[serde(default)]
-    pub keys: Vec<Function>,
-    /// Whether these get a key for the next time as well.
-    #[serde(default)]
-    pub spare: bool,
-    /// The applications that were registered.
-    #[serde(default)]
-    pub applications: BTreeMap<Function, ListedApplication>,
-}
-
-/// An application that was registered for a function.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ListedApplication {
-    /// Its client id.
-    pub client_id: String,
-    /// Its object id. Known, the auditor need not look it up before keys are changed.
-    #[serde(default)]
-    pub object_id: Option<String>,
-    /// The provider's id of the certificate that was registered (`keyId`). Known, the auditor need not look
-    /// it up before the certificate is removed.
-    #[serde(default)]
-    pub key_id: Option<String>,
-}
-
 /// What came of a line.
 #[derive(Debug)]
 pub struct Imported {
@@ -63,17 +19,6 @@ pub struct Imported {
     pub tenant: TenantName,
     /// The keys that sign, to be registered, or why there is none.
     pub outcome: Result<Vec<(Function, CertificateInfo)>, ServiceError>,
-}
-
-/// Reads a line of a list of tenants.
-///
-/// # Errors
-/// Why it is none.
-pub fn parse_listed_tenant(line: &[u8]) -> Result<ListedTenant, String> {
-    if line.len() > MAX_LINE {
-        return Err(format!("it is longer than {MAX_LINE} bytes"));
-    }
-    serde_json::from_slice(line).map_err(|error| error.to_string())
 }
 
 impl Service {

@@ -53,7 +53,7 @@ pub use check::{Check, Outcome};
 pub use data::DataDirectory;
 pub use discovery::Discovered;
 pub use error::{ErrorKind, ServiceError};
-pub use import::{Imported, ListedApplication, ListedTenant, parse_listed_tenant};
+pub use import::Imported;
 pub use notify::{HintTiming, NotificationCounts, Notifications, NotifyOptions, Tended};
 pub use observe::{Event, Observer, Unobserved};
 pub use pass::{MailboxFailure, MissedItem, PassLimits, PassReport};

@@ -17,10 +17,10 @@ use mailkeep_identity::{
     Slot,
     rotation::{Policy, Stage},
 };
-use mailkeep_model::{Function, ProviderKind, TenantName};
+use mailkeep_model::{Function, ListedTenant, ProviderKind, TenantName, parse_listed_tenant};
 use mailkeep_service::{
-    Connection, DataDirectory, FleetChange, FleetOrder, FleetWhose, KeyTending, ListedTenant,
-    Registration, Revocation, Service, StepKind, parse_listed_tenant,
+    Connection, DataDirectory, FleetChange, FleetOrder, FleetWhose, KeyTending, Registration,
+    Revocation, Service, StepKind,
 };
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -173,6 +173,34 @@ async fn those_that_a_key_reached_are_found_by_any_of_its_names() {
     let whose = FleetWhose::ReachedBy { key: "0000".into() };
     let ordered = service.order_fleet(FleetOrder { whose, ..all_at_once() }, false).await;
     assert_eq!(ordered.unwrap().tenants(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_are_shut_by_one_order_with_what_was_ready_and_what_is_left_is_said_of_each() {
+    let world = World::with(|lab| lab.tenants = 2, TINY).await;
+    let service = reopened(&world).await;
+    add(&world, &service, &["a"]).await;
+    world.set_up_auditor().await;
+    let before = [registered_keys(&world, "reader").await, registered_keys(&world, "a").await];
+    let change = FleetChange::Revoke { reason: "a drill".into(), distrust: false };
+    let order = FleetOrder { change, whose: FleetWhose::All, functions: Vec::new() };
+    let (done, _, reports) = carried_out(&service, order.clone()).await;
+    // Of one nobody can look for what a thief added.
+    assert!(!done);
+    let [one, acme] = &reports[..] else { panic!("{reports:#?}") };
+    assert!(one.left.iter().any(|left| left.function == Function::Auditor), "{one:#?}");
+    let functions: Vec<Function> = acme.rotations.iter().map(|one| one.function).collect();
+    assert!(acme.is_complete() && functions.len() == 2, "{acme:#?}");
+    let after = [registered_keys(&world, "reader").await, registered_keys(&world, "a").await];
+    for (before, after) in before.iter().zip(&after) {
+        assert!(after.len() == 1 && before != after, "{before:?} {after:?}");
+    }
+    // With other words about why, it is the same order.
+    let change = FleetChange::Revoke { reason: "the same drill".into(), distrust: false };
+    let (_, goes_on, _) = carried_out(&service, FleetOrder { change, ..order }).await;
+    assert!(goes_on);
+    let again = [registered_keys(&world, "reader").await, registered_keys(&world, "a").await];
+    assert_eq!(again, after);
 }
 
 /// Looks after keys without pauses.

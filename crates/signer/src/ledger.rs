@@ -77,9 +77,9 @@ pub(crate) struct Ledger {
 struct State {
     storage: Arc<dyn Storage>,
     /// The last record that was written.
-    head: Head,
+    written: Head,
     /// The last record that is on disk: what checkpoints and answers may speak of.
-    durable: Head,
+    head: Head,
     /// Whether somebody waits for the disk.
     syncing: bool,
     bytes: u64,
@@ -130,8 +130,8 @@ impl Ledger {
         let witnessed = known.map_or(0, |checkpoint| checkpoint.head.seq);
         let (head, bytes) = (summary.head, summary.bytes);
         let storage = Arc::new(file);
-        let (durable, syncing, broken) = (head, false, None);
-        let state = State { storage, head, durable, syncing, bytes, witnessed, broken };
+        let (written, syncing, broken) = (head, false, None);
+        let state = State { storage, written, head, syncing, bytes, witnessed, broken };
         let (state, synced) = (Mutex::new(state), Condvar::new());
         let ledger = Self { state, synced, key, path, checkpoint, clock };
         if head.seq == 0 {
@@ -166,7 +166,7 @@ impl Ledger {
         if let Some(broken) = &state.broken {
             return Err(Unwritten(broken.clone()));
         }
-        let (line, head) = ledger::encode(&state.head, (self.clock)(), event)
+        let (line, head) = ledger::encode(&state.written, (self.clock)(), event)
             .map_err(|error| Unwritten(error.to_string()))?;
         if let Err(error) = state.storage.append(&line) {
             // A full disk: take off what was written of the record, and go on when there is room.
@@ -176,7 +176,7 @@ impl Ledger {
             }
             return Err(Unwritten(error.to_string()));
         }
-        state.head = head;
+        state.written = head;
         state.bytes += line.len() as u64;
         let state = self.on_disk(state, head)?;
         Ok((head, state.witnessed))
@@ -189,7 +189,7 @@ impl Ledger {
         record: Head,
     ) -> Result<MutexGuard<'a, State>, Unwritten> {
         loop {
-            if state.durable.seq >= record.seq {
+            if state.head.seq >= record.seq {
                 return Ok(state);
             }
             if let Some(broken) = &state.broken {
@@ -200,13 +200,13 @@ impl Ledger {
                 continue;
             }
             state.syncing = true;
-            let (storage, written) = (Arc::clone(&state.storage), state.head);
+            let (storage, written) = (Arc::clone(&state.storage), state.written);
             drop(state);
             let synced = storage.sync();
             state = self.state();
             state.syncing = false;
             match synced {
-                Ok(()) => state.durable = written,
+                Ok(()) => state.head = written,
                 // After a failed fsync the system may have forgotten what it did not write, and says
                 // so once only (see PostgreSQL's "fsyncgate", 2018).
                 Err(error) => {
@@ -221,7 +221,7 @@ impl Ledger {
 
     /// The last record that is on disk.
     pub(crate) fn head(&self) -> Head {
-        self.state().durable
+        self.state().head
     }
 
     /// What is on the disk from that byte on, as far as records were written whole; at most

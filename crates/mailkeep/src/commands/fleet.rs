@@ -9,10 +9,8 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 use mailkeep_identity::rotation::Stage;
-use mailkeep_model::{Function, TenantName};
-use mailkeep_service::{
-    FleetChange, FleetOrder, FleetWhose, ListedTenant, Revocation, Service, parse_listed_tenant,
-};
+use mailkeep_model::{Function, ListedTenant, TenantName, parse_listed_tenant};
+use mailkeep_service::{FleetChange, FleetOrder, FleetWhose, Revocation, Service};
 use serde_json::{Map, json};
 use time::OffsetDateTime;
 

@@ -76,6 +76,8 @@ const LONGEST_PAUSE: Duration = Duration::hours(6);
 const USES_GOOD_FOR: Duration = Duration::minutes(5);
 
 type Place = (TenantName, Function);
+/// What is left to do, and where it stands.
+type Outcome = Result<(Ahead, Stage), ServiceError>;
 
 impl Service {
     /// Looks after all keys for as long as it is polled.
@@ -118,7 +120,7 @@ impl Service {
         manner: &Manner,
         tokens: &LastTokens,
         order: Option<&Arc<OrderedFleet>>,
-    ) -> Result<(Ahead, Stage), ServiceError> {
+    ) -> Outcome {
         let (tenant, function) = place;
         let mut course = Course::begin(self, tenant, *function, Some(tokens)).await?;
         if let Some(order) = order {
@@ -141,7 +143,7 @@ struct Tender<'a> {
     due: BinaryHeap<Reverse<(OffsetDateTime, Place)>>,
     /// Which of the times in `due` counts for whom.
     scheduled: HashMap<Place, OffsetDateTime>,
-    running: JoinSet<(Place, Result<(Ahead, Stage), ServiceError>)>,
+    running: JoinSet<(Place, Outcome)>,
     /// Who needs a key for the next time.
     spares: VecDeque<Place>,
     /// When the next of these may be made.
@@ -281,7 +283,7 @@ impl Tender<'_> {
         });
     }
 
-    async fn finished(&mut self, place: Place, outcome: Result<(Ahead, Stage), ServiceError>) {
+    async fn finished(&mut self, place: Place, outcome: Outcome) {
         let now = OffsetDateTime::now_utc();
         let at_least = now + LOOK_AT_LEAST;
         let next = match &outcome {
