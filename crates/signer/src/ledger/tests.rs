@@ -223,7 +223,7 @@ fn many_callers_share_a_wait_for_the_disk_and_none_is_answered_before_it_is_over
                         reason: String::new(),
                         unrecorded: 0,
                         by: None,
-                        uid: 0,
+                        uid: Some(0),
                     };
                     core.ledger().append(&event).unwrap();
                     let head = core.ledger().head();
