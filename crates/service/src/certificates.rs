@@ -12,7 +12,7 @@ use crate::{Service, ServiceError};
 /// thirds of its thirty days.
 const SOON: Duration = Duration::days(8);
 /// One of the customer's authority: people have to ask for the next one.
-const SOON_ELSEWHERE: Duration = Duration::days(30);
+pub(crate) const SOON_ELSEWHERE: Duration = Duration::days(30);
 
 /// A request for a certificate.
 #[derive(Clone, Debug, Serialize)]

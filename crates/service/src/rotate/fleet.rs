@@ -396,6 +396,9 @@ impl Service {
         let name = &unit.report.tenant;
         let mut course = Course::begin(self, name, function, Some(&work.tokens)).await?;
         if unit.rotation(function).is_none() {
+            if !work.order.urgent {
+                course.stay_with_the_authority().await?;
+            }
             course.order(work.order.clone()).await?;
         }
         let ahead = course.run(&work.manner).await;

@@ -22,7 +22,7 @@ use super::{
     course::{Ahead, Course, Manner},
     fleet::OrderedFleet,
 };
-use crate::{Service, ServiceError, watch::LastTokens};
+use crate::{Service, ServiceError, certificates::SOON_ELSEWHERE, watch::LastTokens};
 
 /// How keys are looked after by themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,6 +125,15 @@ impl Service {
         let mut course = Course::begin(self, tenant, *function, Some(tokens)).await?;
         if let Some(order) = order {
             course.order(order.rotation()).await?;
+        }
+        // Not even a key for the next time: it would be one that we certified ourselves.
+        match course.stay_with_the_authority().await {
+            Err(ServiceError::OwnAuthority { ends, .. })
+                if OffsetDateTime::now_utc() < ends - SOON_ELSEWHERE =>
+            {
+                return Ok((Ahead::Nothing, Stage::Settled));
+            }
+            stays => stays?,
         }
         let ahead = course.run(manner).await?;
         let report = course.report();
