@@ -63,6 +63,7 @@ mod store;
 mod tenants;
 mod traffic;
 mod verdicts;
+mod witnesses;
 
 pub use alerts::{
     Acknowledgement, AlertDestination, Attempt, NewAlertDestination, QueuedDelivery, Telling,

@@ -411,6 +411,8 @@ pub(crate) enum Ledger {
         #[arg(long, value_name = "FILE")]
         ledger: Option<PathBuf>,
     },
+    /// Tell the outside witnesses (config.toml, [[witness]]) where the ledger stands; 'serve' does it each minute
+    Witness,
     /// Print the records
     Show {
         /// Only those about this tenant

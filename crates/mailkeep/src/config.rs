@@ -6,7 +6,9 @@ use std::{
 };
 
 use mailkeep_exchange::Extras;
-use mailkeep_service::{DataDirectory, HintTiming, KeyTending, NotifyOptions, PassLimits};
+use mailkeep_service::{
+    DataDirectory, HintTiming, KeyTending, NotifyOptions, PassLimits, Witness, WitnessWay,
+};
 use mailkeep_tls::{
     Acme, CertificateSource, ListenerOptions, OldestTls, SignerPort, TlsFiles, WorkerFiles,
 };
@@ -23,6 +25,42 @@ pub(crate) struct Config {
     pub(crate) backup: BackupConfig,
     pub(crate) serve: ServeConfig,
     pub(crate) signer: SignerConfig,
+    pub(crate) witness: Vec<WitnessConfig>,
+}
+
+/// `[[witness]]`: who keeps checkpoints of the signer's ledger.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WitnessConfig {
+    /// What it is called.
+    name: String,
+    /// A file that lines are added to.
+    #[serde(default)]
+    file: Option<PathBuf>,
+    /// A program with its arguments, which gets a line on its standard input.
+    #[serde(default)]
+    command: Vec<String>,
+}
+
+impl Config {
+    pub(crate) fn witnesses(&self) -> Result<Vec<Witness>, Failure> {
+        let mut all: Vec<Witness> = Vec::new();
+        for WitnessConfig { name, file, command } in &self.witness {
+            let refuse = |text: &str| Failure::usage(format!("[[witness]] '{name}': {text}"));
+            let way = match (file, command.as_slice()) {
+                (Some(path), []) => WitnessWay::File(path.clone()),
+                (None, [path, arguments @ ..]) => {
+                    WitnessWay::Program { path: path.into(), arguments: arguments.to_vec() }
+                }
+                _ => return Err(refuse("name either a file or a command")),
+            };
+            if name.is_empty() || all.iter().any(|one| one.name == *name) {
+                return Err(refuse("each needs a name of its own"));
+            }
+            all.push(Witness { name: name.clone(), way });
+        }
+        Ok(all)
+    }
 }
 
 /// `[signer]`: a signer of another machine.

@@ -33,6 +33,7 @@ mod notify;
 mod observe;
 mod pass;
 mod pipeline;
+mod program;
 mod recover;
 mod reinspect;
 mod restore;
@@ -43,6 +44,7 @@ mod setup;
 mod spool;
 mod tenants;
 mod watch;
+mod witness;
 
 pub use alerts::{
     Alert, AlertEvent, AlertMessage, Delivered, Destination, DestinationName, Due, RelayTls,
@@ -76,3 +78,4 @@ pub use watch::{
     Acceptance, LedgerRead, LogName, LogOutcome, LogRead, Looked, Reconciled, Watch, WatchPace,
     Watched,
 };
+pub use witness::{Witness, WitnessWay, Witnessed};

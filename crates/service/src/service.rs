@@ -17,7 +17,7 @@ use time::OffsetDateTime;
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
-use crate::{DataDirectory, PassLimits, RestoreLimits, ServiceError};
+use crate::{DataDirectory, PassLimits, RestoreLimits, ServiceError, Witness};
 
 /// Everything that can be asked of Mailkeep on this machine.
 pub struct Service {
@@ -33,6 +33,7 @@ pub struct Service {
     pub(crate) restore_limits: RestoreLimits,
     pub(crate) extras: Extras,
     pub(crate) key_policy: Policy,
+    pub(crate) witnesses: Vec<Witness>,
 }
 
 impl Service {
@@ -58,6 +59,7 @@ impl Service {
             restore_limits: RestoreLimits::default(),
             extras: Extras::default(),
             key_policy: Policy::default(),
+            witnesses: Vec::new(),
         })
     }
 
@@ -89,6 +91,12 @@ impl Service {
     #[must_use]
     pub fn with_key_policy(self, key_policy: Policy) -> Self {
         Self { key_policy, ..self }
+    }
+
+    /// The same with witnesses of the ledger.
+    #[must_use]
+    pub fn with_witnesses(self, witnesses: Vec<Witness>) -> Self {
+        Self { witnesses, ..self }
     }
 
     /// What is read and restored beside mail, calendars, contacts and settings.

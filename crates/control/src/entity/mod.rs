@@ -29,3 +29,4 @@ pub mod tenant_function;
 pub mod traffic;
 pub mod verdict;
 pub mod watch;
+pub mod witness;

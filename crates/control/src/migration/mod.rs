@@ -8,6 +8,7 @@ mod m0005_watch;
 mod m0006_alerts;
 mod m0007_setup;
 mod m0008_fleet;
+mod m0009_witnesses;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
@@ -24,6 +25,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0006_alerts::Alerts),
             Box::new(m0007_setup::Setup),
             Box::new(m0008_fleet::Fleet),
+            Box::new(m0009_witnesses::Witnesses),
         ]
     }
 }

@@ -3,7 +3,7 @@ use std::{fs::File, io::BufReader, os::unix::fs::MetadataExt};
 use mailkeep_control::{Departure, Tenant};
 use mailkeep_identity::verify_receipts;
 use mailkeep_model::{Function, TenantName};
-use mailkeep_service::{DataDirectory, Outcome as Checked, Service, Watched};
+use mailkeep_service::{DataDirectory, Outcome as Checked, Service, Watched, WitnessWay};
 use mailkeep_tls::CertificateStatus;
 use mailkeep_vault::Vault;
 use serde_json::json;
@@ -218,6 +218,7 @@ async fn chains(service: &Service, report: &mut Report<'_>) {
             Err(error) => report.say(State::Bad, "ledger", &error.to_string()),
         },
     }
+    witnesses(service, report).await;
     // No receipts before the first token.
     let Ok(file) = File::open(service.data().receipts()) else { return };
     match verify_receipts(BufReader::new(file), None, |_| ()) {
@@ -226,6 +227,42 @@ async fn chains(service: &Service, report: &mut Report<'_>) {
             report.say(State::Good, "receipts", &text);
         }
         Err(fault) => report.say(State::Bad, "receipts", &fault.to_string()),
+    }
+}
+
+/// Whether anybody outside keeps where the ledger stood.
+async fn witnesses(service: &Service, report: &mut Report<'_>) {
+    let all = match service.witnesses().await {
+        Ok(all) => all,
+        Err(error) => return report.say(State::Bad, "witnesses", &error.to_string()),
+    };
+    if all.is_empty() {
+        let text = "nobody outside keeps checkpoints of the ledger: whoever has the signer's user can write it anew ([[witness]] in config.toml)";
+        report.say(State::Missing, "witnesses", text);
+    }
+    for (witness, state) in all {
+        let name = format!("witness {}", witness.name);
+        let data = service.data().root();
+        match (&witness.way, state.at, state.error) {
+            (WitnessWay::File(path), ..) if path.starts_with(data) => {
+                let text =
+                    "it lies in the data directory, and shows nothing to whoever can change that";
+                report.say(State::Warning, &name, text);
+            }
+            (_, _, Some(error)) => {
+                let since = state.failing_since.map(rfc3339).unwrap_or_default();
+                report.say(State::Bad, &name, &format!("cannot be told since {since}: {error}"));
+            }
+            (_, None, None) => {
+                let text =
+                    "not told yet: 'mailkeep serve' does, or 'mailkeep identity ledger witness'";
+                report.say(State::Missing, &name, text);
+            }
+            (_, Some(at), None) => {
+                let text = format!("knows of record {}, told {}", state.seq, rfc3339(at));
+                report.say(State::Good, &name, &text);
+            }
+        }
     }
 }
 

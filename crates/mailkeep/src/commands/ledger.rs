@@ -27,8 +27,36 @@ pub(super) async fn run(service: &Service, command: Ledger, output: &Output) -> 
         Ledger::Verify { witness, ledger } => {
             verify(service, &witness, ledger.as_deref(), output).await
         }
+        Ledger::Witness => witness(service, output).await,
         Ledger::Show { tenant, since } => show(service, tenant, since, output).await,
     }
+}
+
+async fn witness(service: &Service, output: &Output) -> Outcome {
+    let told = service.tell_witnesses().await?;
+    if told.is_empty() {
+        let text = "there is no witness: name one in config.toml ([[witness]]); docs/operating.md, 'Watching over the keys'";
+        return Err(Failure::usage(text));
+    }
+    let mut exit = Exit::Done;
+    for (witness, state) in &told {
+        if state.error.is_some() {
+            exit = Exit::Partly;
+        }
+        let value = json!({"witness": witness.name, "knows": state});
+        output.result(&value, || match &state.error {
+            None => format!("{} knows of record {}", witness.name, state.seq),
+            Some(error) => {
+                format!(
+                    "{} could not be told: {}; it knows of record {}",
+                    witness.name,
+                    plain(error),
+                    state.seq
+                )
+            }
+        });
+    }
+    Ok(exit)
 }
 
 async fn verify(

@@ -112,9 +112,11 @@ async fn make_service(global: &Global) -> Result<Service, Failure> {
     let caller: CallerLabel = "cli".parse().expect("a valid label");
     let config = config(global)?;
     let remote = config.signer.port()?;
+    let witnesses = config.witnesses()?;
     let config = config.backup;
     let service = Service::open(DataDirectory::new(&global.data), caller).await?;
-    let service = service.with_limits(config.limits()).with_extras(config.extras());
+    let service =
+        service.with_limits(config.limits()).with_extras(config.extras()).with_witnesses(witnesses);
     Ok(match remote {
         Some(port) => service.with_signer(OverTls::shared(port)),
         None => service,

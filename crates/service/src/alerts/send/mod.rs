@@ -1,6 +1,5 @@
 //! Brings a message to a destination, once.
 
-mod command;
 mod relay;
 mod webhook;
 
@@ -8,6 +7,8 @@ use std::time::Duration;
 
 use mailkeep_model::Secret;
 use url::Url;
+
+use crate::program;
 
 use super::{
     AlertEvent, AlertMessage, Shape, Target,
@@ -75,7 +76,9 @@ pub(crate) async fn send(
             }
             Target::Smtp { .. } => relay::send(target, message, id, within).await,
             Target::Command { program, arguments } => {
-                command::run(program, arguments, &plain_json(message, id)).await
+                program::run(program, arguments, &plain_json(message, id))
+                    .await
+                    .map_err(Unsent::destination)
             }
         }
     };
