@@ -102,18 +102,25 @@ impl Control {
         Ok(row.map(|row| row.watch))
     }
 
-    /// Sets how a tenant is watched.
+    /// Changes how a tenant is watched: `change` is given what there is, and nobody else writes between.
+    /// Its error ends it, and nothing is changed then.
     ///
     /// # Errors
     ///
-    /// [`ControlError::NotFound`] when the tenant is unknown.
-    pub async fn set_watch(&self, tenant: &TenantName, value: Value) -> Result<(), ControlError> {
+    /// [`ControlError::NotFound`] when the tenant is unknown; what `change` says.
+    pub async fn change_watch(
+        &self,
+        tenant: &TenantName,
+        change: impl FnOnce(Option<Value>) -> Result<Value, ControlError>,
+    ) -> Result<(), ControlError> {
         let id = tenant_key(self.reader(), tenant).await?;
+        let transaction = self.write().await?;
+        let known = watch::Entity::find_by_id(id).one(&transaction).await?;
+        let value = change(known.map(|row| row.watch))?;
         let row = watch::ActiveModel { tenant_id: Set(id), watch: Set(value) };
         let replace = OnConflict::column(watch::Column::TenantId)
             .update_column(watch::Column::Watch)
             .to_owned();
-        let transaction = self.write().await?;
         watch::Entity::insert(row)
             .on_conflict(replace)
             .exec_without_returning(&transaction)

@@ -113,6 +113,9 @@ pub struct AccessPolicy {
     pub locations_excluded: Vec<String>,
     /// Whether it refuses tokens; there is nothing else that it could do to a service principal.
     pub blocks: bool,
+    /// The names of other conditions under which alone it holds (`servicePrincipalRiskLevels`): some
+    /// applications, a filter, a risk.
+    pub narrowed_by: Vec<String>,
 }
 
 impl AccessPolicy {
@@ -150,4 +153,6 @@ pub struct NamedLocation {
     pub trusted: bool,
     /// Ranges of addresses (`203.0.113.0/24`); none where the place is a country.
     pub ranges: Vec<String>,
+    /// Countries (`DE`), and whatever else a place consists of that is no range of addresses.
+    pub countries: Vec<String>,
 }

@@ -246,7 +246,9 @@ impl<'a> Work<'a> {
             one.client_id.eq_ignore_ascii_case(seen.client_id)
                 && one.has_a_nameless_token(seen.at, self.settings.skew)
         };
-        if self.nameless.iter().any(may_be) { TokenOf::Unclear } else { TokenOf::Foreign }
+        // A token of ours of which nothing is written down any more may have lived as long as that.
+        let lost = self.ours.may_lack(seen.at - self.settings.longest_token, seen.at);
+        if lost || self.nameless.iter().any(may_be) { TokenOf::Unclear } else { TokenOf::Foreign }
     }
 
     fn is_about(&self, call: &Call, access: &MailAccess) -> bool {

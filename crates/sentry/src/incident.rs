@@ -112,7 +112,6 @@ impl Incident {
         self.newest = self.newest.max(Some(evidence.at));
         self.evidence.push(evidence);
         self.evidence.sort_by(|a, b| (a.at, &a.record).cmp(&(b.at, &b.record)));
-        self.evidence.truncate(MOST_EVIDENCE);
     }
 
     /// Which of our own records it is about, if it is about one.

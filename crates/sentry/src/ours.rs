@@ -141,6 +141,8 @@ pub struct Ours {
     pub contradictions: Vec<Contradiction>,
     /// Where any of this is not as we wrote it.
     pub damage: Vec<Damage>,
+    /// Times of which ledger or receipts may lack what we did.
+    pub lost: Spans,
     /// What was asked of the provider.
     pub journal: Journal,
     /// The addresses that our requests come from, as the provider sees them. Empty when nobody said:
@@ -158,6 +160,13 @@ impl Ours {
     pub fn key_known_as(&self, name: &str) -> Option<&OurKey> {
         let same = |known: &String| known.eq_ignore_ascii_case(name);
         self.keys.iter().find(|key| key.known_as.iter().any(same))
+    }
+
+    /// Whether we may have done something then of which nothing is written down any more. With damaged
+    /// ledger or receipts, that is so at any time.
+    pub(crate) fn may_lack(&self, from: OffsetDateTime, to: OffsetDateTime) -> bool {
+        self.damage.iter().any(Damage::leaves_nothing_to_judge_by)
+            || self.lost.as_slice().iter().any(|lost| lost.from <= to && from <= lost.to)
     }
 
     /// Whether a request from there may be ours. Where either side is unknown, it may.

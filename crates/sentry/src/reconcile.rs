@@ -94,9 +94,6 @@ pub fn reconcile(
     settings: &Settings,
     now: OffsetDateTime,
 ) -> Reconciliation {
-    if ours.damage.iter().any(Damage::leaves_nothing_to_judge_by) {
-        return undecided(ours, records);
-    }
     let mut judged = judge(ours, &records.sign_ins, settings);
     let attributed = attribute(ours, &judged, &records.accesses, &records.calls, settings);
     let mut suspicions = std::mem::take(&mut judged.suspicions);
@@ -110,6 +107,7 @@ pub fn reconcile(
         calls: seen(call_beacons(ours, records, &attributed.calls), &logs.calls, now),
         mail: mail_seen(ours, records, &attributed.accesses, &logs.mail, now),
     };
+    let seen = seen.without_what_was_lost(ours, settings);
     Reconciliation {
         sign_ins: judged.whose,
         accesses: attributed.accesses,
@@ -117,28 +115,6 @@ pub fn reconcile(
         rogue: judged.rogue,
         incidents: gather(suspicions),
         seen,
-    }
-}
-
-/// Without our own records nothing is told from theft: calling all of it foreign would bury the one
-/// thing that is known, and all of it ours would be a thief's way out.
-fn undecided(ours: &Ours, records: &Records) -> Reconciliation {
-    let accessor = |client_id: Option<&str>| match client_id {
-        Some(client_id) if ours.application(client_id).is_none() => Accessor::NotOurApplication,
-        _ => Accessor::Unattributed,
-    };
-    let whose = |sign_in: &SignIn| match ours.application(&sign_in.client_id) {
-        Some(_) => Whose::Undecided,
-        None => Whose::NotOurApplication,
-    };
-    let accesses = records.accesses.iter().map(|one| accessor(one.client_id.as_deref()));
-    Reconciliation {
-        sign_ins: records.sign_ins.iter().map(whose).collect(),
-        accesses: accesses.collect(),
-        calls: records.calls.iter().map(|one| accessor(Some(&one.client_id))).collect(),
-        rogue: Vec::new(),
-        incidents: gather(ours.damage.iter().map(Damage::suspicion).collect()),
-        seen: SeenTimes::default(),
     }
 }
 
@@ -250,6 +226,26 @@ fn forged(contradiction: &Contradiction) -> Suspicion {
             uti: None,
         },
         subject,
+    }
+}
+
+impl SeenTimes {
+    /// What we lack ourselves, no log makes up for: a token of ours that somebody else used may look like
+    /// one that we did.
+    fn without_what_was_lost(self, ours: &Ours, settings: &Settings) -> Self {
+        if ours.damage.iter().any(Damage::leaves_nothing_to_judge_by) {
+            return Self::default();
+        }
+        let lost = ours.lost.as_slice().iter();
+        let lost: Spans = lost
+            .map(|lost| crate::Span { from: lost.from, to: lost.to + settings.longest_token })
+            .collect();
+        let mail = self.mail.into_iter().map(|(name, seen)| (name, seen.without(&lost)));
+        Self {
+            sign_ins: self.sign_ins.without(&lost),
+            calls: self.calls.without(&lost),
+            mail: mail.collect(),
+        }
     }
 }
 

@@ -47,7 +47,7 @@ pub enum Whose {
     Foreign(IncidentKind),
     /// That of an application that is none of ours.
     NotOurApplication,
-    /// Nobody can tell: what we knew of ourselves was damaged.
+    /// Nobody can tell: what we knew of ourselves of that time is damaged or lost.
     Undecided,
 }
 
@@ -99,7 +99,7 @@ pub(crate) fn judge(ours: &Ours, sign_ins: &[SignIn], settings: &Settings) -> Ju
     by_circumstances(ours, sign_ins, &mut whose, &claimed, settings.skew);
     let mut judged = Judged { own_tokens: index.by_uti, ..Judged::default() };
     for (sign_in, found) in sign_ins.iter().zip(whose) {
-        let joined = found.unwrap_or(Whose::Foreign(foreign_kind(ours, sign_in)));
+        let joined = found.unwrap_or_else(|| unjoined(ours, sign_in, settings));
         let (whose, why) = match joined {
             Whose::Ours { used, by } => {
                 match mismatch(ours, sign_in, &ours.uses[used], by, settings) {
@@ -385,6 +385,16 @@ fn may_be_key(ours: &Ours, sign_in: &SignIn, used: &Use) -> bool {
 fn our_key<'a>(ours: &'a Ours, sign_in: &SignIn) -> Option<&'a crate::OurKey> {
     let names = [&sign_in.key_id, &sign_in.thumbprint];
     names.into_iter().flatten().find_map(|name| ours.key_known_as(name))
+}
+
+/// Whose a sign-in is that joins to nothing. Where our own records lack something it may be ours, unless
+/// its credential or its address says otherwise.
+fn unjoined(ours: &Ours, sign_in: &SignIn, settings: &Settings) -> Whose {
+    let kind = foreign_kind(ours, sign_in);
+    let (from, to) = (sign_in.at - settings.skew, sign_in.at + settings.skew);
+    let may_be_ours =
+        kind != IncidentKind::ForeignCredential && ours.may_come_from(sign_in.address);
+    if may_be_ours && ours.may_lack(from, to) { Whose::Undecided } else { Whose::Foreign(kind) }
 }
 
 /// What a sign-in shows that joins to nothing.

@@ -145,6 +145,43 @@ async fn credentials_and_owners_that_are_not_ours_are_incidents_that_say_who_add
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_set_right_and_closed_is_an_alarm_again_when_it_comes_back() {
+    let world = world().await;
+    for time in 0..3 {
+        world.change(json!({ "enabled": false })).await;
+        let looked = world.look(Acceptance::Compare).await;
+        let [(recorded, _)] = looked.incidents.as_slice() else { panic!("{looked:#?}") };
+        let news = !matches!(recorded, mailkeep_control::Recorded::Known(_));
+        assert!(news, "time {time}: {recorded:?}");
+        // Looking again is no news.
+        let looked = world.look(Acceptance::Compare).await;
+        assert!(matches!(looked.incidents[0].0, mailkeep_control::Recorded::Known(_)));
+        let open = world.service.incidents(Some(&world.tenant)).await.unwrap();
+        assert!(open[0].closed.is_none(), "time {time}");
+
+        world.change(json!({ "enabled": true })).await;
+        assert_eq!(wrong(&world.look(Acceptance::Compare).await), []);
+        let now = OffsetDateTime::now_utc();
+        world.service.close_incident(recorded.id(), "by mistake", now).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_principal_that_was_made_anew_is_not_accepted_unseen() {
+    let world = world().await;
+    let owner = world.application(Function::Auditor).await["service_principal_id"].clone();
+    world.lock(policy("enabled"), here(&["127.0.0.1/32"])).await;
+    world.look(Acceptance::Compare).await;
+    // The lock names nobody that there is any more: what was accepted is not forgotten for that.
+    world.lock(json!([]), json!([])).await;
+    world.change(json!({ "add_owner": owner })).await;
+    let looked = world.look(Acceptance::Compare).await;
+    assert_eq!(wrong(&looked), [OwnerAdded, OwnerAdded, Unlocked, Unlocked]);
+    let again = world.look(Acceptance::Compare).await;
+    assert_eq!(wrong(&again), wrong(&looked));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_key_of_ours_that_was_removed_is_missed() {
     let world = world().await;
     let key = world.reader().await["keys"][0]["key_id"].clone();

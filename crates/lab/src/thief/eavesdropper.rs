@@ -7,7 +7,7 @@ use reqwest::StatusCode;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{client, good, json_of, unreachable};
+use super::{client, good, json_of, let_in, unreachable};
 use crate::{Description, LabError};
 
 /// Somebody who has no key, but a token, or an assertion that he saw on its way.
@@ -51,6 +51,14 @@ impl Overheard<'_> {
         client_request_id: Uuid,
     ) -> Result<Granted, LabError> {
         token(&client(lab, address)?, &lab.graph, self, Some(client_request_id), None).await
+    }
+
+    /// Whether a token is given out for it, once more, to somebody at `address`.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn is_taken(&self, lab: &Description, address: IpAddr) -> Result<bool, LabError> {
+        let_in(self.sent_on(lab, address, Uuid::new_v4()).await)
     }
 }
 

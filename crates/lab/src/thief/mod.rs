@@ -136,7 +136,7 @@ impl Thief {
     /// When there is no answer.
     pub async fn is_let_in(&self) -> Result<bool, LabError> {
         let assertion = self.assertion(&self.key, &self.thumbprint)?;
-        Ok(self.token_with(&assertion).await.is_ok())
+        let_in(self.token_with(&assertion).await)
     }
 
     /// Whether a token is given out for a key of his own.
@@ -145,7 +145,7 @@ impl Thief {
     /// When it cannot be tried.
     pub async fn is_let_in_with(&self, own: &OwnKey) -> Result<bool, LabError> {
         let assertion = self.assertion(&own.key, &sha256(&own.certificate))?;
-        Ok(self.token_with(&assertion).await.is_ok())
+        let_in(self.token_with(&assertion).await)
     }
 
     /// Reads the newest messages of a mailbox; their `Message-ID`s.
@@ -226,6 +226,15 @@ impl Thief {
             "exp": now + 300,
         });
         signed(&self.key, &self.thumbprint, &claims)
+    }
+}
+
+/// Whether a token was given out: only the directory's own refusal is a no.
+fn let_in<T>(asked: Result<T, LabError>) -> Result<bool, LabError> {
+    match asked {
+        Ok(_) => Ok(true),
+        Err(LabError::Thief(what)) if what.contains("AADSTS") => Ok(false),
+        Err(error) => Err(error),
     }
 }
 

@@ -220,7 +220,11 @@ async fn chains(service: &Service, report: &mut Report<'_>) {
     }
     witnesses(service, report).await;
     // No receipts before the first token.
-    let Ok(file) = File::open(service.data().receipts()) else { return };
+    let file = match File::open(service.data().receipts()) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
+        Err(error) => return report.say(State::Bad, "receipts", &error.to_string()),
+    };
     match verify_receipts(BufReader::new(file), None, |_| ()) {
         Ok(summary) => {
             let text = format!("{} records, the chain holds", summary.head.seq);
@@ -275,9 +279,9 @@ async fn watched(service: &Service, tenant: &Tenant, name: &str, report: &mut Re
     }
     match service.watched(&tenant.name).await {
         Err(error) => report.say(State::Bad, &name, &error.to_string()),
-        Ok(Watched { posture: Some(looked), sign_ins: Some(read) }) => {
-            let text = format!("looked at {}, sign-ins read {}", rfc3339(looked), rfc3339(read));
-            let old = OffsetDateTime::now_utc() - looked.min(read) > UNWATCHED;
+        Ok(Watched { posture: Some(looked), judged: Some(judged) }) => {
+            let text = format!("looked at {}, logs judged {}", rfc3339(looked), rfc3339(judged));
+            let old = OffsetDateTime::now_utc() - looked.min(judged) > UNWATCHED;
             let state = if old { State::Warning } else { State::Good };
             report.say(state, &name, &text);
         }

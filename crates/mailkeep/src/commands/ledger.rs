@@ -67,7 +67,13 @@ async fn verify(
 ) -> Outcome {
     let mut checkpoints = Vec::new();
     for path in witnesses {
-        checkpoints.extend(read_witness(path)?);
+        let kept = read_witness(path)?;
+        if kept.is_empty() {
+            let text =
+                format!("{} holds no checkpoints: nothing is held against it", path.display());
+            return Err(Failure::usage(text));
+        }
+        checkpoints.extend(kept);
     }
     let witnessed = checkpoints.len();
     let outcome = match copy {
@@ -85,6 +91,7 @@ async fn verify(
             });
             output.result(&value, || {
                 let agree = match witnessed {
+                    0 if copy.is_some() => "without --witness nobody says that it was not written anew".to_owned(),
                     0 => "without --witness nobody but the signer itself says that it was not written anew".to_owned(),
                     count => format!("{count} checkpoints agree"),
                 };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use mailkeep_model::{RegisteredKey, RegisteredObject, Registration};
+use mailkeep_model::{Function, RegisteredKey, RegisteredObject, Registration};
 
 use super::{
     Accepted, Deviation, DeviationKind, Expected, ExpectedApplication, ExpectedKey, Found,
@@ -11,11 +11,14 @@ use super::{
 
 /// Holds what a tenant has against what is expected.
 pub fn posture(expected: &Expected, found: &Found) -> Posture {
+    let before = expected.accepted.clone().unwrap_or_default();
+    // What is not seen this time stays as it was accepted.
+    let (accepted, present) = (before.clone(), before.clone());
     let mut look = Look {
         expected,
         first: expected.accepted.is_none(),
-        before: expected.accepted.clone().unwrap_or_default(),
-        posture: Posture::default(),
+        before,
+        posture: Posture { accepted, present, ..Posture::default() },
     };
     for application in &expected.applications {
         let registered = found
@@ -49,14 +52,7 @@ struct Of<'a> {
 
 impl Look<'_> {
     fn gone(&mut self, application: &ExpectedApplication) {
-        // What was accepted of it stays, for when it comes back.
         let client_id = &application.client_id;
-        if let Some(rights) = self.before.rights.get(client_id) {
-            self.posture.accepted.rights.insert(client_id.clone(), rights.clone());
-        }
-        if let Some(lock) = self.before.locks.get(client_id) {
-            self.posture.accepted.locks.insert(client_id.clone(), lock.clone());
-        }
         self.posture.deviations.push(Deviation {
             kind: DeviationKind::ApplicationGone,
             client_id: client_id.clone(),
@@ -92,7 +88,7 @@ impl Look<'_> {
         };
         self.credentials(of, principal, "the service principal");
         self.owners(of, principal, "the service principal");
-        if !registration.enabled {
+        if !registration.enabled && !application.is_being_switched {
             let after = "accountEnabled is false".to_owned();
             let before = Some("accountEnabled was true".to_owned());
             self.deviates(of, DeviationKind::Disabled, "enabled", before, after);
@@ -100,8 +96,6 @@ impl Look<'_> {
         self.rights(of);
         if let Some(rules) = &found.rules {
             self.lock(of, Lock::of(&principal.id, rules));
-        } else if let Some(lock) = self.before.locks.get(&application.client_id) {
-            self.posture.accepted.locks.insert(application.client_id.clone(), lock.clone());
         }
     }
 
@@ -112,9 +106,20 @@ impl Look<'_> {
             let kind = match of.application.keys.iter().find(|ours| is(ours, key)) {
                 None => DeviationKind::ForeignKey,
                 Some(ours) => match ours.place {
-                    KeyPlace::Registered | KeyPlace::Changing => continue,
-                    KeyPlace::Destroyed => DeviationKind::StaleKey,
-                    KeyPlace::Removed => DeviationKind::KeyIsBack,
+                    KeyPlace::Registered | KeyPlace::Changing => {
+                        self.known(&key.key_id);
+                        continue;
+                    }
+                    // A restore may have come and gone since the last look; nothing else does.
+                    KeyPlace::Destroyed
+                        if self.first
+                            || of.application.function == Function::Restorer
+                            || self.before.keys.contains(&key.key_id) =>
+                    {
+                        self.known(&key.key_id);
+                        DeviationKind::StaleKey
+                    }
+                    KeyPlace::Destroyed | KeyPlace::Removed => DeviationKind::KeyIsBack,
                 },
             };
             self.deviates(of, kind, &key.key_id, None, after);
@@ -124,6 +129,11 @@ impl Look<'_> {
             let after = format!("password {} ('{name}') on {on}", password.key_id);
             self.deviates(of, DeviationKind::Password, &password.key_id, None, after);
         }
+    }
+
+    fn known(&mut self, key_id: &str) {
+        self.posture.accepted.keys.insert(key_id.to_owned());
+        self.posture.present.keys.insert(key_id.to_owned());
     }
 
     fn own_keys(&mut self, of: Of<'_>) {
@@ -140,9 +150,10 @@ impl Look<'_> {
     fn owners(&mut self, of: Of<'_>, object: &RegisteredObject, on: &str) {
         let now: BTreeSet<String> = object.owners.iter().cloned().collect();
         let before = self.before.owners.get(&object.id).cloned();
-        // One that nobody has looked at is accepted as it is: at the first look, and when the
-        // application was made anew, which is a deviation by itself.
-        let before = before.unwrap_or_else(|| now.clone());
+        // An application that nobody has looked at is accepted as it is. An object that was made anew for
+        // one that somebody did, is not.
+        let known = self.before.rights.contains_key(&of.application.client_id);
+        let before = before.unwrap_or_else(|| if known { BTreeSet::new() } else { now.clone() });
         for owner in now.difference(&before) {
             let after = format!("{owner} owns {on}");
             let names = Some(list(&before));

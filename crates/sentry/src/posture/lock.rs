@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use ipnet::IpNet;
 use mailkeep_model::{AccessPolicy, AccessRules, PolicyState};
 use serde::{Deserialize, Serialize};
 
@@ -35,30 +36,29 @@ impl Lock {
             rules.policies.iter().filter(about)
         };
         // Each policy refuses what is outside its places: what is left is inside all of them.
-        let mut ranges: Option<BTreeSet<String>> = None;
+        let mut places: Option<Places> = None;
         let mut policies = BTreeSet::new();
         for policy in locking(PolicyState::Enabled) {
-            let allowed = allowed(policy, rules);
-            ranges = Some(match ranges {
+            let allowed = Places::allowed_by(policy, rules);
+            places = Some(match places {
                 None => allowed,
-                Some(before) => before.intersection(&allowed).cloned().collect(),
+                Some(before) => before.and(&allowed),
             });
             policies.insert(policy.name.clone());
         }
-        if let Some(ranges) = ranges {
-            return Self::Locked { ranges, policies };
+        if let Some(places) = places {
+            return Self::Locked { ranges: places.names(), policies };
         }
         let policies: BTreeSet<String> =
             locking(PolicyState::ReportOnly).map(|policy| policy.name.clone()).collect();
         if policies.is_empty() { Self::Open } else { Self::ReportOnly { policies } }
     }
 
-    /// Whether `now` lets in from where this did not. A range that lies in one of ours is no more than
-    /// that; of one that is written otherwise, nobody can tell.
+    /// Whether `now` lets in from where this did not, however either is written.
     pub(super) fn is_weaker_in(&self, now: &Self) -> bool {
         match (self, now) {
             (Self::Locked { ranges, .. }, Self::Locked { ranges: after, .. }) => {
-                after.iter().any(|range| !lies_in(range, ranges))
+                !Places::named(after).lie_in(&Places::named(ranges))
             }
             (Self::Locked { .. }, _) => true,
             _ => false,
@@ -81,41 +81,101 @@ impl Lock {
     }
 }
 
-fn lies_in(range: &str, ranges: &BTreeSet<String>) -> bool {
-    let Ok(range) = range.parse::<ipnet::IpNet>() else { return ranges.contains(range) };
-    ranges.iter().filter_map(|one| one.parse::<ipnet::IpNet>().ok()).any(|one| one.contains(&range))
-}
-
 /// Whether a policy refuses tokens to the principal from everywhere but some places.
 fn locks(policy: &AccessPolicy, principal: &str) -> bool {
     let about =
         policy.principals.iter().any(|one| one == principal || one == AccessPolicy::ALL_PRINCIPALS)
             && !policy.principals_excluded.iter().any(|one| one == principal);
-    about && policy.blocks && policy.locations.iter().any(|one| one == AccessPolicy::EVERYWHERE)
+    let always = policy.narrowed_by.is_empty();
+    about
+        && always
+        && policy.blocks
+        && policy.locations.iter().any(|one| one == AccessPolicy::EVERYWHERE)
 }
 
-/// The places where it does not hold.
-fn allowed(policy: &AccessPolicy, rules: &AccessRules) -> BTreeSet<String> {
-    let mut allowed = BTreeSet::new();
-    for excluded in &policy.locations_excluded {
-        let trusted = excluded == AccessPolicy::TRUSTED;
-        let named = rules
-            .locations
-            .iter()
-            .filter(|location| location.id == *excluded || (trusted && location.trusted));
-        let before = allowed.len();
-        for location in named {
-            match location.ranges.as_slice() {
-                // A country.
-                [] => drop(allowed.insert(location.name.clone())),
-                ranges => allowed.extend(ranges.iter().cloned()),
+/// Where somebody may sign in from.
+#[derive(Clone, Debug, Default)]
+struct Places {
+    nets: Vec<IpNet>,
+    /// Countries, and what else is no range of addresses.
+    others: BTreeSet<String>,
+}
+
+impl Places {
+    /// As they were written down.
+    fn named(names: &BTreeSet<String>) -> Self {
+        let mut places = Self::default();
+        for name in names {
+            if let Ok(net) = name.parse() {
+                places.nets.push(net);
+            } else {
+                places.others.insert(name.clone());
             }
         }
-        if allowed.len() == before && !trusted {
-            allowed.insert(excluded.clone());
-        }
+        places
     }
-    allowed
+
+    /// Where a policy does not hold.
+    fn allowed_by(policy: &AccessPolicy, rules: &AccessRules) -> Self {
+        let mut names = BTreeSet::new();
+        for excluded in &policy.locations_excluded {
+            let trusted = excluded == AccessPolicy::TRUSTED;
+            let named: Vec<_> = rules
+                .locations
+                .iter()
+                .filter(|location| location.id == *excluded || (trusted && location.trusted))
+                .collect();
+            for location in &named {
+                names.extend(location.ranges.iter().cloned());
+                names.extend(location.countries.iter().map(|one| format!("country {one}")));
+            }
+            // Nobody knows where that is.
+            if named.is_empty() && !trusted {
+                names.insert(format!("location {excluded}"));
+            }
+        }
+        Self::named(&names)
+    }
+
+    /// What lies in both. Whether a country lies in a range, nobody can tell: it counts as allowed.
+    fn and(&self, other: &Self) -> Self {
+        let mut nets = Vec::new();
+        for one in &self.nets {
+            for another in &other.nets {
+                if one.contains(another) {
+                    nets.push(*another);
+                } else if another.contains(one) {
+                    nets.push(*one);
+                }
+            }
+        }
+        let others = match (self.others.is_empty(), other.others.is_empty()) {
+            (false, false) => self.others.union(&other.others).cloned().collect(),
+            // Of a country that one allows, those ranges that the other allows are left.
+            (false, true) => {
+                nets.extend(&other.nets);
+                BTreeSet::new()
+            }
+            (true, false) => {
+                nets.extend(&self.nets);
+                BTreeSet::new()
+            }
+            (true, true) => BTreeSet::new(),
+        };
+        Self { nets: IpNet::aggregate(&nets), others }
+    }
+
+    fn lie_in(&self, wider: &Self) -> bool {
+        let whole = IpNet::aggregate(&wider.nets);
+        let nets = IpNet::aggregate(&self.nets);
+        nets.iter().all(|net| whole.iter().any(|one| one.contains(net)))
+            && self.others.is_subset(&wider.others)
+    }
+
+    fn names(&self) -> BTreeSet<String> {
+        let nets = IpNet::aggregate(&self.nets);
+        nets.iter().map(ToString::to_string).chain(self.others.iter().cloned()).collect()
+    }
 }
 
 #[cfg(test)]
@@ -135,12 +195,14 @@ mod tests {
                 locations: vec![AccessPolicy::EVERYWHERE.to_owned()],
                 locations_excluded: vec!["office".to_owned()],
                 blocks: true,
+                narrowed_by: Vec::new(),
             }],
             locations: vec![NamedLocation {
                 id: "office".to_owned(),
                 name: "Office".to_owned(),
                 trusted: false,
                 ranges: ranges.iter().map(|range| (*range).to_owned()).collect(),
+                countries: Vec::new(),
             }],
         }
     }
@@ -159,12 +221,39 @@ mod tests {
     }
 
     #[test]
+    fn a_lock_is_judged_by_what_it_lets_in_and_not_by_how_it_is_written() {
+        let halves =
+            Lock::of("us", &rules(PolicyState::Enabled, &["192.0.2.0/25", "192.0.2.128/25"]));
+        let whole = Lock::of("us", &rules(PolicyState::Enabled, &["192.0.2.0/24"]));
+        assert!(!halves.is_weaker_in(&whole) && !whole.is_weaker_in(&halves));
+        // Two policies that let everything in between them.
+        let mut two = rules(PolicyState::Enabled, &["0.0.0.0/1", "128.0.0.0/1"]);
+        let other =
+            rules(PolicyState::Enabled, &["0.0.0.0/2", "64.0.0.0/2", "128.0.0.0/2", "192.0.0.0/2"]);
+        let mut policy = other.policies[0].clone();
+        policy.locations_excluded = vec!["elsewhere".to_owned()];
+        two.policies.push(policy);
+        two.locations
+            .push(NamedLocation { id: "elsewhere".to_owned(), ..other.locations[0].clone() });
+        assert!(whole.is_weaker_in(&Lock::of("us", &two)));
+        // A country more.
+        let mut country = rules(PolicyState::Enabled, &[]);
+        country.locations[0].countries = vec!["DE".to_owned()];
+        let one = Lock::of("us", &country);
+        country.locations[0].countries.push("KP".to_owned());
+        assert!(one.is_weaker_in(&Lock::of("us", &country)));
+    }
+
+    #[test]
     fn a_policy_that_does_not_hold_for_us_is_no_lock() {
         let mut excluded = rules(PolicyState::Enabled, &["192.0.2.0/24"]);
         excluded.policies[0].principals = vec![AccessPolicy::ALL_PRINCIPALS.to_owned()];
         assert!(matches!(Lock::of("us", &excluded), Lock::Locked { .. }));
         excluded.policies[0].principals_excluded = vec!["us".to_owned()];
         assert_eq!(Lock::of("us", &excluded), Lock::Open);
+        let mut risky = rules(PolicyState::Enabled, &["192.0.2.0/24"]);
+        risky.policies[0].narrowed_by = vec!["servicePrincipalRiskLevels".to_owned()];
+        assert_eq!(Lock::of("us", &risky), Lock::Open);
         let mut some = rules(PolicyState::Enabled, &["192.0.2.0/24"]);
         some.policies[0].locations = vec!["elsewhere".to_owned()];
         assert_eq!(Lock::of("us", &some), Lock::Open);

@@ -46,6 +46,8 @@ pub struct ExpectedApplication {
     pub rights: Vec<String>,
     /// Those that it may have besides: with them it can do no more than it is for.
     pub tolerated: Vec<String>,
+    /// Whether we are switching its sign-in off and on ourselves.
+    pub is_being_switched: bool,
 }
 
 /// A key of ours, and whether the provider should have it.
@@ -91,6 +93,8 @@ pub struct Accepted {
     pub rights: BTreeMap<String, BTreeSet<String>>,
     /// How it is locked to addresses, by client id.
     pub locks: BTreeMap<String, Lock>,
+    /// The provider's ids of certificates that were seen to be ours.
+    pub keys: BTreeSet<String>,
 }
 
 /// Where a tenant is not as expected.
@@ -137,13 +141,19 @@ impl Deviation {
         format!("{}: {}{before}", self.kind.title(), self.after)
     }
 
-    /// The incident that it is, when it is one; found at `now`.
-    pub fn incident(&self, now: OffsetDateTime) -> Option<Incident> {
+    /// What tells it from others, and from itself when it looks different.
+    pub fn key(&self) -> String {
+        format!("{} {} {} {}", self.kind.as_str(), self.client_id, self.subject, self.after)
+    }
+
+    /// The incident that it is, when it is one. `since` is when it was first found standing: what was set
+    /// right and comes back is news.
+    pub fn incident(&self, since: OffsetDateTime) -> Option<Incident> {
         let kind: IncidentKind = self.kind.incident()?;
         let evidence = Evidence {
-            at: now,
+            at: since,
             source: Source::Posture,
-            record: format!("{} {} {}", self.kind.as_str(), self.subject, self.after),
+            record: format!("{} since {}", self.key(), since.unix_timestamp()),
             text: self.text(),
             address: None,
             uti: None,

@@ -126,6 +126,7 @@ fn ours(world: &World, now: OffsetDateTime) -> Ours {
         uses: world.uses.iter().filter(|one| one.signed <= now).cloned().collect(),
         contradictions: Vec::new(),
         damage: Vec::new(),
+        lost: Spans::default(),
         journal: Journal::new(calls, Spans::default()),
         egress: vec!["192.0.2.0/24".parse().expect("a network")],
     }

@@ -36,25 +36,44 @@ impl Service {
             let (Some(function), Some(principal)) = (function, &registration.principal) else {
                 continue;
             };
-            // It cannot switch itself on again. One that is off stays off: somebody chose that.
-            if function == Function::Steward || !registration.enabled {
+            // It cannot switch itself on again.
+            if function == Function::Steward {
                 continue;
             }
             let mut left = |what: String| report.left.push(Left { function, what });
+            let ours = self.watch(&tenant.name).await?.switching.contains(&principal.id);
+            if !registration.enabled && !ours {
+                // Somebody chose that, a thief perhaps.
+                left("sign-in of its service principal is switched off: switch it on, unless that is meant".to_owned());
+                continue;
+            }
             let Some(steward) = &steward else {
                 left(format!(
                     "{CUT}: there is no steward's key. Disable the service principal and enable it again"
                 ));
                 continue;
             };
-            if let Err(error) = steward.disable(&principal.id).await {
-                left(format!("{CUT}: {error}"));
-                continue;
-            }
-            match steward.enable(&principal.id).await {
-                Ok(()) => report.cut.push(function),
-                Err(error) => left(format!(
-                    "ENABLE the service principal {} again: it was disabled to end tokens, and then: {error}",
+            // Noted first: whatever happens now, the next revocation switches it on again.
+            let id = principal.id.clone();
+            self.change_watch(&tenant.name, |watch| {
+                watch.switching.insert(id);
+            })
+            .await?;
+            let disabled = steward.disable(&principal.id).await;
+            match (steward.enable(&principal.id).await, disabled) {
+                (Ok(()), disabled) => {
+                    let id = &principal.id;
+                    self.change_watch(&tenant.name, |watch| {
+                        watch.switching.remove(id);
+                    })
+                    .await?;
+                    match disabled {
+                        Ok(()) => report.cut.push(function),
+                        Err(error) => left(format!("{CUT}: {error}")),
+                    }
+                }
+                (Err(error), _) => left(format!(
+                    "ENABLE the service principal {} again, or run this again: it was disabled to end tokens, and then: {error}",
                     principal.id
                 )),
             }

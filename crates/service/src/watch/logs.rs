@@ -170,7 +170,11 @@ impl Service {
         // Of an export with a hole in it nobody knows where the hole is.
         if let Some(read) = whole.filter(|_| damaged == 0) {
             watch.note(LogName::Calls, read);
-            self.change_watch(tenant, |kept| kept.read = watch.read).await?;
+            let read = watch.read.remove(&LogName::Calls);
+            self.change_watch(tenant, |kept| {
+                kept.read.extend(read.map(|read| (LogName::Calls, read)));
+            })
+            .await?;
         }
         Ok((taken, damaged))
     }

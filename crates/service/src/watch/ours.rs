@@ -176,6 +176,7 @@ impl Service {
             uses,
             contradictions,
             damage: own.damage,
+            lost: own.lost,
             journal: own.journal,
             egress: watch.egress.clone(),
         };

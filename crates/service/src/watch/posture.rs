@@ -1,6 +1,6 @@
 //! The posture check: what a tenant has of ours, held against what we expect of it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use mailkeep_control::{Recorded, Tenant};
 use mailkeep_identity::{CredentialInfo, Slot};
@@ -12,7 +12,7 @@ use mailkeep_sentry::{
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 
-use super::{KnownKey, reconcile::client_ids};
+use super::{KnownKey, Watch, reconcile::client_ids};
 use crate::{
     ErrorKind, Service, ServiceError,
     rights::{Right, harmless, rights},
@@ -31,7 +31,19 @@ pub(super) struct PostureSeen {
     pub(super) at: OffsetDateTime,
     /// What an administrator chose, as it was accepted.
     pub(super) accepted: Accepted,
+    /// What was not as expected, and since when it is found so.
+    #[serde(default)]
+    pub(super) standing: BTreeMap<String, Since>,
 }
+
+/// Since when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Since(#[serde(with = "time::serde::rfc3339")] OffsetDateTime);
+
+/// What stands when the auditor may not look any more.
+const BLINDED: &str = "the auditor is refused";
+/// Changes in the directory's log that one incident is given.
+const MOST_CHANGES: usize = 20;
 
 /// What is to be done with what an administrator may have chosen: owners, rights, locks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,8 +93,8 @@ impl Service {
             Err(error) => {
                 let error = ServiceError::from(error);
                 // Whoever takes our sight away has a reason. One who never could see was not set up yet.
-                if watch.posture.is_some() && error.kind() == ErrorKind::Refused {
-                    self.keep_incident(name, &blinded(&tenant, &error, now), now).await?;
+                if error.kind() == ErrorKind::Refused {
+                    self.blinded(&tenant, &watch, &error, now).await?;
                 }
                 return Err(error);
             }
@@ -100,7 +112,7 @@ impl Service {
         };
         let before = watch.posture.clone();
         let expected = Expected {
-            applications: self.expected_applications(&tenant, now).await?,
+            applications: self.expected_applications(&tenant, &there, &watch, now).await?,
             egress: watch.egress.clone(),
             accepted: before.as_ref().map(|seen| seen.accepted.clone()),
         };
@@ -110,14 +122,22 @@ impl Service {
             Acceptance::Compare => posture.accepted.clone(),
             Acceptance::Accept => posture.present.clone(),
         };
+        let stood = before.as_ref().map(|seen| &seen.standing);
+        let mut standing = BTreeMap::new();
         let mut open: Vec<(&Deviation, Incident)> = Vec::new();
+        let mut news = false;
         for deviation in &posture.deviations {
             let explained = acceptance == Acceptance::Accept && deviation.kind.is_chosen();
-            if let Some(incident) = deviation.incident(now).filter(|_| !explained) {
+            let known = stood.and_then(|stood| stood.get(&deviation.key())).copied();
+            let since = known.unwrap_or(Since(now));
+            if let Some(incident) = deviation.incident(since.0).filter(|_| !explained) {
+                news |= known.is_none();
+                standing.insert(deviation.key(), since);
                 open.push((deviation, incident));
             }
         }
-        if !open.is_empty() {
+        // Who did what is asked once.
+        if news {
             let since = before.as_ref().map_or(now - EXPLAINED, |seen| seen.at - EXPLAINED);
             match auditor.directory_changes(since, now).await {
                 Ok(told) => {
@@ -126,7 +146,7 @@ impl Service {
                         .filter_map(|one| Some(one.principal.as_ref()?.id.as_str()))
                         .collect();
                     for (deviation, incident) in &mut open {
-                        *incident = explained_by(incident, deviation, &told.entries, &own);
+                        explain(incident, deviation, &told.entries, &own);
                     }
                 }
                 Err(error) => unseen.push(format!("who changed what: {error}")),
@@ -137,8 +157,17 @@ impl Service {
             incidents.push(self.keep_incident(name, &incident, now).await?);
         }
         // Only now: what is not kept is found again.
-        let seen = PostureSeen { at: now, accepted };
-        self.change_watch(name, |watch| watch.posture = Some(seen)).await?;
+        let loaded = before.as_ref().map(|seen| seen.at);
+        self.change_watch(name, |watch| {
+            let meanwhile = watch.posture.as_ref().filter(|kept| Some(kept.at) != loaded);
+            // What somebody accepted while this one looked stays accepted.
+            let accepted = match (meanwhile, acceptance) {
+                (Some(kept), Acceptance::Compare) => kept.accepted.clone(),
+                _ => accepted,
+            };
+            watch.posture = Some(PostureSeen { at: now, accepted, standing });
+        })
+        .await?;
         if acceptance == Acceptance::Accept {
             self.audit(name, "identity.posture.accept", serde_json::json!({})).await?;
         }
@@ -162,9 +191,33 @@ impl Service {
         })
     }
 
+    /// Keeps that the auditor may not look any more, unless it never could, or it is our own doing.
+    async fn blinded(
+        &self,
+        tenant: &Tenant,
+        watch: &Watch,
+        error: &ServiceError,
+        now: OffsetDateTime,
+    ) -> Result<(), ServiceError> {
+        let Some(before) = watch.posture.as_ref().filter(|_| watch.switching.is_empty()) else {
+            return Ok(());
+        };
+        let since = before.standing.get(BLINDED).copied().unwrap_or(Since(now));
+        let incident = blinded(tenant, error, since.0);
+        self.keep_incident(&tenant.name, &incident, now).await?;
+        self.change_watch(&tenant.name, |watch| {
+            if let Some(seen) = &mut watch.posture {
+                seen.standing.insert(BLINDED.to_owned(), since);
+            }
+        })
+        .await
+    }
+
     async fn expected_applications(
         &self,
         tenant: &Tenant,
+        there: &[Registration],
+        watch: &Watch,
         now: OffsetDateTime,
     ) -> Result<Vec<ExpectedApplication>, ServiceError> {
         let held = self.signer().await?.credentials(Some(&tenant.name)).await?;
@@ -181,6 +234,11 @@ impl Service {
                 keys: keys.map(|key| expected_key(key, &held, now)).collect(),
                 rights: names(rights(one.function, needs)),
                 tolerated: harmless(one.function).iter().map(|&name| name.to_owned()).collect(),
+                is_being_switched: there.iter().any(|there| {
+                    let same = there.client_id.eq_ignore_ascii_case(&one.client_id);
+                    let principal = there.principal.as_ref();
+                    same && principal.is_some_and(|one| watch.switching.contains(&one.id))
+                }),
             }
         };
         Ok(tenant.functions.iter().map(application).collect())
@@ -188,13 +246,13 @@ impl Service {
 }
 
 /// That the auditor may not look any more.
-fn blinded(tenant: &Tenant, error: &ServiceError, now: OffsetDateTime) -> Incident {
+fn blinded(tenant: &Tenant, error: &ServiceError, since: OffsetDateTime) -> Incident {
     let function = Function::Auditor;
     let auditor = tenant.functions.iter().find(|one| one.function == function);
     let evidence = Evidence {
-        at: now,
+        at: since,
         source: Source::Posture,
-        record: "the auditor is refused".to_owned(),
+        record: format!("{BLINDED} since {}", since.unix_timestamp()),
         text: format!("the auditor could look, and is refused now: {error}"),
         address: None,
         uti: None,
@@ -237,35 +295,42 @@ fn expected_key(key: &KnownKey, held: &[CredentialInfo], now: OffsetDateTime) ->
     ExpectedKey { key_id: key.key_id.clone(), known_as, place }
 }
 
-/// The incident with the changes in the provider's log that are about the same, and none of ours.
-fn explained_by(
-    incident: &Incident,
+/// Adds the newest changes in the provider's log that are about the same. One that our own application
+/// made is a rotation of ours, or the work of whoever has its key.
+fn explain(
+    incident: &mut Incident,
     deviation: &Deviation,
     changes: &[DirectoryChange],
     own: &[&str],
-) -> Incident {
-    let mut incident = incident.clone();
-    for change in changes {
-        let about = change.targets.iter().any(|target| match deviation.kind {
+) {
+    let about = |change: &&DirectoryChange| {
+        change.targets.iter().any(|target| match deviation.kind {
             DeviationKind::Unlocked => target.kind == "Policy",
             _ => deviation.objects.contains(&target.id),
-        });
+        })
+    };
+    let mut changes: Vec<&DirectoryChange> = changes.iter().filter(about).collect();
+    changes.sort_by_key(|change| std::cmp::Reverse(change.at));
+    for change in changes.into_iter().take(MOST_CHANGES) {
         let by_us = matches!(&change.actor, Actor::Application { principal, .. } if own.contains(&principal.as_str()));
-        if about && !by_us {
-            incident.add(Evidence {
-                at: change.at,
-                source: Source::DirectoryChanges,
-                record: change.id.clone(),
-                text: format!("'{}' by {}", change.activity, actor(&change.actor)),
-                address: match &change.actor {
-                    Actor::User { address, .. } => *address,
-                    _ => None,
-                },
-                uti: None,
-            });
-        }
+        let who = match by_us {
+            true => {
+                "our own application: a change of keys by us, or whoever has its key".to_owned()
+            }
+            false => actor(&change.actor),
+        };
+        incident.add(Evidence {
+            at: change.at,
+            source: Source::DirectoryChanges,
+            record: change.id.clone(),
+            text: format!("'{}' by {who}", change.activity),
+            address: match &change.actor {
+                Actor::User { address, .. } => *address,
+                _ => None,
+            },
+            uti: None,
+        });
     }
-    incident
 }
 
 fn actor(actor: &Actor) -> String {

@@ -61,14 +61,22 @@ impl Service {
         let registrations = self.learn_of_registrations(&tenant).await.err();
         let sign_ins = self.read_sign_ins(&auditor, name, &applications, &mut watch, now).await?;
         let mail = self.read_mail_accesses(&auditor, name, &applications, &mut watch, now).await?;
-        self.change_watch(name, |kept| kept.read = watch.read.clone()).await?;
+        let (read, own) = (watch.read.clone(), watch.own.clone());
+        self.change_watch(name, |kept| kept.read.extend(read)).await?;
         let (records, found, ours, seen) = self.judge(&tenant, &watch, now).await?;
         let mut incidents = Vec::new();
         for incident in &found.incidents {
             incidents.push(self.keep_incident(name, incident, now).await?);
         }
         // Only now: an incident that is not kept is found again as long as this is not.
-        self.change_watch(name, |kept| kept.own = seen).await?;
+        self.change_watch(name, |kept| {
+            kept.judged = Some(now);
+            // Somebody may have explained meanwhile what was wrong with them.
+            if kept.own == own {
+                kept.own = seen;
+            }
+        })
+        .await?;
         let calls = LogResult::Read { new: records.calls.len(), damaged: 0 };
         let outcome = |log, result: LogResult| {
             let (records, damaged) = match &result {
@@ -135,7 +143,7 @@ impl Service {
         let Some(found) = self.control.incident(id).await? else { return Ok(false) };
         let incident = serde_json::from_value::<Incident>(found.incident);
         if let Some(of) = incident.ok().and_then(|incident| incident.own_record()) {
-            self.change_watch(&found.tenant, |watch| watch.own.forget(of)).await?;
+            self.change_watch(&found.tenant, |watch| watch.own.explained(of, now)).await?;
         }
         let details = serde_json::json!({ "incident": id, "note": note });
         self.audit(&found.tenant, "incident.close", details).await?;

@@ -22,6 +22,9 @@ use tokio::sync::mpsc;
 
 use crate::{DataDirectory, Service, ServiceError, service::blocking};
 
+/// A copy that is put in the place of damaged records may be as old as that.
+const OLDER_COPY: Duration = Duration::days(30);
+
 /// What was seen of our own records, so that it can be missed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -34,6 +37,25 @@ pub(super) struct OwnRecordsSeen {
     pub(super) receipts: Option<SeenHead>,
     /// How many bytes of the journal there were of each day.
     pub(super) journal: BTreeMap<Date, u64>,
+    /// Times of which the journal lost something.
+    pub(super) journal_holes: Vec<Lost>,
+    /// Times of which ledger or receipts may lack something: it was damaged, and somebody has explained that.
+    pub(super) lost: Vec<Lost>,
+}
+
+/// A time of which something was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Lost {
+    #[serde(with = "time::serde::rfc3339")]
+    from: OffsetDateTime,
+    #[serde(with = "time::serde::rfc3339")]
+    to: OffsetDateTime,
+}
+
+impl Lost {
+    fn span(&self) -> Option<Span> {
+        Span::new(self.from, self.to)
+    }
 }
 
 /// Where a chain ended.
@@ -48,13 +70,26 @@ pub(super) struct SeenHead {
 }
 
 impl OwnRecordsSeen {
-    /// Takes one of them as it is from now on: somebody has explained what is wrong with it.
-    pub(super) fn forget(&mut self, of: OwnRecord) {
-        match of {
-            OwnRecord::Ledger => (self.checkpoint_key, self.checkpoint) = (None, None),
-            OwnRecord::Receipts => self.receipts = None,
-            OwnRecord::Journal => self.journal.clear(),
-        }
+    /// Takes one of them as it is from now on: somebody has explained what is wrong with it. Of the time
+    /// before, it may lack what we did: that must not look like somebody else's.
+    pub(super) fn explained(&mut self, of: OwnRecord, now: OffsetDateTime) {
+        let whole_until = match of {
+            OwnRecord::Ledger => {
+                self.checkpoint_key = None;
+                self.checkpoint.take().map(|checkpoint| checkpoint.time)
+            }
+            OwnRecord::Receipts => self.receipts.take().map(|seen| seen.at),
+            // What is missing there was noted when it was found.
+            OwnRecord::Journal => return,
+        };
+        // Restored from an older copy, it may lack what came long before it was found.
+        let from = whole_until.unwrap_or(OffsetDateTime::UNIX_EPOCH) - OLDER_COPY;
+        self.lost.push(Lost { from, to: now });
+    }
+
+    fn drop_what_is_older(&mut self, than: OffsetDateTime) {
+        self.lost.retain(|lost| lost.to >= than);
+        self.journal_holes.retain(|lost| lost.to >= than);
     }
 }
 
@@ -67,6 +102,8 @@ pub(super) struct OwnRecords {
     pub(super) journal: Journal,
     /// Where they are not as they were written.
     pub(super) damage: Vec<Damage>,
+    /// Times of which ledger or receipts may lack something.
+    pub(super) lost: Spans,
     /// What to miss from now on. Of what is damaged, it stays as it was.
     pub(super) seen: OwnRecordsSeen,
 }
@@ -113,14 +150,21 @@ impl Service {
             None => Journal::default(),
             Some(since) => {
                 let (data, name, known) = (self.data.clone(), tenant.clone(), seen.journal.clone());
+                now_seen.drop_what_is_older(since);
+                let holes = now_seen.journal_holes.clone();
                 let (journal, extent, missing) =
-                    blocking(move || read_journal(&data.journal(), &name, since, &known)).await?;
-                damage.extend(missing);
+                    blocking(move || read_journal(&data.journal(), &name, since, &known, &holes))
+                        .await?;
+                if let Some((lost, missing)) = missing {
+                    now_seen.journal_holes.push(lost);
+                    damage.push(missing);
+                }
                 now_seen.journal = extent;
                 journal
             }
         };
-        Ok(OwnRecords { signatures, receipts, journal, damage, seen: now_seen })
+        let lost = now_seen.lost.iter().filter_map(Lost::span).collect();
+        Ok(OwnRecords { signatures, receipts, journal, damage, lost, seen: now_seen })
     }
 
     /// The signatures for a tenant, with the checkpoint that they were held against; or what is wrong
@@ -312,16 +356,17 @@ fn read_receipts(
     }
 }
 
-type ReadJournal = (Journal, BTreeMap<Date, u64>, Option<Damage>);
+type ReadJournal = (Journal, BTreeMap<Date, u64>, Option<(Lost, Damage)>);
 
 fn read_journal(
     directory: &Path,
     tenant: &TenantName,
     since: OffsetDateTime,
     seen: &BTreeMap<Date, u64>,
+    lost: &[Lost],
 ) -> Result<ReadJournal, ServiceError> {
     let io = |source| ServiceError::Data { path: directory.to_owned(), source };
-    let mut extent = journal::extent(directory, tenant, since).map_err(io)?;
+    let extent = journal::extent(directory, tenant, since).map_err(io)?;
     let read = journal::read(directory, tenant, since).map_err(io)?;
     let calls = read.entries.into_iter().map(|entry| Call {
         client_request_id: entry.client_request_id,
@@ -335,6 +380,7 @@ fn read_journal(
         },
     });
     let mut holes: Vec<(OffsetDateTime, OffsetDateTime)> = read.holes;
+    holes.extend(lost.iter().map(|lost| (lost.from, lost.to)));
     let mut missing = Vec::new();
     let first = since.to_offset(UtcOffset::UTC).date();
     for (day, known) in seen.range(first..) {
@@ -343,21 +389,23 @@ fn read_journal(
             let begins = day.midnight().assume_utc();
             holes.push((begins, begins + Duration::days(1)));
             missing.push((*day, known - there));
-            extent.insert(*day, *known);
         }
     }
     let damage = missing.first().map(|(day, _)| {
+        let begins = day.midnight().assume_utc();
+        let lost = Lost { from: begins, to: OffsetDateTime::now_utc().max(begins) };
         let days: Vec<String> =
             missing.iter().map(|(day, bytes)| format!("{bytes} bytes of {day}")).collect();
-        Damage {
+        let damage = Damage {
             of: OwnRecord::Journal,
-            whole_until: day.midnight().assume_utc(),
+            whole_until: begins,
             text: format!(
                 "{} are missing in {}",
                 days.join(", "),
                 directory.join(tenant.as_str()).display()
             ),
-        }
+        };
+        (lost, damage)
     });
     let holes: Spans = holes.into_iter().filter_map(|(from, to)| Span::new(from, to)).collect();
     Ok((Journal::new(calls.collect(), holes), extent, damage))

@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
+use mailkeep_control::ControlError;
 use mailkeep_model::TenantName;
 use mailkeep_sentry::Settle;
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,12 @@ pub struct Watch {
     /// What was seen of the tenant's configuration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) posture: Option<PostureSeen>,
+    /// When the logs were last held against what we know of ourselves.
+    #[serde(default, with = "time::serde::rfc3339::option")]
+    pub(super) judged: Option<OffsetDateTime>,
+    /// Service principals (object ids) that we have disabled to end tokens, and are about to enable.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) switching: BTreeSet<String>,
 }
 
 /// How far a log was read.
@@ -69,11 +76,7 @@ impl Service {
     /// [`ServiceError::NoTenant`].
     pub async fn watch(&self, tenant: &TenantName) -> Result<Watch, ServiceError> {
         self.tenant(tenant).await?;
-        let stored = self.control.watch(tenant).await?;
-        let unreadable = |error: serde_json::Error| {
-            mailkeep_control::ControlError::Corrupt(format!("how {tenant} is watched: {error}"))
-        };
-        Ok(stored.map(serde_json::from_value).transpose().map_err(unreadable)?.unwrap_or_default())
+        Ok(read(tenant, self.control.watch(tenant).await?)?)
     }
 
     /// Sets the addresses that our requests to a tenant's provider come from.
@@ -92,16 +95,25 @@ impl Service {
 
     /// Changes what is kept of how a tenant is watched, and leaves the rest as it is now: somebody else
     /// may have changed that while the provider was asked.
-    pub(super) async fn change_watch(
+    pub(crate) async fn change_watch(
         &self,
         tenant: &TenantName,
         change: impl FnOnce(&mut Watch),
     ) -> Result<(), ServiceError> {
-        let mut watch = self.watch(tenant).await?;
-        change(&mut watch);
-        let value = serde_json::to_value(watch).expect("times, addresses and numbers serialise");
-        Ok(self.control.set_watch(tenant, value).await?)
+        let change = |known| {
+            let mut watch = read(tenant, known)?;
+            change(&mut watch);
+            Ok(serde_json::to_value(watch).expect("times, addresses and numbers serialise"))
+        };
+        Ok(self.control.change_watch(tenant, change).await?)
     }
+}
+
+fn read(tenant: &TenantName, stored: Option<serde_json::Value>) -> Result<Watch, ControlError> {
+    let unreadable = |error: serde_json::Error| {
+        ControlError::Corrupt(format!("how {tenant} is watched: {error}"))
+    };
+    Ok(stored.map(serde_json::from_value).transpose().map_err(unreadable)?.unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -1,12 +1,15 @@
 //! Looking again and again, while nobody asks for it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
-use futures::StreamExt;
 use mailkeep_control::Tenant;
 use mailkeep_model::{Function, TenantName};
 use time::OffsetDateTime;
-use tokio::time::Instant;
+use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
 
 use super::Acceptance;
 use crate::{Service, ServiceError};
@@ -26,16 +29,30 @@ impl Default for WatchPace {
     }
 }
 
-/// Tenants that are looked at at once.
+/// Tenants that are looked at at once, and whose logs are read at once. A search of the audit log may
+/// take half an hour: who waits for one holds up no look at others.
 const AT_ONCE: usize = 4;
 /// How often it is asked who is due.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
-/// When a tenant is due.
-#[derive(Clone, Copy)]
-struct Due {
-    posture: Instant,
-    logs: Instant,
+/// What is done with a tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Part {
+    Posture,
+    Logs,
+}
+
+type Place = (TenantName, Part);
+
+/// Who is due when, and what runs.
+struct Tender<'a> {
+    service: &'a Arc<Service>,
+    pace: &'a WatchPace,
+    due: BTreeMap<Place, Instant>,
+    running: BTreeSet<Place>,
+    tasks: JoinSet<Place>,
+    looks: Arc<Semaphore>,
+    readings: Arc<Semaphore>,
 }
 
 /// When a tenant was looked at last; what never was is absent.
@@ -43,63 +60,42 @@ struct Due {
 pub struct Watched {
     /// What it has of ours.
     pub posture: Option<OffsetDateTime>,
-    /// Its sign-in log.
-    pub sign_ins: Option<OffsetDateTime>,
+    /// When its logs were held against what we know of ourselves.
+    pub judged: Option<OffsetDateTime>,
 }
 
 impl Service {
     /// Looks at every tenant that has an auditor, each in its rhythm; never ends. What is found are
     /// incidents; what cannot be looked at is in the log, and tried again when it is due.
-    pub async fn tend_watch(&self, pace: &WatchPace) {
-        let mut due: BTreeMap<TenantName, Due> = BTreeMap::new();
+    pub async fn tend_watch(self: &Arc<Self>, pace: &WatchPace) {
+        let semaphore = || Arc::new(Semaphore::new(AT_ONCE));
+        let mut tender = Tender {
+            service: self,
+            pace,
+            due: BTreeMap::new(),
+            running: BTreeSet::new(),
+            tasks: JoinSet::new(),
+            looks: semaphore(),
+            readings: semaphore(),
+        };
         loop {
             match self.control.tenants().await {
-                Ok(tenants) => self.watch_those_due(&tenants, &mut due, pace).await,
+                Ok(tenants) => tender.start_those_due(&tenants),
                 Err(error) => tracing::error!(%error, "tenants cannot be watched"),
             }
-            tokio::time::sleep(LOOK_AGAIN).await;
+            tender.pause().await;
         }
     }
 
-    async fn watch_those_due(
-        &self,
-        tenants: &[Tenant],
-        due: &mut BTreeMap<TenantName, Due>,
-        pace: &WatchPace,
-    ) {
-        let now = Instant::now();
-        let has_auditor =
-            |tenant: &&Tenant| tenant.functions.iter().any(|one| one.function == Function::Auditor);
-        let mut work = Vec::new();
-        for tenant in tenants.iter().filter(has_auditor) {
-            let entry = due.entry(tenant.name.clone());
-            let entry = entry.or_insert(Due { posture: now, logs: now });
-            let (posture, logs) = (entry.posture <= now, entry.logs <= now);
-            if posture {
-                entry.posture = now + pace.posture;
-            }
-            if logs {
-                entry.logs = now + pace.logs;
-            }
-            if posture || logs {
-                work.push((tenant.name.clone(), posture, logs));
-            }
+    async fn watch_once(&self, (tenant, part): &Place) {
+        let now = OffsetDateTime::now_utc();
+        let outcome = match part {
+            Part::Posture => self.posture(tenant, Acceptance::Compare, now).await.map(drop),
+            Part::Logs => self.reconcile(tenant, now).await.map(drop),
+        };
+        if let Err(error) = outcome {
+            tracing::warn!(%tenant, ?part, %error, "the tenant could not be looked at");
         }
-        due.retain(|name, _| tenants.iter().any(|tenant| tenant.name == *name));
-        let watched = futures::stream::iter(work);
-        watched
-            .for_each_concurrent(AT_ONCE, async |(tenant, posture, logs)| {
-                let now = OffsetDateTime::now_utc;
-                if posture
-                    && let Err(error) = self.posture(&tenant, Acceptance::Compare, now()).await
-                {
-                    tracing::warn!(%tenant, %error, "the tenant could not be looked at");
-                }
-                if logs && let Err(error) = self.reconcile(&tenant, now()).await {
-                    tracing::warn!(%tenant, %error, "the tenant's logs could not be read");
-                }
-            })
-            .await;
     }
 
     /// When a tenant was looked at last.
@@ -108,9 +104,63 @@ impl Service {
     /// [`ServiceError::NoTenant`].
     pub async fn watched(&self, tenant: &TenantName) -> Result<Watched, ServiceError> {
         let watch = self.watch(tenant).await?;
-        Ok(Watched {
-            posture: watch.posture.map(|seen| seen.at),
-            sign_ins: watch.read.get(&super::LogName::SignIns).map(|read| read.until),
-        })
+        Ok(Watched { posture: watch.posture.map(|seen| seen.at), judged: watch.judged })
+    }
+}
+
+impl Tender<'_> {
+    /// Starts what is due, as far as there is room.
+    fn start_those_due(&mut self, tenants: &[Tenant]) {
+        let now = Instant::now();
+        let has_auditor =
+            |tenant: &&Tenant| tenant.functions.iter().any(|one| one.function == Function::Auditor);
+        let mut due = BTreeMap::new();
+        for tenant in tenants.iter().filter(has_auditor) {
+            for part in [Part::Posture, Part::Logs] {
+                let place = (tenant.name.clone(), part);
+                let at = self.due.get(&place).copied().unwrap_or(now);
+                due.insert(place, at);
+            }
+        }
+        let mut waiting: Vec<(Instant, Place)> = due
+            .iter()
+            .filter(|(place, at)| **at <= now && !self.running.contains(place))
+            .map(|(place, at)| (*at, place.clone()))
+            .collect();
+        // Who has waited longest comes first.
+        waiting.sort();
+        for (_, place) in waiting {
+            let (room, every) = match place.1 {
+                Part::Posture => (&self.looks, self.pace.posture),
+                Part::Logs => (&self.readings, self.pace.logs),
+            };
+            let Ok(permit) = Arc::clone(room).try_acquire_owned() else { continue };
+            due.insert(place.clone(), now + every);
+            self.running.insert(place.clone());
+            let service = Arc::clone(self.service);
+            self.tasks.spawn(async move {
+                let _permit = permit;
+                service.watch_once(&place).await;
+                place
+            });
+        }
+        self.due = due;
+    }
+
+    /// Until something may be due.
+    async fn pause(&mut self) {
+        tokio::select! {
+            Some(finished) = self.tasks.join_next(), if !self.tasks.is_empty() => match finished {
+                Ok(place) => {
+                    self.running.remove(&place);
+                }
+                Err(error) => {
+                    // Which one it was is not told: all may be started again.
+                    tracing::error!(%error, "a look at a tenant ended unexpectedly");
+                    self.running.clear();
+                }
+            },
+            () = tokio::time::sleep(LOOK_AGAIN) => {}
+        }
     }
 }

@@ -3,6 +3,7 @@
 
 use mailkeep_model::{AccessPolicy, AccessRules, NamedLocation, PolicyState};
 use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
 
 use super::{
     GraphAuditor, LogPage,
@@ -68,6 +69,18 @@ struct WirePolicy {
 struct Conditions {
     client_applications: Option<ClientApplications>,
     locations: Option<Locations>,
+    applications: Option<Applications>,
+    /// Conditions of other kinds, those that were not there when this was written among them.
+    #[serde(flatten)]
+    others: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Applications {
+    include_applications: Option<Vec<String>>,
+    #[serde(flatten)]
+    others: Map<String, Value>,
 }
 
 #[derive(Deserialize)]
@@ -75,6 +88,8 @@ struct Conditions {
 struct ClientApplications {
     include_service_principals: Option<Vec<String>>,
     exclude_service_principals: Option<Vec<String>>,
+    #[serde(flatten)]
+    others: Map<String, Value>,
 }
 
 #[derive(Default, Deserialize)]
@@ -95,7 +110,16 @@ impl WirePolicy {
     fn read(self) -> Result<Option<AccessPolicy>, Damaged> {
         let conditions = needed("conditions", self.conditions)?;
         let whom = conditions.client_applications;
+        let mut narrowed_by = narrowing(&conditions.others);
+        if let Some(applications) = conditions.applications {
+            narrowed_by.extend(narrowing(&applications.others));
+            let all = |named: &String| named.eq_ignore_ascii_case(AccessPolicy::EVERYWHERE);
+            if applications.include_applications.is_some_and(|some| !some.iter().any(all)) {
+                narrowed_by.push("includeApplications".to_owned());
+            }
+        }
         let (principals, principals_excluded) = whom.map_or_else(Default::default, |whom| {
+            narrowed_by.extend(narrowing(&whom.others));
             (names(whom.include_service_principals), names(whom.exclude_service_principals))
         });
         if principals.is_empty() && principals_excluded.is_empty() {
@@ -116,7 +140,28 @@ impl WirePolicy {
             locations: names(place.include_locations),
             locations_excluded: names(place.exclude_locations),
             blocks: controls.unwrap_or_default().iter().any(|control| control == "block"),
+            narrowed_by,
         }))
+    }
+}
+
+/// The conditions among these that say something. What they say does not matter: under none of them
+/// a policy holds for every sign-in.
+fn narrowing(conditions: &Map<String, Value>) -> Vec<String> {
+    let said = conditions.iter().filter(|(name, value)| {
+        let of_people = matches!(name.as_str(), "users" | "clientAppTypes" | "@odata.type");
+        !of_people && says_something(value)
+    });
+    said.map(|(name, _)| name.clone()).collect()
+}
+
+fn says_something(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Array(all) => !all.is_empty(),
+        Value::Object(all) => all.values().any(says_something),
+        Value::String(text) => !text.is_empty(),
+        Value::Bool(_) | Value::Number(_) => true,
     }
 }
 
@@ -147,6 +192,8 @@ struct WireLocation {
     display_name: Option<String>,
     is_trusted: Option<bool>,
     ip_ranges: Option<Vec<IpRange>>,
+    countries_and_regions: Option<Vec<String>>,
+    include_unknown_countries_and_regions: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -158,11 +205,16 @@ struct IpRange {
 impl WireLocation {
     fn read(self) -> Result<Option<NamedLocation>, Damaged> {
         let ranges = self.ip_ranges.unwrap_or_default();
+        let mut countries = self.countries_and_regions.unwrap_or_default();
+        if self.include_unknown_countries_and_regions.unwrap_or_default() {
+            countries.push("unknown".to_owned());
+        }
         Ok(Some(NamedLocation {
             id: needed("id", id(self.id))?,
             name: self.display_name.unwrap_or_default(),
             trusted: self.is_trusted.unwrap_or_default(),
             ranges: ranges.into_iter().map(|range| range.cidr_address).collect(),
+            countries,
         }))
     }
 }
@@ -197,6 +249,37 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_policy_that_holds_only_sometimes_says_when() {
+        let policy = |condition: &str, value: serde_json::Value| {
+            let mut policy = json!({
+                "id": "P", "state": "enabled",
+                "conditions": {
+                    "clientAppTypes": ["all"],
+                    "applications": { "includeApplications": ["All"], "excludeApplications": [] },
+                    "clientApplications": { "includeServicePrincipals": ["X"] },
+                    "servicePrincipalRiskLevels": [],
+                },
+            });
+            policy["conditions"][condition] = value;
+            let page = json!({ "value": [policy] });
+            let page = parse_access_policies_page(page.to_string().as_bytes()).unwrap();
+            page.entries[0].narrowed_by.clone()
+        };
+        assert!(policy("platforms", json!(null)).is_empty());
+        assert_eq!(
+            policy("servicePrincipalRiskLevels", json!(["high"])),
+            ["servicePrincipalRiskLevels"]
+        );
+        assert_eq!(
+            policy("applications", json!({"includeApplications": ["none"]})),
+            ["includeApplications"]
+        );
+        let filter = json!({"includeServicePrincipals": ["X"], "servicePrincipalFilter": {"mode": "exclude", "rule": "y"}});
+        assert_eq!(policy("clientApplications", filter), ["servicePrincipalFilter"]);
+        assert_eq!(policy("somethingNew", json!({"level": "x"})), ["somethingNew"]);
+    }
+
+    #[test]
     fn policies_about_people_are_left_out_and_one_without_places_holds_everywhere() {
         let body = json!({ "value": [
             {
@@ -223,6 +306,7 @@ mod tests {
         assert_eq!((second.state, second.blocks), (PolicyState::ReportOnly, true));
         assert_eq!(second.locations, [AccessPolicy::EVERYWHERE]);
         assert_eq!((third.state, third.blocks), (PolicyState::Unknown, false));
+        assert!(second.narrowed_by.is_empty() && third.narrowed_by.is_empty());
         assert_eq!(
             (&third.locations[..], &third.locations_excluded[..]),
             (&["All".into()][..], &["l-1".into()][..])

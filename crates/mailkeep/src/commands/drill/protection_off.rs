@@ -17,7 +17,7 @@ pub(super) async fn play(site: &Site, report: &mut Report, output: &Output) -> R
     site.lock("enabled").await?;
     site.ordinary_day(report, output).await?;
     let mut thief = site.thief()?;
-    let let_in = thief.get_token().await.is_ok();
+    let let_in = thief.is_let_in().await.map_err(failed)?;
     report.expect(
         "while it is locked, the stolen key is refused from elsewhere",
         !let_in,
@@ -69,7 +69,7 @@ pub(super) async fn play(site: &Site, report: &mut Report, output: &Output) -> R
     site.lock("enabled").await?;
     let change = json!({ "add_owner": steward });
     site.administrator_changes(Function::Reader, &change).await?;
-    let let_in = thief.get_token().await.is_ok();
+    let let_in = thief.is_let_in().await.map_err(failed)?;
     report.expect("the stolen key is refused again", !let_in, accepted(let_in));
     let looked = site.look().await?;
     report.at("set right");

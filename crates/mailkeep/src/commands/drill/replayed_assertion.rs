@@ -3,7 +3,6 @@
 use mailkeep_lab::{Eavesdropper, Overheard};
 use mailkeep_sentry::IncidentKind;
 use time::{Duration, OffsetDateTime};
-use uuid::Uuid;
 
 use super::{
     acts::{READS, accepted, elsewhere, expect_what_he_read, failed, names, titles},
@@ -47,7 +46,7 @@ pub(super) async fn play(site: &Site, report: &mut Report, output: &Output) -> R
 
     output.note("five minutes later the assertion is worth nothing");
     site.wait_until(OffsetDateTime::now_utc() + Duration::minutes(11)).await?;
-    let again = overheard.sent_on(&site.lab, elsewhere(), Uuid::new_v4()).await.is_ok();
+    let again = overheard.is_taken(&site.lab, elsewhere()).await.map_err(failed)?;
     report.expect("a third use, after its five minutes, is refused", !again, accepted(again));
 
     site.wait_for_the_audit_log().await?;
