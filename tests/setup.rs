@@ -61,6 +61,22 @@ impl Site {
         self.world.mailkeep.run(&words).ok();
     }
 
+    /// Somebody registers an application and does something to it; its application id.
+    fn registered(&self, manifest: &Value, change: &Value) -> String {
+        let lab = &self.world.lab;
+        let made = self.administrator.graph(lab, "POST", "applications", Some(manifest));
+        let id = made["appId"].as_str().expect("an application id").to_owned();
+        self.administrator.az(&["ad", "sp", "create", "--id", &id, "--output", "none"]).ok();
+        lab.change_application(&id, change);
+        id
+    }
+
+    /// The object id of somebody.
+    fn person(&self, address: &str) -> Value {
+        let path = format!("users/{address}?$select=id");
+        self.administrator.graph(&self.world.lab, "GET", &path, None)["id"].clone()
+    }
+
     fn client_id(&self, function: &str) -> String {
         let shown = self.world.mailkeep.json(&["tenant", "show", "acme"]).ok().json();
         let mut functions = shown["functions"].as_array().into_iter().flatten();
@@ -249,6 +265,78 @@ fn a_thief_s_keys_owners_and_rights_are_gone_after_the_break_glass_script() {
     site.administrator.sh(&script, &arguments).ok().says(&["enabled again"]);
     site.check().ok();
     site.administrator.sh(&script, &arguments).exits(1).says(&["still has keys"]);
+}
+
+#[test]
+fn an_application_that_somebody_else_gave_our_name_to_gets_no_rights() {
+    // 1. Somebody registers applications with our names first, and keeps every way in that there is.
+    let site = Site::start();
+    site.add(&["--function", "reader", "--function", "steward"]);
+    let steward = json!({ "displayName": "Mailkeep steward", "signInAudience": "AzureADMyOrg" });
+    let steward = site.registered(&steward, &json!({ "add_password": "x" }));
+    let reader =
+        json!({ "displayName": "Mailkeep reader", "signInAudience": "AzureADMultipleOrgs" });
+    let squatter = site.registered(
+        &reader,
+        &json!({
+            "add_password": "x",
+            "add_owner": site.person(&site.people[0]),
+            "add_certificate": site.world.neighbour("thief").add_tenant("acme"),
+            "add_federated": { "name": "x", "issuer": "https://thief.example", "subject": "x" },
+        }),
+    );
+
+    // 2. Both are refused, with every reason and a way out, before anything is changed.
+    let script = site.out().join("register.sh");
+    site.administrator.changes();
+    let refused = site.administrator.sh(&script, &[]).exits(1);
+    let refused = refused.says(&["nothing was changed", &squatter, &steward]);
+    let refused = refused.says(&["password", "owner", "certificate", "federated credential"]);
+    let refused = refused.says(&["for accounts of AzureADMultipleOrgs"]);
+    refused.says(&[&format!("tenant add acme --client-id reader={squatter}")]);
+    assert_eq!(site.administrator.changes(), Vec::<String>::new());
+
+    // 3. One that is ours for sure is named, and taken.
+    for (function, id) in [("reader", &squatter), ("steward", &steward)] {
+        let named = format!("{function}={id}");
+        site.world.mailkeep.run(&["tenant", "add", "acme", "--client-id", &named]).ok();
+    }
+    site.setup(&[]);
+    let done = site.administrator.sh(&script, &[]).ok();
+    done.says(&[&format!("Mailkeep reader ({squatter}): was there")]);
+}
+
+#[test]
+fn what_the_administrator_registered_is_ours_when_he_runs_it_again_and_directories_have_no_case() {
+    // 1. Nobody tells Mailkeep what was registered, and Entra makes the administrator its owner.
+    let site = Site::start();
+    let lab = &site.world.lab;
+    site.world.add_tenant_in("acme", &lab.tenant().to_uppercase());
+    site.setup(&["--function", "reader", "--function", "steward"]);
+    let script = site.out().join("register.sh");
+    let printed = site.administrator.sh(&script, &[]).ok().says(&["Mailkeep reader", ": made"]);
+    let printed = String::from_utf8(printed.stdout).expect("text");
+    let reader = printed.split("reader=").nth(1).and_then(|rest| rest.split_whitespace().next());
+    let administrator = site.people.last().expect("somebody");
+    let owner = json!({ "add_owner": site.person(administrator) });
+    lab.change_application(reader.expect("an application id"), &owner);
+
+    // 2. It is known again: nothing is left to do.
+    site.administrator.changes();
+    site.administrator.sh(&script, &[]).ok().says(&["Mailkeep reader", ": was there"]);
+    assert_eq!(site.administrator.changes(), Vec::<String>::new());
+
+    // 3. The other script takes the directory as it was typed in, too. What it cannot do stops nothing else.
+    let words: Vec<&str> = printed.split_whitespace().skip(1).collect();
+    site.world.mailkeep.run(&words).ok();
+    site.setup(&[]);
+    let path = format!("{}/applications(appId='{}')", lab.graph(), reader.expect("an id"));
+    let remove = ["rest", "--method", "DELETE", "--url", &path, "--output", "none"];
+    site.administrator.az(&remove).ok();
+    let shut = site.administrator.sh(&site.out().join("break-glass.sh"), &["shut"]).exits(1);
+    shut.says(&["could not be done", "Mailkeep reader", "service principal disabled"]);
+    let steward = site.object("servicePrincipals", "steward", "");
+    assert_eq!(steward["accountEnabled"], json!(false));
 }
 
 #[test]

@@ -27,6 +27,8 @@ impl Administrator {
             "token": token,
             "ca": lab.ca(),
             "tenant": lab.tenant(),
+            // One of the people has signed in.
+            "user": lab.mailboxes().into_iter().max(),
             "log": place.join("az.log"),
         });
         fs::write(place.join("settings.json"), settings.to_string()).expect("settings");

@@ -1,7 +1,7 @@
 """Azure CLI as far as our scripts use it, talking to the lab: what is written for people to run is run.
 
 It shares no code with Mailkeep and refuses every command and option that it does not know. FAKE_AZ names a
-file with {"graph", "token", "ca", "tenant", "log"}; each call is appended to the log, one JSON array a line.
+file with {"graph", "token", "ca", "tenant", "user", "log"}; each call is appended to the log, one JSON array a line.
 """
 
 import base64
@@ -114,7 +114,10 @@ def run(words):
     match words:
         case ["account", "show", *rest]:
             given = options(rest, shown)
-            value = {"tenantId": SETTINGS["tenant"]}
+            value = {"tenantId": SETTINGS["tenant"], "user": {"type": "user", "name": SETTINGS["user"]}}
+        case ["ad", "signed-in-user", "show", *rest]:
+            given = options(rest, shown)
+            value = graph("GET", below(f"users/{SETTINGS['user']}"))
         case ["ad", ("app" | "sp") as kind, "list", *rest]:
             given = options(rest, (*shown, "--filter"))
             value = listed("applications" if kind == "app" else "servicePrincipals", given["--filter"])

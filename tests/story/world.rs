@@ -107,10 +107,16 @@ impl World {
     /// Step one of two: the tenant gets a key. Returns its certificate (PEM).
     #[track_caller]
     pub(crate) fn add_tenant(&self, name: &str) -> String {
-        let (directory, authority) = (self.lab.tenant(), self.lab.authority());
+        self.add_tenant_in(name, &self.lab.tenant())
+    }
+
+    /// As somebody typed the directory's id in.
+    #[track_caller]
+    pub(crate) fn add_tenant_in(&self, name: &str, directory: &str) -> String {
+        let authority = self.lab.authority();
         let (graph, ca) = (self.lab.graph(), self.lab.ca());
         let ca = ca.to_string_lossy();
-        let mut add = vec!["tenant", "add", name, "--directory", &directory, "--ca", &ca];
+        let mut add = vec!["tenant", "add", name, "--directory", directory, "--ca", &ca];
         add.extend(["--authority", &authority, "--graph", &graph]);
         let added = self.mailkeep.json(&add).ok().json();
         let certificate = added["certificate"].as_str();

@@ -130,6 +130,68 @@ mod tests {
         assert!(!has_standing_key(Function::Restorer) && !has_standing_key(Function::Steward));
     }
 
+    /// What follows each `@(…)` in a script.
+    fn after_lists(text: &str) -> Vec<&str> {
+        let mut found = Vec::new();
+        for (at, _) in text.match_indices("@(") {
+            let mut depth = 0;
+            let end = text[at..].find(|letter| {
+                depth += i32::from(letter == '(') - i32::from(letter == ')');
+                letter == ')' && depth == 0
+            });
+            found.extend(end.map(|end| &text[at + end + 1..]));
+        }
+        found
+    }
+
+    #[test]
+    fn no_powershell_script_stops_in_strict_mode_because_a_list_is_empty() {
+        let bundle = of(&plan("Board"));
+        for file in bundle.files.iter().filter(|file| file.name.ends_with(".ps1")) {
+            assert!(file.text.contains("Set-StrictMode -Version Latest"), "{}", file.name);
+            for rest in after_lists(&file.text) {
+                let is_safe = rest.starts_with(".Count") || !rest.starts_with(['.', '[']);
+                assert!(is_safe, "{}: @(…){}", file.name, rest.lines().next().unwrap_or_default());
+            }
+        }
+        assert_eq!(after_lists("@(a (b) | c).id; @()[0]"), [".id; @()[0]", "[0]"]);
+    }
+
+    #[test]
+    fn a_directory_typed_in_upper_case_is_the_one_that_az_says() {
+        let mut plan = plan("Board");
+        plan.directory = "6F0D3B1E-0D8C-4B61-9D1A-2F9F5D5F7C11".into();
+        let bundle = of(&plan);
+        for script in ["register.sh", "register.ps1", "break-glass.sh", "break-glass.ps1"] {
+            let text = bundle.file(script).unwrap();
+            assert!(
+                text.contains("= '6f0d3b1e") || text.contains("directory='6f0d3b1e"),
+                "{script}"
+            );
+        }
+    }
+
+    #[test]
+    fn whether_an_application_is_ours_is_known_before_anything_is_changed() {
+        let bundle = of(&plan("Board"));
+        for (script, look, stop, register) in [
+            ("register.sh", "look '", "nothing was changed", "register '"),
+            ("register.ps1", "Find-Application '", "nothing was changed", "Register-Application '"),
+        ] {
+            let text = bundle.file(script).unwrap();
+            let lines = |begin: &str| {
+                let lines = text.lines().enumerate();
+                lines.filter(|(_, line)| line.starts_with(begin)).collect::<Vec<_>>()
+            };
+            let (looks, registers) = (lines(look), lines(register));
+            assert_eq!(looks.len(), Function::ALL.len(), "{script}");
+            assert!(looks[0].1.contains("'steward'"), "it may be an owner of the others: {script}");
+            let stop = text.lines().position(|line| line.contains(stop)).unwrap();
+            assert!(looks.iter().all(|(at, _)| *at < stop), "{script}");
+            assert!(registers.iter().all(|(at, _)| *at > stop), "{script}");
+        }
+    }
+
     #[test]
     fn the_break_glass_scripts_know_no_application_but_ours() {
         let bundle = of(&plan("Board"));

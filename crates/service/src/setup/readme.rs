@@ -20,6 +20,7 @@ pub(super) fn text(plan: &Plan) -> String {
     };
     step(
         "register.sh (az), or register.ps1 (Microsoft.Graph): applications, certificates, rights.\n   \
+          It stops before it changes anything when somebody else gave one of these names to an application.\n   \
           By hand instead: a new single-tenant registration for each of the above without a redirect\n   \
           address; upload the certificate and nothing else; the rights as application permissions of\n   \
           Microsoft Graph, with admin consent.",
@@ -27,7 +28,8 @@ pub(super) fn text(plan: &Plan) -> String {
     if exchange_roles::are_needed(plan) {
         step(
             "exchange-roles.ps1: confines them to some mailboxes. Where they read all mailboxes up to now,\n   \
-              run it before step 1 and wait two hours: Exchange takes that long, and nothing is read between.",
+              run it before step 1 and wait two hours: Exchange takes that long, and nothing is read between.\n   \
+              With -ClientId FUNCTION=ID,... for those that Mailkeep does not know yet.",
         );
     }
     step("The command that step 1 printed, on the machine with Mailkeep.");

@@ -7,6 +7,8 @@ use super::{
 };
 use mailkeep_model::Function;
 
+const COMMON_SH: &str = include_str!("scripts/common.sh");
+const COMMON_PS1: &str = include_str!("scripts/common.ps1");
 const REGISTER_SH: &str = include_str!("scripts/register.sh");
 const REGISTER_PS1: &str = include_str!("scripts/register.ps1");
 const EXCHANGE_ROLES: &str = include_str!("scripts/exchange-roles.ps1");
@@ -48,6 +50,11 @@ fn keys_of(function: Function) -> &'static str {
     if has_standing_key(function) { "standing" } else { "none" }
 }
 
+/// The steward first: it may be an owner of the others.
+fn steward_first(plan: &Plan) -> impl Iterator<Item = &PlannedApplication> {
+    steward(plan).into_iter().chain(owned(plan))
+}
+
 /// Those that a steward owns: all but itself.
 fn owned(plan: &Plan) -> impl Iterator<Item = &PlannedApplication> {
     plan.applications.iter().filter(|one| one.function != Function::Steward)
@@ -66,15 +73,27 @@ pub(super) fn register_sh(plan: &Plan) -> String {
         ],
     );
     text.push_str(&format!(
-        "set -eu\ndirectory={}\ngraph={}\n",
+        "set -eu\ntenant={}\ndirectory={}\ngraph={}\n",
+        sh(plan.tenant.as_str()),
         sh(&plan.directory.to_lowercase()),
         sh(&plan.graph)
     ));
+    text.push_str(COMMON_SH);
     text.push_str(REGISTER_SH);
+    for planned in steward_first(plan) {
+        let function = planned.function;
+        let words = [&planned.name, function.as_str(), client_id(planned), sha1(planned)];
+        text.push_str(&format!("look {}\n{function}_id=$app\n", words.map(sh).join(" ")));
+        if function == Function::Steward {
+            text.push_str("steward=$sp\n");
+        }
+    }
+    text.push_str("[ -z \"$refused\" ] || fail 'nothing was changed'\n\n");
     for planned in &plan.applications {
-        let words = [&planned.name, planned.function.as_str(), client_id(planned), sha1(planned)];
-        let words = words.map(sh).join(" ");
-        text.push_str(&format!("register {words}\n"));
+        let function = planned.function;
+        let words = [&planned.name, function.as_str()].map(sh).join(" ");
+        let sha1 = sh(sha1(planned));
+        text.push_str(&format!("register {words} \"${function}_id\" {sha1}\n{function}_id=$app\n"));
         text.extend(planned.granted().map(|right| format!("grant {}\n", sh(right.name))));
         text.extend(planned.confined().map(|right| format!("confined {}\n", sh(right.name))));
         if planned.function == Function::Steward {
@@ -83,12 +102,15 @@ pub(super) fn register_sh(plan: &Plan) -> String {
         text.push('\n');
     }
     if steward(plan).is_some() {
-        text.extend(owned(plan).map(|one| format!("own \"$steward\" {}\n", sh(&one.name))));
+        text.extend(
+            owned(plan).map(|one| {
+                format!("own \"$steward\" {} \"${}_id\"\n", sh(&one.name), one.function)
+            }),
+        );
     }
-    text.push_str(&format!(
-        "say 'Done. On the machine with Mailkeep:'\nprintf '%s\\n' \"mailkeep tenant add {}$clients\"\n",
-        plan.tenant
-    ));
+    text.push_str(
+        "say \"Done:$outcome\"\nsay 'On the machine with Mailkeep:'\nprintf '%s\\n' \"mailkeep tenant add $tenant$clients\"\n",
+    );
     text
 }
 
@@ -104,15 +126,30 @@ pub(super) fn register_ps1(plan: &Plan) -> String {
         ],
     );
     text.push_str(&format!(
-        "$directory = {}\n$graph = {}\n$scopes = 'Application.ReadWrite.All', 'AppRoleAssignment.ReadWrite.All', 'Organization.Read.All'\n",
+        "$tenant = {}\n$directory = {}\n$graph = {}\n$scopes = 'Application.ReadWrite.All', 'AppRoleAssignment.ReadWrite.All', 'Organization.Read.All', 'User.Read'\n",
+        powershell(plan.tenant.as_str()),
         powershell(&plan.directory.to_lowercase()),
         powershell(&plan.graph)
     ));
+    text.push_str(COMMON_PS1);
     text.push_str(REGISTER_PS1);
-    for planned in &plan.applications {
-        let words = [&planned.name, planned.function.as_str(), client_id(planned), sha1(planned)];
+    for planned in steward_first(plan) {
+        let function = planned.function;
+        let words = [&planned.name, function.as_str(), client_id(planned), sha1(planned)];
         let words = words.map(powershell).join(" ");
-        text.push_str(&format!("Register-Application {words}\n"));
+        text.push_str(&format!("Find-Application {words}\n${function}_id = $app\n"));
+        if function == Function::Steward {
+            text.push_str("$steward = $sp\n");
+        }
+    }
+    text.push_str("if ($refused) { throw 'nothing was changed' }\n\n");
+    for planned in &plan.applications {
+        let function = planned.function;
+        let words = [&planned.name, function.as_str()].map(powershell).join(" ");
+        let sha1 = powershell(sha1(planned));
+        text.push_str(&format!(
+            "Register-Application {words} ${function}_id {sha1}\n${function}_id = $app\n"
+        ));
         let granted = planned.granted();
         text.extend(granted.map(|right| format!("Grant-Right {}\n", powershell(right.name))));
         let confined = planned.confined();
@@ -124,12 +161,13 @@ pub(super) fn register_ps1(plan: &Plan) -> String {
     }
     if steward(plan).is_some() {
         let owned = owned(plan);
-        text.extend(owned.map(|one| format!("Add-Steward $steward {}\n", powershell(&one.name))));
+        text.extend(owned.map(|one| {
+            format!("Add-Steward $steward {} ${}_id\n", powershell(&one.name), one.function)
+        }));
     }
-    text.push_str(&format!(
-        "Write-Host 'Done. On the machine with Mailkeep:'\n\"mailkeep tenant add {} $clients\"\n",
-        plan.tenant
-    ));
+    text.push_str(
+        "Write-Host 'Done:'\nforeach ($line in $outcome) { Write-Host $line }\nWrite-Host 'On the machine with Mailkeep:'\n\"mailkeep tenant add $tenant $clients\"\n",
+    );
     text
 }
 
@@ -144,10 +182,14 @@ pub(super) fn exchange_roles(plan: &Plan) -> Option<String> {
             about(plan, "confines our applications to some mailboxes (RBAC for Applications)."),
             AGAIN.into(),
             "Whoever runs it needs the role Exchange Administrator. Changes take half an hour to two hours.".into(),
+            "Where Mailkeep does not know an application yet: -ClientId reader=ID,... as register printed it.".into(),
             "The same rights must not be granted in Entra ID: both add up, and the scope would be void.".into(),
         ],
     );
-    text.push_str(&format!("$directory = {}\n", powershell(&plan.directory)));
+    text.push_str(&format!(
+        "param([string[]]$ClientId)\n$directory = {}\n",
+        powershell(&plan.directory)
+    ));
     text.push_str(EXCHANGE_ROLES);
     text.push_str(&exchange_roles::lines(plan));
     Some(text)
@@ -175,6 +217,7 @@ pub(super) fn conditional_access(plan: &Plan) -> Option<String> {
         plan.applications.first().map(principal_placeholder).unwrap_or_default(),
         names.join(", ")
     ));
+    text.push_str(COMMON_PS1);
     text.push_str(CONDITIONAL_ACCESS);
     Some(text)
 }
@@ -191,7 +234,7 @@ fn of_break_glass(plan: &Plan, shut: &str, reopen: &str) -> Vec<String> {
         format!("{reopen} gives them new certificates from a directory (reader.pem, auditor.pem, ...), each"),
         "    from 'mailkeep identity certificate NAME FUNCTION', and enables them again.".into(),
         "Rights in Exchange: run exchange-roles.ps1 again, which takes away what is not ours.".into(),
-        "It can be run again. Whoever runs it needs Cloud Application Administrator and Privileged Role Administrator.".into(),
+        "What fails is said at the end, and stops nothing else; then run it again. Whoever runs it needs Cloud Application Administrator and Privileged Role Administrator.".into(),
     ]
 }
 
@@ -200,8 +243,9 @@ pub(super) fn break_glass_sh(plan: &Plan) -> String {
     let lines =
         of_break_glass(plan, "sh break-glass.sh shut", "sh break-glass.sh reopen DIRECTORY");
     let mut text = head("#!/bin/sh", &lines);
-    let (directory, graph) = (sh(&plan.directory), sh(&plan.graph));
+    let (directory, graph) = (sh(&plan.directory.to_lowercase()), sh(&plan.graph));
     text.push_str(&format!("set -eu\ndirectory={directory}\ngraph={graph}\n"));
+    text.push_str(COMMON_SH);
     text.push_str(BREAK_GLASS_SH);
     if let Some(steward) = steward(plan) {
         text.push_str(&format!("stewards {} {}\n", sh(&steward.name), sh(client_id(steward))));
@@ -219,7 +263,7 @@ pub(super) fn break_glass_sh(plan: &Plan) -> String {
             [planned.name.as_str(), function.as_str(), client_id(planned), keys_of(function)];
         text.push_str(&format!("    reopen {}\n", words.map(sh).join(" ")));
     }
-    text.push_str("    ;;\n*) fail \"say 'sh $0 shut', or 'sh $0 reopen DIRECTORY' with new certificates\" ;;\nesac\n");
+    text.push_str("    ;;\n*) fail \"say 'sh $0 shut', or 'sh $0 reopen DIRECTORY' with new certificates\" ;;\nesac\nfinish\n");
     text
 }
 
@@ -230,13 +274,14 @@ pub(super) fn break_glass_ps1(plan: &Plan) -> String {
     let mut text = head("#Requires -Modules Microsoft.Graph.Authentication", &lines);
     text.push_str(&format!(
         "param([switch]$Shut, [string]$Fresh)\nif ([bool]$Shut -eq [bool]$Fresh) {{ throw 'say -Shut, or -Fresh DIRECTORY with new certificates' }}\n$directory = {}\n$graph = {}\n$steward = $null\n",
-        powershell(&plan.directory),
+        powershell(&plan.directory.to_lowercase()),
         powershell(&plan.graph)
     ));
+    text.push_str(COMMON_PS1);
     text.push_str(BREAK_GLASS_PS1);
     if let Some(steward) = steward(plan) {
         let words = [steward.name.as_str(), client_id(steward)].map(powershell).join(" ");
-        text.push_str(&format!("$steward = Get-Steward {words}\n"));
+        text.push_str(&format!("$steward = Read-Step 'the steward' {{ Get-Steward {words} }}\n"));
     }
     for planned in &plan.applications {
         let kept: Vec<String> = planned.granted().map(|right| powershell(right.name)).collect();
@@ -248,5 +293,6 @@ pub(super) fn break_glass_ps1(plan: &Plan) -> String {
             "if ($Fresh) {{ Open-Application {name} {function} {id} {keys} }}\n"
         ));
     }
+    text.push_str("Exit-WithFailures\n");
     text
 }

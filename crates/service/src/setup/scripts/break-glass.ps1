@@ -1,80 +1,91 @@
-Set-StrictMode -Version Latest
-$ErrorActionPreference = 'Stop'
 if (-not (Get-MgContext)) {
     Connect-MgGraph -TenantId $directory -NoWelcome -Scopes @(
         'Application.ReadWrite.All', 'AppRoleAssignment.ReadWrite.All')
 }
 Write-Host "directory $((Get-MgContext).TenantId), as it is signed in now"
+$failures = @()
 
-function Invoke-Graph([string]$Method, [string]$Path, [string]$Body) {
-    $arguments = @{ Method = $Method; Uri = "$graph/$Path"; OutputType = 'PSObject' }
-    if ($Body) { $arguments.Body = $Body; $arguments.ContentType = 'application/json' }
-    Invoke-MgGraphRequest @arguments
+# What fails does not stop the rest. It is said at the end.
+function Invoke-Step([string]$What, [scriptblock]$Do) {
+    try {
+        $null = & $Do
+        Write-Host "    $What"
+    } catch { Add-Failure $What $_ }
 }
 
-# All pages of a list.
-function Get-All([string]$Path) {
-    $page = Invoke-Graph GET $Path
-    while ($true) {
-        $page.value
-        if (-not $page.PSObject.Properties['@odata.nextLink']) { return }
-        $page = Invoke-MgGraphRequest -Method GET -Uri $page.'@odata.nextLink' -OutputType PSObject
-    }
+# What a block gives, as far as it can be read.
+function Read-Step([string]$What, [scriptblock]$Do) {
+    try { & $Do } catch { Add-Failure "$What read" $_ }
+}
+
+function Add-Failure([string]$What, $Why) {
+    Write-Host "    FAILED: ${What}: $Why"
+    $script:failures += "${What}: $Why"
 }
 
 # An application of ours: the one that we know, else all with that name. A second one of that name is
 # not ours either.
 function Get-Ours([string]$Name, [string]$AppId) {
-    $filter = if ($AppId) { "appId eq '$AppId'" } else { "displayName eq '$Name'" }
-    @(Get-All "applications?`$filter=$([uri]::EscapeDataString($filter))")
-}
-
-function Get-Principal([string]$AppId) {
-    $filter = [uri]::EscapeDataString("appId eq '$AppId'")
-    @(Get-All "servicePrincipals?`$filter=$filter")
+    if ($AppId) { Get-ByFilter 'applications' 'appId' $AppId }
+    else { Get-ByFilter 'applications' 'displayName' $Name }
 }
 
 # No token any more; every key, password, federated credential and foreign owner goes, and every grant
-# but those named.
+# but those named. An application that is gone may have left its service principal.
 function Close-Application([string]$Name, [string]$AppId, [string[]]$Rights) {
-    foreach ($app in @(Get-Ours $Name $AppId)) {
-        Write-Host "$Name ($($app.appId))"
-        $objects = @("applications/$($app.id)")
-        $principals = @(Get-Principal $app.appId)
+    $found = @(Read-Step $Name { Get-Ours $Name $AppId })
+    $clients = @($found | ForEach-Object { $_.appId })
+    if ($AppId -and $clients.Count -eq 0) { $clients = @($AppId) }
+    foreach ($client in $clients) {
+        Write-Host "$Name ($client)"
+        $principals = @(Read-Step "$Name, service principal" { Get-Principal $client } | ForEach-Object { $_.id })
         foreach ($principal in $principals) {
             # First of all: what is shut gets no new token, whatever else is still there.
-            $null = Invoke-Graph PATCH "servicePrincipals/$($principal.id)" '{"accountEnabled":false}'
-            Write-Host '    service principal disabled'
-            $objects += "servicePrincipals/$($principal.id)"
-        }
-        foreach ($on in $objects) {
-            $object = Invoke-Graph GET "${on}?`$select=keyCredentials,passwordCredentials"
-            foreach ($password in @($object.passwordCredentials)) {
-                $null = Invoke-Graph POST "$on/removePassword" "{`"keyId`":`"$($password.keyId)`"}"
-                Write-Host "    password $($password.keyId) removed from $on"
-            }
-            if (@($object.keyCredentials).Count -gt 0) {
-                $null = Invoke-Graph PATCH $on '{"keyCredentials":[]}'
-                Write-Host "    keys removed from ${on}: $($object.keyCredentials.keyId)"
-            }
-            foreach ($owner in @(Get-All "$on/owners")) {
-                if ($owner.id -eq $steward) { continue }
-                $null = Invoke-Graph DELETE "$on/owners/$($owner.id)/`$ref"
-                Write-Host "    owner $($owner.id) removed from $on"
+            Invoke-Step "$Name, service principal disabled" {
+                Invoke-Graph PATCH "servicePrincipals/$principal" '{"accountEnabled":false}'
             }
         }
-        foreach ($trust in @(Get-All "applications/$($app.id)/federatedIdentityCredentials")) {
-            $null = Invoke-Graph DELETE "applications/$($app.id)/federatedIdentityCredentials/$($trust.id)"
-            Write-Host "    federated credential $($trust.id) removed"
-        }
-        $roles = @(Get-Principal '00000003-0000-0000-c000-000000000000')[0].appRoles
-        $keep = @($roles | Where-Object { $_.value -in $Rights }).id
-        foreach ($principal in $principals) {
-            foreach ($one in @(Get-All "servicePrincipals/$($principal.id)/appRoleAssignments")) {
-                if ($one.appRoleId -in $keep) { continue }
-                $null = Invoke-Graph DELETE "servicePrincipals/$($principal.id)/appRoleAssignments/$($one.id)"
-                Write-Host "    right $($one.appRoleId) taken away"
+        $objects = @($found | Where-Object { $_.appId -eq $client } | ForEach-Object { $_.id })
+        foreach ($object in $objects) { Clear-Object "applications/$object" }
+        foreach ($principal in $principals) { Clear-Object "servicePrincipals/$principal" }
+        foreach ($object in $objects) {
+            $under = "applications/$object/federatedIdentityCredentials"
+            foreach ($trust in @(Read-Step $under { Get-All $under } | ForEach-Object { $_.id })) {
+                Invoke-Step "federated credential $trust removed" { Invoke-Graph DELETE "$under/$trust" }
             }
+        }
+        foreach ($principal in $principals) { Limit-Rights "servicePrincipals/$principal" $Rights }
+    }
+}
+
+# Takes passwords, keys and foreign owners from one object.
+function Clear-Object([string]$On) {
+    foreach ($list in @(Read-Step $On { Invoke-Graph GET "${On}?`$select=keyCredentials,passwordCredentials" })) {
+        foreach ($password in @(Get-Values $list 'passwordCredentials' | ForEach-Object { $_.keyId })) {
+            Invoke-Step "password $password removed from $On" {
+                Invoke-Graph POST "$On/removePassword" "{`"keyId`":`"$password`"}"
+            }
+        }
+        $keys = @(Get-Values $list 'keyCredentials' | ForEach-Object { $_.keyId })
+        if ($keys.Count -gt 0) {
+            Invoke-Step "keys removed from ${On}: $keys" { Invoke-Graph PATCH $On '{"keyCredentials":[]}' }
+        }
+    }
+    foreach ($owner in @(Read-Step "$On/owners" { Get-All "$On/owners" } | ForEach-Object { $_.id })) {
+        if ($owner -eq $steward) { continue }
+        Invoke-Step "owner $owner removed from $On" { Invoke-Graph DELETE "$On/owners/$owner/`$ref" }
+    }
+}
+
+# Takes away every grant of a service principal but those named.
+function Limit-Rights([string]$On, [string[]]$Rights) {
+    # Without names nobody knows which to keep. What is shut can do nothing with them.
+    if ($roles.Count -eq 0) { Add-Failure "$On, rights" 'the names of permissions cannot be read'; return }
+    $keep = @($roles | Where-Object { $_.value -in $Rights } | ForEach-Object { $_.id })
+    foreach ($one in @(Read-Step "$On, rights" { Get-All "$On/appRoleAssignments" })) {
+        if ($one.appRoleId -in $keep) { continue }
+        Invoke-Step "right $($one.appRoleId) taken away from $On" {
+            Invoke-Graph DELETE "$On/appRoleAssignments/$($one.id)"
         }
     }
 }
@@ -85,27 +96,39 @@ function Open-Application([string]$Name, [string]$Function, [string]$AppId, [str
     $file = Join-Path $Fresh "$Function.pem"
     $body = $null
     if (Test-Path -LiteralPath $file) {
-        $lines = Get-Content -LiteralPath $file | Where-Object { $_ -notmatch '^-----' }
+        $lines = @(Get-Content -LiteralPath $file | Where-Object { $_ -notmatch '^-----' })
         $key = @{ type = 'AsymmetricX509Cert'; usage = 'Verify'; key = -join $lines }
-        $body = ConvertTo-Json @{ keyCredentials = @($key) } -Depth 5
+        $body = @{ keyCredentials = @($key) }
     } elseif ($Keys -ne 'none') { return }
-    foreach ($app in @(Get-Ours $Name $AppId)) {
-        $there = @((Invoke-Graph GET "applications/$($app.id)?`$select=keyCredentials").keyCredentials)
-        if ($there.Count -gt 0) { throw "$Name ($($app.appId)) still has keys: run this without -Fresh first" }
-        if ($body) {
-            $null = Invoke-Graph PATCH "applications/$($app.id)" $body
-            Write-Host "$Name ($($app.appId)): has the new certificate"
+    foreach ($ours in @(Read-Step $Name { Get-Ours $Name $AppId })) {
+        Invoke-Step "$Name ($($ours.appId)): enabled again" {
+            $object = Invoke-Graph GET "applications/$($ours.id)?`$select=keyCredentials"
+            $there = @(Get-Values $object 'keyCredentials')
+            if ($there.Count -gt 0) { throw 'it still has keys: run this with -Shut first' }
+            if ($body) {
+                $null = Invoke-Graph PATCH "applications/$($ours.id)" $body
+                Write-Host "$Name ($($ours.appId)): has the new certificate"
+            }
+            $principals = @(Get-Principal $ours.appId)
+            if ($principals.Count -eq 0) { throw 'it has no service principal' }
+            $null = Invoke-Graph PATCH "servicePrincipals/$($principals[0].id)" '{"accountEnabled":true}'
         }
-        foreach ($principal in @(Get-Principal $app.appId)) {
-            $null = Invoke-Graph PATCH "servicePrincipals/$($principal.id)" '{"accountEnabled":true}'
-        }
-        Write-Host "$Name ($($app.appId)): enabled again"
     }
 }
 
 # The steward stays an owner of the others, when it is one of ours.
 function Get-Steward([string]$Name, [string]$AppId) {
     $found = @(Get-Ours $Name $AppId)
-    if ($found.Count -eq 1) { @(Get-Principal $found[0].appId)[0].id }
+    if ($found.Count -eq 1) { Get-Principal $found[0].appId | ForEach-Object { $_.id } }
 }
 
+function Exit-WithFailures {
+    if ($failures.Count -eq 0) { return }
+    Write-Host 'This could not be done; run it again, or do it by hand:'
+    foreach ($failure in $failures) { Write-Host "    $failure" }
+    exit 1
+}
+
+$roles = @(Read-Step 'names of permissions' {
+    Get-Principal '00000003-0000-0000-c000-000000000000' | ForEach-Object { Get-Values $_ 'appRoles' }
+})

@@ -1,5 +1,3 @@
-Set-StrictMode -Version Latest
-$ErrorActionPreference = 'Stop'
 if (-not (Get-MgContext)) {
     Connect-MgGraph -TenantId $directory -NoWelcome -Scopes @(
         'Policy.Read.All', 'Policy.ReadWrite.ConditionalAccess', 'Application.Read.All')
@@ -12,13 +10,9 @@ function Read-Json([string]$Name) {
 # Makes it, or brings what has its name to what it should be; its id.
 function Set-ByName([string]$Path, [string]$Json) {
     $name = (ConvertFrom-Json $Json).displayName
-    $all = (Invoke-MgGraphRequest -Method GET -Uri "$graph/$Path" -OutputType PSObject).value
-    $there = @($all | Where-Object { $_.displayName -eq $name })
-    $arguments = @{ Body = $Json; ContentType = 'application/json'; OutputType = 'PSObject' }
-    if ($there.Count -eq 0) {
-        return (Invoke-MgGraphRequest -Method POST -Uri "$graph/$Path" @arguments).id
-    }
-    $null = Invoke-MgGraphRequest -Method PATCH -Uri "$graph/$Path/$($there[0].id)" @arguments
+    $there = @(Get-All $Path | Where-Object { $_.displayName -eq $name })
+    if ($there.Count -eq 0) { return (Invoke-Graph POST $Path $Json).id }
+    $null = Invoke-Graph PATCH "$Path/$($there[0].id)" $Json
     $there[0].id
 }
 
