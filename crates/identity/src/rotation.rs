@@ -28,6 +28,10 @@ pub struct KeyFacts {
     /// Its certificate is good until then.
     #[serde(with = "time::serde::rfc3339")]
     pub not_after: OffsetDateTime,
+    /// Whether an authority issued its certificate, which is asked for by people: no other can be made
+    /// in its place.
+    #[serde(default)]
+    pub certified_elsewhere: bool,
     /// What was found out about it at the provider.
     #[serde(flatten)]
     pub found: KeyFindings,
@@ -111,14 +115,31 @@ impl Order {
             && (running.distrust.is_some() || self.distrust.is_none());
         as_strict.then(|| running.clone())
     }
+
+    /// This order, given after one of a later moment: that moment stays, and what both ask for.
+    fn beside(self, later: &Self) -> Self {
+        Self {
+            at: later.at,
+            distrust: self.distrust.max(later.distrust),
+            urgent: self.urgent || later.urgent,
+        }
+    }
+
+    /// Whether the key in use is one that has to go.
+    pub fn is_pending(&self, keys: &[KeyFacts]) -> bool {
+        let active = keys.iter().find(|key| key.slot == Slot::Active);
+        active.is_none_or(|active| in_use_since(active) < self.at)
+    }
 }
 
 /// The order to follow when `wanted` is given while `running` was given before: an order that has not
-/// replaced the key in use yet goes on when it asks for no less, else `wanted` stands.
+/// replaced the key in use yet goes on when it asks for no less, else `wanted` stands. One that was given
+/// earlier than `running`, for many tenants, takes nothing of it back.
 pub fn ordered(keys: &[KeyFacts], running: Option<&Order>, wanted: Order) -> Order {
-    let active = keys.iter().find(|key| key.slot == Slot::Active);
-    let replacing =
-        running.filter(|running| active.is_none_or(|active| in_use_since(active) < running.at));
+    if let Some(later) = running.filter(|running| wanted.at <= running.at) {
+        return wanted.beside(later);
+    }
+    let replacing = running.filter(|running| running.is_pending(keys));
     replacing
         .and_then(|running| wanted.goes_on_with(running))
         .unwrap_or_else(|| wanted.after(running))
@@ -238,6 +259,22 @@ pub fn stage(
 /// When a key of that life is changed: at two thirds of it.
 pub fn due(key: &KeyFacts) -> OffsetDateTime {
     key.not_before + (key.not_after - key.not_before) * 2 / 3
+}
+
+/// Whether the key in use may only be followed by one that the customer's own authority certifies, and
+/// there is none: nothing is begun then that ends with one of ours, unless somebody is being shut out
+/// until that has been done.
+pub fn needs_the_authority(keys: &[KeyFacts], order: Option<&Order>) -> bool {
+    let certified = |slot: Slot| keys.iter().any(|key| key.slot == slot && key.certified_elsewhere);
+    let begun = order.is_some_and(|order| order.urgent && order.is_pending(keys))
+        || keys.iter().any(|key| key.slot == Slot::Retiring);
+    certified(Slot::Active) && !begun && !certified(Slot::Prepared)
+}
+
+/// For how long of `hold` a key that is due may be left in use: half of what is left of its life then.
+pub fn held(keys: &[KeyFacts], hold: Duration) -> Duration {
+    let active = keys.iter().find(|key| key.slot == Slot::Active);
+    active.map_or(hold, |active| hold.min((active.not_after - due(active)) / 2))
 }
 
 struct Rotation<'a> {
@@ -492,7 +529,10 @@ impl<'a> Rotation<'a> {
         let Some(spare) = self.keys.iter().find(|key| key.slot == Slot::Prepared) else {
             return Action::Prepare;
         };
-        let stale = spare.not_before + (spare.not_after - spare.not_before) / 3;
+        let stale = match spare.certified_elsewhere {
+            true => spare.not_after,
+            false => spare.not_before + (spare.not_after - spare.not_before) / 3,
+        };
         match spare.found.is_known() {
             false if self.now >= stale => Action::Destroy { key_id: spare.key_id.clone() },
             false => Action::Wait { until: due(active).min(stale) },

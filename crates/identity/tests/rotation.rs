@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 
 use mailkeep_identity::{
     Slot,
-    rotation::{Action, KeyFacts, KeyFindings, Order, Policy, Stage, due, next, ordered, stage},
+    rotation::{
+        Action, KeyFacts, KeyFindings, Order, Policy, Stage, due, held, needs_the_authority, next,
+        ordered, stage,
+    },
 };
 use proptest::prelude::*;
 use time::{Duration, OffsetDateTime};
@@ -23,7 +26,9 @@ enum Chance {
     CrashAfter,
     /// The provider answers 503.
     Refusal,
+    /// Given so many hours ago, when it was for many tenants.
     Order {
+        ago: u8,
         urgent: bool,
         distrust: bool,
     },
@@ -43,7 +48,8 @@ fn chance() -> impl Strategy<Value = Chance> {
         2 => Just(Chance::CrashBefore),
         2 => Just(Chance::CrashAfter),
         2 => Just(Chance::Refusal),
-        1 => (any::<bool>(), any::<bool>()).prop_map(|(urgent, distrust)| Chance::Order { urgent, distrust }),
+        1 => (prop_oneof![2 => Just(0), 1 => 1..24_u8], any::<bool>(), any::<bool>())
+            .prop_map(|(ago, urgent, distrust)| Chance::Order { ago, urgent, distrust }),
         1 => (1..100_u8).prop_map(Chance::Away),
     ]
 }
@@ -131,6 +137,7 @@ impl World {
             slot: key.slot,
             not_before: key.made - Duration::minutes(5),
             not_after: key.made + LIFE,
+            certified_elsewhere: false,
             found: self.noted.get(name).copied().unwrap_or_default(),
         };
         self.signer.iter().map(fact).collect()
@@ -245,16 +252,24 @@ impl World {
                 self.notice();
             }
             Chance::FalseYes => self.robbed = true,
-            Chance::Order { urgent, distrust } => {
-                let distrust = distrust.then_some(self.now);
-                let order = Order { at: self.now, distrust, urgent: *urgent };
+            Chance::Order { ago, urgent, distrust } => {
+                let at = self.now - Duration::hours(i64::from(*ago));
+                let distrust = distrust.then_some(at);
+                let wanted = Order { at, distrust, urgent: *urgent };
                 let running = self.order.clone();
-                let order = ordered(&self.facts(), running.as_ref(), order);
+                let order = ordered(&self.facts(), running.as_ref(), wanted.clone());
+                if let Some(running) = &running {
+                    assert!(order.at >= running.at, "{order:?} takes {running:?} back");
+                    assert!(order.distrust >= running.distrust, "{order:?} trusts more");
+                    if running.at >= wanted.at {
+                        assert_eq!(order.urgent, running.urgent || wanted.urgent);
+                    }
+                }
                 // Whoever is told to change keys at once does not keep the one that is in use.
                 let active = self.facts().into_iter().find(|key| key.slot == Slot::Active);
                 let active = active.expect("there is an active key");
                 let since = active.found.registered.unwrap_or(active.not_before);
-                assert!(since < order.at || !urgent, "the key in use is kept");
+                assert!(since < order.at || !urgent || *ago > 0, "the key in use is kept");
                 self.order = Some(order);
             }
             _ => {}
@@ -388,6 +403,49 @@ fn keys_are_changed_at_two_thirds_of_their_life_without_being_told() {
     let now = world.facts().into_iter().find(|key| key.slot == Slot::Active).unwrap();
     assert_ne!(now.key_id, first.key_id);
     assert!(!world.is_accepted(&first.key_id));
+}
+
+#[test]
+fn a_spare_that_the_customers_authority_certified_lies_until_it_is_wanted() {
+    let fact = |key_id: &str, slot, life: i64, found| KeyFacts {
+        key_id: key_id.to_owned(),
+        slot,
+        not_before: BEGIN - Duration::minutes(5),
+        not_after: BEGIN + Duration::days(life),
+        certified_elsewhere: true,
+        found,
+    };
+    let found = KeyFindings { accepted: Some(BEGIN), ..KeyFindings::default() };
+    let active = fact("key-0", Slot::Active, 398, found);
+    let spare = fact("key-1", Slot::Prepared, 398, KeyFindings::default());
+    let after = BEGIN + Duration::days(200);
+    let what =
+        |spare: &KeyFacts| next(&[active.clone(), spare.clone()], None, &Policy::default(), after);
+    assert_eq!(what(&spare), Action::Wait { until: due(&active) });
+    // Once in a hurry is not for ever: a theft that is over asks nobody to leave the authority.
+    let hours = |hours| Order { at: BEGIN + Duration::hours(hours), distrust: None, urgent: true };
+    let keys = std::slice::from_ref(&active);
+    assert!(needs_the_authority(keys, None));
+    assert!(!needs_the_authority(keys, Some(&hours(1))));
+    assert!(needs_the_authority(keys, Some(&hours(-1))));
+    assert!(!needs_the_authority(&[active.clone(), spare.clone()], None));
+    // One that we certified ourselves is made anew.
+    let own = KeyFacts { certified_elsewhere: false, ..spare };
+    assert_eq!(what(&own), Action::Destroy { key_id: own.key_id.clone() });
+}
+
+#[test]
+fn a_certificate_of_a_day_is_not_held_back_until_it_has_ended() {
+    let mut world = World::new(vec![30; 60]);
+    world.settle();
+    let spread = Duration::days(3);
+    let mut keys = world.facts();
+    assert_eq!(held(&keys, spread), spread);
+    for key in &mut keys {
+        key.not_after = key.not_before + Duration::days(1);
+    }
+    let active = keys.iter().find(|key| key.slot == Slot::Active).unwrap();
+    assert!(due(active) + held(&keys, spread) + Duration::hours(4) <= active.not_after);
 }
 
 #[test]

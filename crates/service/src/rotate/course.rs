@@ -4,7 +4,9 @@ use mailkeep_control::Tenant;
 use mailkeep_exchange::{ExchangeError, Extras, NewKey, ObjectId, Registrar};
 use mailkeep_identity::{
     Binding, JobId, KeyInfo, Slot,
-    rotation::{Action, KeyFacts, Order, Policy, Stage, next, ordered, stage},
+    rotation::{
+        Action, KeyFacts, Order, Policy, Stage, held, needs_the_authority, next, ordered, stage,
+    },
 };
 use mailkeep_model::{Function, TenantName};
 use time::{Duration, OffsetDateTime};
@@ -103,20 +105,15 @@ impl<'a> Course<'a> {
     }
 
     /// A key that the customer's own authority certified is not followed by one that we certified
-    /// ourselves, unless somebody is being shut out.
+    /// ourselves ([`needs_the_authority`]).
     ///
     /// # Errors
     /// [`ServiceError::OwnAuthority`] when the authority has to be asked first.
     pub(super) async fn stay_with_the_authority(&mut self) -> Result<(), ServiceError> {
         self.look().await?;
-        let issued = |slot: Slot| {
-            let mut keys = self.keys.iter().filter(move |key| key.slot == slot);
-            keys.find(|key| !key.certificate.issuer.is_empty())
-        };
-        let Some(active) = issued(Slot::Active) else { return Ok(()) };
-        let begun = self.order.as_ref().is_some_and(|order| order.urgent)
-            || self.keys.iter().any(|key| key.slot == Slot::Retiring);
-        if begun || issued(Slot::Prepared).is_some() {
+        let active = self.keys.iter().find(|key| key.slot == Slot::Active);
+        let Some(active) = active else { return Ok(()) };
+        if !needs_the_authority(&self.facts(), self.order.as_ref()) {
             return Ok(());
         }
         Err(ServiceError::OwnAuthority {
@@ -125,6 +122,11 @@ impl<'a> Course<'a> {
             issuer: active.certificate.issuer.clone(),
             ends: active.certificate.not_after,
         })
+    }
+
+    /// Whether the key in use is one that an order is about.
+    pub(super) fn has_to(&self, order: &Order) -> bool {
+        order.is_pending(&self.facts())
     }
 
     /// Takes an order; one that has not replaced the key yet goes on where it asks for no less.
@@ -175,7 +177,8 @@ impl<'a> Course<'a> {
         loop {
             self.look().await?;
             let facts = self.facts();
-            let (now, at) = self.moments(&facts, manner);
+            let hold = held(&facts, manner.hold);
+            let (now, at) = self.moments(&facts, policy, hold);
             self.stage = stage(&facts, self.order.as_ref(), policy, at);
             self.waits_for = None;
             let action = next(&facts, self.order.as_ref(), policy, at);
@@ -183,7 +186,7 @@ impl<'a> Course<'a> {
             let settled = self.stage.0 == Stage::Settled;
             let until = match action {
                 Action::Wait { until } if settled => {
-                    return Ok(Ahead::Until(until + manner.hold));
+                    return Ok(Ahead::Until(until + hold));
                 }
                 Action::Prepare if settled && !manner.spare => return Ok(Ahead::Spare),
                 Action::Wait { until } => until,
@@ -221,11 +224,16 @@ impl<'a> Course<'a> {
 
     /// Now, and the time by which it is said what comes next: as long as all was as it should be when the
     /// key has been held back for so long, that time.
-    fn moments(&self, facts: &[KeyFacts], manner: &Manner) -> (OffsetDateTime, OffsetDateTime) {
+    fn moments(
+        &self,
+        facts: &[KeyFacts],
+        policy: &Policy,
+        hold: Duration,
+    ) -> (OffsetDateTime, OffsetDateTime) {
         let now = OffsetDateTime::now_utc();
-        let held = now - manner.hold;
+        let held = now - hold;
         let order = self.order.as_ref();
-        let rests = stage(facts, order, &manner.policy, held).0 == Stage::Settled
+        let rests = stage(facts, order, policy, held).0 == Stage::Settled
             && facts.iter().all(|key| now < key.not_after);
         (now, if rests { held } else { now })
     }
@@ -261,6 +269,7 @@ impl<'a> Course<'a> {
             slot: key.slot,
             not_before: key.certificate.not_before,
             not_after: key.certificate.not_after,
+            certified_elsewhere: !key.certificate.issuer.is_empty(),
             found: self.known(&key.key_id).map(|known| known.note.found).unwrap_or_default(),
         };
         self.keys.iter().map(fact).collect()
