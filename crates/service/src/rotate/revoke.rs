@@ -121,9 +121,7 @@ impl Service {
 
     /// Takes away what was added while keys were changed.
     pub(super) async fn end_revocation(&self, tenant: &Tenant, report: &mut Revocation) {
-        report
-            .left
-            .retain(|left| left.function != Function::Auditor || !left.what.starts_with(PURGE));
+        report.left.retain(|left| !left.what.starts_with(PURGE));
         self.purge_or_say(tenant, report).await;
         self.cut_tokens_or_say(tenant, report).await;
     }
@@ -169,6 +167,8 @@ impl Service {
         function: Function,
     ) -> Result<bool, ServiceError> {
         let Some(steward) = self.steward(tenant).await? else { return Ok(false) };
+        // Whoever changes keys meanwhile would lose the one that he has just registered.
+        let _lease = self.data.key_lease(&tenant.name, function)?;
         let all = self.signer().await?.credentials(Some(&tenant.name)).await?;
         let Some(credential) = all.iter().find(|one| one.key_use.function == function) else {
             return Ok(false);
@@ -229,6 +229,16 @@ impl Service {
 
     /// Takes away what is not ours, as far as the steward may; the rest is said.
     async fn purge(&self, tenant: &Tenant, report: &mut Revocation) -> Result<(), ServiceError> {
+        // From the reading to the writing: a key that is registered in between would be taken away.
+        let mut leases = BTreeMap::new();
+        for function in tenant.functions.iter().map(|one| one.function) {
+            match self.data.key_lease(&tenant.name, function) {
+                Ok(lease) => drop(leases.insert(function, lease)),
+                Err(error) => {
+                    report.left.push(Left { function, what: format!("{PURGE}: {error}") });
+                }
+            }
+        }
         let registrations = self.learn_of_registrations(tenant).await?;
         let held = self.signer().await?.credentials(Some(&tenant.name)).await?;
         let known = self.known_keys_with(&tenant.name, &held).await?;
@@ -241,6 +251,9 @@ impl Service {
             let Some(function) = tenant.functions.iter().find(same).map(|one| one.function) else {
                 continue;
             };
+            if !leases.contains_key(&function) {
+                continue;
+            }
             // Ours is what the signer has now, for this function. A key that was ours once, or is another
             // function's, is somebody else's tool here.
             let keys = held.iter().filter(|one| one.key_use.function == function);
