@@ -16,7 +16,7 @@ use mailkeep_model::{Function, TenantName};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use time::{Duration, OffsetDateTime};
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinError, JoinSet};
 
 use super::{
     course::{Ahead, Course, Manner},
@@ -82,20 +82,7 @@ type Outcome = Result<(Ahead, Stage), ServiceError>;
 impl Service {
     /// Looks after all keys for as long as it is polled.
     pub async fn tend_all_keys(self: &Arc<Self>, tending: &KeyTending) {
-        let mut tender = Tender {
-            service: self,
-            tending,
-            known: HashSet::new(),
-            failing: HashMap::new(),
-            due: BinaryHeap::new(),
-            scheduled: HashMap::new(),
-            running: JoinSet::new(),
-            spares: VecDeque::new(),
-            spare_at: OffsetDateTime::now_utc(),
-            orders: HashMap::new(),
-            left: HashMap::new(),
-            uses: None,
-        };
+        let mut tender = Tender::new(self, tending);
         tender.run().await;
     }
 
@@ -123,17 +110,24 @@ impl Service {
     ) -> Outcome {
         let (tenant, function) = place;
         let mut course = Course::begin(self, tenant, *function, Some(tokens)).await?;
-        if let Some(order) = order {
-            course.order(order.rotation()).await?;
-        }
+        let (shuts_out, wanted) = match order {
+            Some(order) => (!order.is_about_keys_alone(), Some(order.rotation())),
+            None => (false, None),
+        };
         // Not even a key for the next time: it would be one that we certified ourselves.
         match course.stay_with_the_authority().await {
+            _ if shuts_out => {}
+            // What was ordered is not done by that: people have to be told.
             Err(ServiceError::OwnAuthority { ends, .. })
-                if OffsetDateTime::now_utc() < ends - SOON_ELSEWHERE =>
+                if OffsetDateTime::now_utc() < ends - SOON_ELSEWHERE
+                    && wanted.as_ref().is_none_or(|wanted| !course.has_to(wanted)) =>
             {
                 return Ok((Ahead::Nothing, Stage::Settled));
             }
             stays => stays?,
+        }
+        if let Some(wanted) = wanted {
+            course.order(wanted).await?;
         }
         let ahead = course.run(manner).await?;
         let report = course.report();
@@ -152,7 +146,9 @@ struct Tender<'a> {
     due: BinaryHeap<Reverse<(OffsetDateTime, Place)>>,
     /// Which of the times in `due` counts for whom.
     scheduled: HashMap<Place, OffsetDateTime>,
-    running: JoinSet<(Place, Outcome)>,
+    running: JoinSet<Outcome>,
+    /// Whose these are.
+    places: HashMap<Id, Place>,
     /// Who needs a key for the next time.
     spares: VecDeque<Place>,
     /// When the next of these may be made.
@@ -164,7 +160,25 @@ struct Tender<'a> {
     uses: Option<(OffsetDateTime, Arc<LastTokens>)>,
 }
 
-impl Tender<'_> {
+impl<'a> Tender<'a> {
+    fn new(service: &'a Arc<Service>, tending: &'a KeyTending) -> Self {
+        Self {
+            service,
+            tending,
+            known: HashSet::new(),
+            failing: HashMap::new(),
+            due: BinaryHeap::new(),
+            scheduled: HashMap::new(),
+            running: JoinSet::new(),
+            places: HashMap::new(),
+            spares: VecDeque::new(),
+            spare_at: OffsetDateTime::now_utc(),
+            orders: HashMap::new(),
+            left: HashMap::new(),
+            uses: None,
+        }
+    }
+
     async fn run(&mut self) {
         let mut looked = None::<OffsetDateTime>;
         loop {
@@ -187,11 +201,8 @@ impl Tender<'_> {
             let pause = wake.map_or(Duration::SECOND, |at| at - now).max(Duration::MILLISECOND);
             let pause = std::time::Duration::try_from(pause).unwrap_or_default();
             tokio::select! {
-                Some(finished) = self.running.join_next(), if !self.running.is_empty() => {
-                    match finished {
-                        Ok((place, outcome)) => self.finished(place, outcome).await,
-                        Err(error) => tracing::error!(%error, "a change of keys ended unexpectedly"),
-                    }
+                Some(finished) = self.running.join_next_with_id(), if !self.running.is_empty() => {
+                    self.ended(finished).await;
                 }
                 () = tokio::time::sleep(pause) => {}
             }
@@ -285,11 +296,24 @@ impl Tender<'_> {
             hold: hold(&place, self.tending.spread),
         };
         let (service, order) = (Arc::clone(self.service), self.orders.get(&place).cloned());
-        self.running.spawn(async move {
-            let outcome = service.tend(&place, &manner, &tokens, order.as_ref()).await;
-            service.close_journal(&place.0);
-            (place, outcome)
+        let of = place.clone();
+        let running = self.running.spawn(async move {
+            let outcome = service.tend(&of, &manner, &tokens, order.as_ref()).await;
+            service.close_journal(&of.0);
+            outcome
         });
+        self.places.insert(running.id(), place);
+    }
+
+    /// One that ended in a panic has failed like any other, and is tried again.
+    async fn ended(&mut self, ended: Result<(Id, Outcome), JoinError>) {
+        let (id, outcome) = ended.unwrap_or_else(|error| {
+            tracing::error!(%error, "a change of keys ended unexpectedly");
+            (error.id(), Err(ServiceError::Stopped))
+        });
+        if let Some(place) = self.places.remove(&id) {
+            self.finished(place, outcome).await;
+        }
     }
 
     async fn finished(&mut self, place: Place, outcome: Outcome) {
@@ -376,6 +400,23 @@ fn hold((tenant, function): &Place, spread: std::time::Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::DataDirectory;
+
+    #[tokio::test]
+    async fn a_change_that_ends_in_a_panic_is_noted_and_tried_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let data = DataDirectory::new(directory.path());
+        let service = Arc::new(Service::open(data, "test".parse().unwrap()).await.unwrap());
+        let tending = KeyTending::default();
+        let mut tender = Tender::new(&service, &tending);
+        let place: Place = ("acme".parse().unwrap(), Function::Reader);
+        let running = tender.running.spawn(async { panic!("a defect") });
+        tender.places.insert(running.id(), place.clone());
+        let ended = tender.running.join_next_with_id().await.unwrap();
+        tender.ended(ended).await;
+        assert_eq!(tender.failing[&place].tries, 1);
+        assert!(tender.scheduled.contains_key(&place) && tender.places.is_empty());
+    }
 
     #[test]
     fn thousands_of_keys_of_the_same_day_are_not_changed_in_the_same_hour() {
