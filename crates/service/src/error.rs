@@ -143,6 +143,12 @@ pub enum ServiceError {
         /// Why, without any secret.
         reason: String,
     },
+    /// What is to be the name of a key stands in too much.
+    #[error("a key's name has at least {shortest} characters; its thumbprint has 40")]
+    KeyName {
+        /// So many characters are needed.
+        shortest: usize,
+    },
     /// Another part stopped first; its error is the one to look at.
     #[error("stopped, because another part failed")]
     Stopped,
@@ -177,7 +183,7 @@ impl ServiceError {
                 | VaultError::NoSuchItem { .. },
             ) => ErrorKind::NotFound,
             Self::Busy { .. } | Self::Control(ControlError::Busy(_)) => ErrorKind::Busy,
-            Self::NotRegistered { .. } => ErrorKind::Refused,
+            Self::NotRegistered { .. } | Self::KeyName { .. } => ErrorKind::Refused,
             Self::Exchange(error) if error.is_refusal() => ErrorKind::Refused,
             Self::Identity(
                 IdentityError::NoKey { .. }

@@ -20,7 +20,11 @@ use mailkeep_identity::{
 use mailkeep_model::{Function, ListedTenant, ProviderKind, TenantName, parse_listed_tenant};
 use mailkeep_service::{
     Connection, DataDirectory, FleetChange, FleetOrder, FleetWhose, KeyTending, Registration,
-    Revocation, Service, StepKind,
+    Revocation, Service, ServiceError, StepKind,
+};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, CertifiedIssuer, DnType,
+    IsCa, KeyPair,
 };
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -88,6 +92,16 @@ async fn registered_keys(world: &World, application: &str) -> Vec<String> {
     keys.iter().map(|key| key["key_id"].as_str().unwrap().to_owned()).collect()
 }
 
+/// As whoever changes keys by hand holds it.
+fn changed_by_hand(world: &World, function: Function) -> std::fs::File {
+    let vault = world.service.data().root().join("vault");
+    std::fs::create_dir_all(&vault).unwrap();
+    let lease = vault.join(format!("acme.{function}.key-lease"));
+    let lease = std::fs::File::options().create(true).append(true).open(lease).unwrap();
+    lease.lock().unwrap();
+    lease
+}
+
 fn all_at_once() -> FleetOrder {
     let change = FleetChange::Rotate { at_once: true };
     FleetOrder { change, whose: FleetWhose::All, functions: vec![Function::Reader] }
@@ -151,6 +165,30 @@ async fn one_that_cannot_be_changed_keeps_no_other_back_and_the_same_order_chang
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_order_whose_time_is_up_before_a_tenant_could_be_touched_stays_open() {
+    let world = World::new().await;
+    world.set_up_auditor().await;
+    let service = reopened(&world).await;
+    let before = registered_keys(&world, "reader").await;
+    // Somebody changes the key by hand all the while.
+    let lease = changed_by_hand(&world, Function::Reader);
+    for soon in [Duration::from_secs(1), Duration::ZERO] {
+        let ordered = service.order_fleet(all_at_once(), false).await.unwrap();
+        let deadline = OffsetDateTime::now_utc() + soon;
+        let mut reports = Vec::new();
+        let done = service.change_fleet(&ordered, deadline, |report| reports.push(report)).await;
+        assert!(!done.unwrap(), "{reports:#?}");
+        let [report] = &reports[..] else { panic!("{reports:#?}") };
+        assert!(!report.is_complete() && report.left[0].function == Function::Reader);
+    }
+    assert_eq!(registered_keys(&world, "reader").await, before);
+    drop(lease);
+    let (done, goes_on, reports) = carried_out(&service, all_at_once()).await;
+    assert!(done && goes_on, "{reports:#?}");
+    assert_ne!(registered_keys(&world, "reader").await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn those_that_a_key_reached_are_found_by_any_of_its_names() {
     let world = World::with(|lab| lab.tenants = 3, TINY).await;
     let service = reopened(&world).await;
@@ -170,9 +208,15 @@ async fn those_that_a_key_reached_are_found_by_any_of_its_names() {
     let (done, _, reports) = carried_out(&service, FleetOrder { whose, ..all_at_once() }).await;
     assert!(done);
     assert_eq!(reports[0].tenant.as_str(), "b");
-    let whose = FleetWhose::ReachedBy { key: "0000".into() };
+    let whose = FleetWhose::ReachedBy { key: "00000000".into() };
     let ordered = service.order_fleet(FleetOrder { whose, ..all_at_once() }, false).await;
     assert_eq!(ordered.unwrap().tenants(), 0);
+    // What stands in every incident is nobody's name.
+    for key in ["", " ", "key", "        "] {
+        let whose = FleetWhose::ReachedBy { key: key.into() };
+        let ordered = service.order_fleet(FleetOrder { whose, ..all_at_once() }, false).await;
+        assert!(matches!(ordered, Err(ServiceError::KeyName { .. })), "{key}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -190,7 +234,9 @@ async fn all_are_shut_by_one_order_with_what_was_ready_and_what_is_left_is_said_
     let [one, acme] = &reports[..] else { panic!("{reports:#?}") };
     assert!(one.left.iter().any(|left| left.function == Function::Auditor), "{one:#?}");
     let functions: Vec<Function> = acme.rotations.iter().map(|one| one.function).collect();
-    assert!(acme.is_complete() && functions.len() == 2, "{acme:#?}");
+    // Without a steward nobody ends the tokens that were given out.
+    let tokens_alone = acme.left.iter().all(|left| left.what.starts_with("tokens"));
+    assert!(tokens_alone && functions.len() == 2, "{acme:#?}");
     let after = [registered_keys(&world, "reader").await, registered_keys(&world, "a").await];
     for (before, after) in before.iter().zip(&after) {
         assert!(after.len() == 1 && before != after, "{before:?} {after:?}");
@@ -201,6 +247,78 @@ async fn all_are_shut_by_one_order_with_what_was_ready_and_what_is_left_is_said_
     assert!(goes_on);
     let again = [registered_keys(&world, "reader").await, registered_keys(&world, "a").await];
     assert_eq!(again, after);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_ours_is_not_looked_for_where_keys_are_being_changed() {
+    let world = World::new().await;
+    world.set_up_auditor().await;
+    let service = reopened(&world).await;
+    let _lease = changed_by_hand(&world, Function::Reader);
+    let deadline = OffsetDateTime::now_utc() + Duration::from_secs(60);
+    let report = service.revoke(&world.tenant, "a drill", false, deadline).await.unwrap();
+    let about = |function, what: &str| {
+        let mut left = report.left.iter().filter(|left| left.function == function);
+        left.any(|left| left.what.starts_with(what))
+    };
+    // A key that is registered meanwhile would be taken for a thief's.
+    let looked_for = "credentials that are not ours could not be looked for";
+    assert!(about(Function::Reader, looked_for), "{report:#?}");
+    assert!(!about(Function::Auditor, looked_for), "{report:#?}");
+}
+
+/// As the customer's own authority certifies the key that comes next.
+async fn certified(world: &World, service: &Service) {
+    let request = service.request_certificate(&world.tenant, Function::Reader).await.unwrap();
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, "Acme root");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let root = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    let mut leaf = CertificateSigningRequestParams::from_pem(&request.request_pem).unwrap();
+    leaf.params.not_before = OffsetDateTime::now_utc();
+    leaf.params.not_after = leaf.params.not_before + time::Duration::days(90);
+    let chain = format!("{}{}", leaf.signed_by(&root).unwrap().pem(), root.pem());
+    service.install_certificate(&world.tenant, Function::Reader, &chain).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_for_all_leaves_a_customers_authority_only_to_shut_somebody_out_and_is_not_done() {
+    let world = World::new().await;
+    world.set_up_auditor().await;
+    let service = reopened(&world).await;
+    certified(&world, &service).await;
+    let deadline = OffsetDateTime::now_utc() + Duration::from_secs(60);
+    service.rotate(&world.tenant, Function::Reader, deadline).await.unwrap();
+    let before = registered_keys(&world, "reader").await;
+
+    // 1. However much haste there is.
+    let (done, _, reports) = carried_out(&service, all_at_once()).await;
+    assert!(!done && reports[0].left[0].what.contains("Acme root"), "{reports:#?}");
+
+    // 2. `serve` does no more, says so, and leaves the order open.
+    let tending = {
+        let service = Arc::clone(&service);
+        tokio::spawn(async move { service.tend_all_keys(&TENDING).await })
+    };
+    until("it is said", async || !service.key_failures(None).await.unwrap().is_empty()).await;
+    tending.abort();
+    let failures = service.key_failures(None).await.unwrap();
+    assert!(failures[0].2.error.contains("Acme root"), "{failures:?}");
+    assert_eq!(registered_keys(&world, "reader").await, before);
+
+    // 3. The authority certifies another: the same order does what was left.
+    certified(&world, &service).await;
+    let (done, goes_on, reports) = carried_out(&service, all_at_once()).await;
+    assert!(done && goes_on, "{reports:#?}");
+    let certified = registered_keys(&world, "reader").await;
+    assert!(certified != before && certified.len() == 1);
+
+    // 4. A thief is shut out with what there is.
+    let change = FleetChange::Revoke { reason: "a drill".into(), distrust: false };
+    let order = FleetOrder { change, whose: FleetWhose::All, functions: Vec::new() };
+    let (_, _, reports) = carried_out(&service, order).await;
+    assert_eq!(reports[0].rotations[0].stage, Stage::Settled, "{reports:#?}");
+    assert_ne!(registered_keys(&world, "reader").await, certified);
 }
 
 /// Looks after keys without pauses.

@@ -6,12 +6,12 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap},
+    collections::{BTreeMap, BTreeSet, BinaryHeap},
     sync::Arc,
 };
 
 use mailkeep_control::StoredFleetOrder;
-use mailkeep_identity::rotation::{Order, Stage};
+use mailkeep_identity::rotation::Order;
 use mailkeep_model::{Function, TenantName};
 use mailkeep_sentry::Incident;
 use serde::{Deserialize, Serialize};
@@ -20,18 +20,20 @@ use time::{Duration, OffsetDateTime};
 use tokio::task::JoinSet;
 
 use super::{
-    Left, Revocation, Rotation,
+    Revocation,
     course::{Ahead, Course, Manner},
     revoke::the_next_second,
+    unit::{Unit, Work},
 };
-use crate::{ErrorKind, Service, ServiceError, watch::LastTokens};
+use crate::{Service, ServiceError};
 
 /// Tenants that are worked on at the same time: as many as there are connections to the signer.
 const AT_A_TIME: usize = 8;
 /// An order that is older than this is not gone on with: whoever gives it again means it anew.
 const GOES_ON_FOR: Duration = Duration::days(1);
-/// After these times what failed is tried again; then it is reported, and left.
-const TRIES: [Duration; 3] = [Duration::seconds(2), Duration::seconds(10), Duration::minutes(1)];
+
+/// A key's name is looked for in what incidents say: one that is shorter stands in most of them.
+const SHORTEST_NAME: usize = 8;
 
 /// What is to be done with the keys of many tenants.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -147,12 +149,17 @@ impl Service {
     /// day and is not done everywhere.
     ///
     /// # Errors
-    /// When the state cannot be read or written.
+    /// [`ServiceError::KeyName`]; when the state cannot be read or written.
     pub async fn order_fleet(
         &self,
         order: FleetOrder,
         anew: bool,
     ) -> Result<OrderedFleet, ServiceError> {
+        if let FleetWhose::ReachedBy { key } = &order.whose
+            && key.trim().len() < SHORTEST_NAME
+        {
+            return Err(ServiceError::KeyName { shortest: SHORTEST_NAME });
+        }
         let now = OffsetDateTime::now_utc();
         for (stored, kept) in self.kept_orders().await? {
             if kept.order.is_same(&order) {
@@ -213,9 +220,7 @@ impl Service {
         };
         let is_reached = |tenant: &TenantName, function: Function| {
             reached.as_ref().is_none_or(|reached| {
-                reached
-                    .get(tenant)
-                    .is_some_and(|functions| functions.is_empty() || functions.contains(&function))
+                reached.get(tenant).is_some_and(|reached| reached.contains(&function))
             })
         };
         let tenants = self.control.tenants().await?.into_iter().map(|tenant| {
@@ -227,15 +232,16 @@ impl Service {
         Ok(tenants.filter(|(_, functions)| !functions.is_empty()).collect())
     }
 
-    /// The tenants that a key reached, with the functions; none named: all.
+    /// The tenants that a key reached, with the functions.
     async fn reached_by(
         &self,
         key: &str,
-    ) -> Result<BTreeMap<TenantName, Vec<Function>>, ServiceError> {
-        let mut reached = BTreeMap::<TenantName, Vec<Function>>::new();
+    ) -> Result<BTreeMap<TenantName, BTreeSet<Function>>, ServiceError> {
+        let key = key.trim();
+        let mut reached = BTreeMap::<TenantName, BTreeSet<Function>>::new();
         let mut names = vec![key.to_ascii_lowercase()];
         for (tenant, known) in self.control.keys_called(key).await? {
-            reached.entry(tenant).or_default().push(known.function);
+            reached.entry(tenant).or_default().insert(known.function);
             let known_as = known.state["known_as"].as_array().into_iter().flatten();
             names.extend(known_as.filter_map(Value::as_str).map(str::to_ascii_lowercase));
         }
@@ -243,19 +249,9 @@ impl Service {
             let Ok(incident) = serde_json::from_value::<Incident>(stored.incident) else {
                 continue;
             };
-            let texts = incident.evidence.iter().map(|evidence| evidence.text.as_str());
-            let mut texts = texts.chain([incident.subject.as_str()]);
-            let is_named = texts.any(|text| {
-                let text = text.to_ascii_lowercase();
-                names.iter().any(|name| text.contains(name.as_str()))
-            });
-            match (is_named, incident.function) {
-                (false, _) => {}
-                (true, Some(function)) => reached.entry(stored.tenant).or_default().push(function),
-                // Nobody says which of them: all.
-                (true, None) => {
-                    reached.insert(stored.tenant, Vec::new());
-                }
+            let functions = named_in(&incident, &names);
+            if !functions.is_empty() {
+                reached.entry(stored.tenant).or_default().extend(functions);
             }
         }
         Ok(reached)
@@ -303,6 +299,12 @@ impl Service {
             {
                 due.pop();
                 let Some(mut unit) = units[index].take() else { continue };
+                // Nothing is begun then any more: what is still to come is said of each.
+                if now >= deadline {
+                    all_done = false;
+                    each(unit.given_up());
+                    continue;
+                }
                 let (service, work) = (Arc::clone(self), Arc::clone(&work));
                 running.spawn(async move {
                     let again = service.advance(&mut unit, &work).await;
@@ -320,7 +322,12 @@ impl Service {
                 else => break,
             };
             let Ok((index, unit, again)) = finished else { return Err(ServiceError::Stopped) };
-            match again.filter(|again| *again < deadline) {
+            match again {
+                // There is no use in waiting for a time after the deadline.
+                Some(again) if again >= deadline => {
+                    all_done = false;
+                    each(unit.given_up());
+                }
                 Some(again) => {
                     units[index] = Some(unit);
                     due.push(Reverse((again, index)));
@@ -361,8 +368,7 @@ impl Service {
             let next = match waits {
                 true => again,
                 false => match self.step(unit, function, work).await {
-                    Ok(Ahead::Until(at)) if !unit.is_settled(function) => Some(at),
-                    Ok(_) => None,
+                    Ok(ahead) => unit.went_on(function, ahead),
                     Err(error) => unit.failed(function, &error),
                 },
             };
@@ -370,15 +376,12 @@ impl Service {
                 unit.functions.push(function);
                 again = Some(again.map_or(next, |again| again.min(next)));
             }
-            let is_locked_out = unit.rotation(function).is_some_and(|one| {
-                one.stage == Stage::LockedOut && work.reason.is_some() && !unit.helped
-            });
-            if is_locked_out && function != Function::Steward {
-                unit.helped = true;
-                if let Ok(true) = self.let_back_in(&tenant, function).await {
-                    unit.functions.push(function);
-                    again = Some(OffsetDateTime::now_utc());
-                }
+            if work.reason.is_some()
+                && unit.asks_for_help(function)
+                && let Ok(true) = self.let_back_in(&tenant, function).await
+            {
+                unit.functions.push(function);
+                again = Some(OffsetDateTime::now_utc());
             }
         }
         if again.is_none() && work.reason.is_some() {
@@ -396,8 +399,15 @@ impl Service {
         let name = &unit.report.tenant;
         let mut course = Course::begin(self, name, function, Some(&work.tokens)).await?;
         if unit.rotation(function).is_none() {
-            if !work.order.urgent {
-                course.stay_with_the_authority().await?;
+            // Only where somebody is shut out is that not asked for.
+            match course.stay_with_the_authority().await {
+                _ if work.reason.is_some() => {}
+                // That authority has certified a fresh key since.
+                Err(ServiceError::OwnAuthority { .. }) if !course.has_to(&work.order) => {
+                    unit.take_in(course.report());
+                    return Ok(Ahead::Nothing);
+                }
+                stays => stays?,
             }
             course.order(work.order.clone()).await?;
         }
@@ -407,75 +417,43 @@ impl Service {
     }
 }
 
-/// What is done with each tenant.
-struct Work {
-    order: Order,
-    /// Of a revocation.
-    reason: Option<String>,
-    manner: Manner,
-    tokens: LastTokens,
-}
-
-/// A tenant that is worked on.
-struct Unit {
-    /// Those that are not done.
-    functions: Vec<Function>,
-    begun: bool,
-    /// Whether the steward was asked.
-    helped: bool,
-    tries: usize,
-    report: Revocation,
-}
-
-impl Unit {
-    fn new(tenant: &TenantName, functions: &[Function]) -> Self {
-        let mut functions = functions.to_vec();
-        functions.sort_by_key(|function| *function == Function::Steward);
-        let report = Revocation::of(tenant);
-        Self { functions, begun: false, helped: false, tries: 0, report }
-    }
-
-    fn rotation(&self, function: Function) -> Option<&Rotation> {
-        self.report.rotations.iter().find(|one| one.function == function)
-    }
-
-    fn is_settled(&self, function: Function) -> bool {
-        self.rotation(function).is_some_and(|one| one.stage == Stage::Settled)
-    }
-
-    /// Puts what was done behind what was done before.
-    fn take_in(&mut self, rotation: Rotation) {
-        let rotations = &mut self.report.rotations;
-        match rotations.iter_mut().find(|one| one.function == rotation.function) {
-            Some(known) => {
-                let mut done = std::mem::take(&mut known.done);
-                done.extend(rotation.done);
-                *known = Rotation { done, ..rotation };
-            }
-            None => rotations.push(rotation),
-        }
-    }
-
-    /// When it is tried again; never: what is left is in the report.
-    fn failed(&mut self, function: Function, error: &ServiceError) -> Option<OffsetDateTime> {
-        let tenant = &self.report.tenant;
-        tracing::warn!(%tenant, %function, %error, "a key could not be changed");
-        if may_pass(error)
-            && let Some(pause) = TRIES.get(self.tries)
-        {
-            self.tries += 1;
-            return Some(OffsetDateTime::now_utc() + *pause);
-        }
-        self.report.left.push(Left { function, what: error.to_string() });
-        None
+/// The functions that an incident is about, when one of the names stands in it (lower case).
+fn named_in<'a>(incident: &'a Incident, names: &[String]) -> &'a [Function] {
+    let texts = incident.evidence.iter().map(|evidence| evidence.text.as_str());
+    let mut texts = texts.chain([incident.subject.as_str()]);
+    let is_named = texts.any(|text| {
+        let text = text.to_ascii_lowercase();
+        names.iter().any(|name| text.contains(name.as_str()))
+    });
+    match is_named {
+        false => &[],
+        // Where nobody says which of them: all.
+        true => incident.function.as_ref().map_or(&Function::ALL, std::slice::from_ref),
     }
 }
 
-/// Whether the same may go well later.
-pub(super) fn may_pass(error: &ServiceError) -> bool {
-    match error {
-        ServiceError::Exchange(error) => error.is_transient(),
-        ServiceError::Identity(error) => error.is_transient(),
-        error => error.kind() == ErrorKind::Busy,
+#[cfg(test)]
+mod tests {
+    use mailkeep_sentry::{Evidence, IncidentKind, Source};
+
+    use super::*;
+
+    #[test]
+    fn an_incident_of_no_function_reaches_all_of_them_whatever_others_say() {
+        let evidence = Evidence {
+            at: OffsetDateTime::UNIX_EPOCH,
+            source: Source::SignIns,
+            record: String::new(),
+            text: "a sign-in with Key-ABCDEFGH".to_owned(),
+            address: None,
+            uti: None,
+        };
+        let incident = |function| {
+            Incident::of(IncidentKind::ForeignCredential, None, function, "?", evidence.clone())
+        };
+        let names = ["abcdefgh".to_owned()];
+        assert_eq!(named_in(&incident(None), &names), Function::ALL);
+        assert_eq!(named_in(&incident(Some(Function::Reader)), &names), [Function::Reader]);
+        assert!(named_in(&incident(None), &["01234567".to_owned()]).is_empty());
     }
 }

@@ -9,6 +9,7 @@ mod cut;
 mod fleet;
 mod revoke;
 mod tending;
+mod unit;
 
 use mailkeep_identity::rotation::{Order, Stage};
 use mailkeep_model::{Function, TenantName};
