@@ -395,7 +395,8 @@ pub(crate) struct Whose {
     #[arg(long)]
     pub(crate) all: bool,
     /// The tenants and functions that a key reached: those it was made for, and those in whose incidents
-    /// it is named. The signer's or the provider's name for it, or its thumbprint
+    /// it is named. The signer's or the provider's name for it, or its thumbprint; eight
+    /// characters at least
     #[arg(long, value_name = "KEY")]
     pub(crate) reached_by: Option<String>,
 }
