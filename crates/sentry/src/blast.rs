@@ -1,14 +1,15 @@
 //! What a theft reached: which messages for certain, and of which times that can be said at all.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::IpAddr;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mailkeep_model::{AccessedMessage, Breadth, MailAccess};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::{
-    Reconciliation, Records, Settings, Span, Spans, accesses::Accessor, signins::RogueToken,
+    Reconciliation, Records, Settings, Span, Spans,
+    accesses::Accessor,
+    tokens::{TokenReach, tokens},
 };
 
 /// What is known of a stretch of time.
@@ -48,31 +49,6 @@ pub struct MailboxReach {
     pub timeline: Vec<Stretch>,
 }
 
-/// A token that was not ours, or that somebody else used.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TokenReach {
-    /// Its identifier, where the log tells it.
-    pub uti: Option<String>,
-    /// The application that it is for.
-    pub client_id: String,
-    /// When it was got; `None` when no sign-in shows it.
-    #[serde(with = "time::serde::rfc3339::option")]
-    pub got: Option<OffsetDateTime>,
-    /// Where it was got, or used, from.
-    pub address: Option<IpAddr>,
-    /// What it was got with.
-    pub with: Option<String>,
-    /// When it has ended at the latest.
-    #[serde(with = "time::serde::rfc3339")]
-    pub ends: OffsetDateTime,
-    /// Messages read with it, as far as the log tells them one by one.
-    pub messages: u64,
-    /// The mailboxes that they are of.
-    pub mailboxes: BTreeSet<String>,
-    /// Requests made with it, as far as the log of requests has them.
-    pub requests: u64,
-}
-
 /// What a theft reached in one tenant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlastRadius {
@@ -85,6 +61,10 @@ pub struct BlastRadius {
     /// When the last of the tokens has ended at the latest; `None` when there is none.
     #[serde(with = "time::serde::rfc3339::option")]
     pub live_until: Option<OffsetDateTime>,
+    /// The same when none of them is under continuous access evaluation, as far as that can be. What is
+    /// known to be is not in it.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub live_until_without_cae: Option<OffsetDateTime>,
 }
 
 /// What was reached in `mailboxes` (addresses, lower case), and in others that the log names.
@@ -95,7 +75,7 @@ pub fn blast_radius(
     settings: &Settings,
     span: Span,
 ) -> BlastRadius {
-    let tokens = tokens(records, found, settings);
+    let tokens = tokens(records, found, settings, span);
     let requests = foreign_requests(records, found, settings);
     let strangers = in_unknown_mailboxes(records, found, mailboxes);
     let mut reached: BTreeMap<String, Reached<'_>> =
@@ -116,7 +96,15 @@ pub fn blast_radius(
         })
         .collect();
     let live_until = tokens.iter().map(|token| token.ends).max();
-    BlastRadius { span, tokens, mailboxes, live_until }
+    let live_until_without_cae = tokens.iter().filter_map(|token| token.ends_without_cae).max();
+    BlastRadius { span, tokens, mailboxes, live_until, live_until_without_cae }
+}
+
+impl MailboxReach {
+    /// Whether the log shows that somebody else read mail in it.
+    pub fn is_reached(&self) -> bool {
+        self.records > 0
+    }
 }
 
 /// What is gathered of one mailbox.
@@ -197,102 +185,4 @@ fn timeline(accessed: &Spans, quiet: &Spans, whole: Span) -> Vec<Stretch> {
     all.extend(of(&blind, State::Blind));
     all.sort_by_key(|stretch| (stretch.span.from, stretch.span.to));
     all
-}
-
-/// Tokens that somebody else got, and those that were used without a sign-in that shows them.
-fn tokens(records: &Records, found: &Reconciliation, settings: &Settings) -> Vec<TokenReach> {
-    let mut tokens: Vec<TokenReach> = found.rogue.iter().map(got).collect();
-    // Uses of a token that the log does not name are told apart by application and address.
-    let mut places: HashMap<(Option<String>, String, Option<IpAddr>), usize> = HashMap::new();
-    for (place, token) in tokens.iter().enumerate().filter(|(_, token)| token.uti.is_some()) {
-        places.insert((token.uti.clone(), String::new(), None), place);
-    }
-    let mut add = |access: Use<'_>| {
-        let key = match access.uti {
-            Some(uti) => (Some(uti.to_owned()), String::new(), None),
-            None => (None, access.client_id.to_ascii_lowercase(), access.address),
-        };
-        let place = *places.entry(key).or_insert_with(|| {
-            tokens.push(access.unseen(settings));
-            tokens.len() - 1
-        });
-        let token = &mut tokens[place];
-        if token.got.is_none() {
-            token.ends = token.ends.max(access.at + settings.longest_token);
-        }
-        token.messages += access.messages;
-        token.requests += access.requests;
-        token.mailboxes.extend(access.mailbox.map(str::to_owned));
-    };
-    for (access, accessor) in records.accesses.iter().zip(&found.accesses) {
-        if let Accessor::Foreign { messages, .. } = accessor {
-            add(Use {
-                uti: access.uti.as_deref(),
-                client_id: access.client_id.as_deref().unwrap_or_default(),
-                at: access.at,
-                address: access.address,
-                mailbox: Some(&access.mailbox),
-                messages: messages.len() as u64,
-                requests: 0,
-            });
-        }
-    }
-    for (call, accessor) in records.calls.iter().zip(&found.calls) {
-        if let Accessor::Foreign { .. } = accessor {
-            add(Use {
-                uti: call.uti.as_deref(),
-                client_id: &call.client_id,
-                at: call.at,
-                address: call.address,
-                mailbox: None,
-                messages: 0,
-                requests: 1,
-            });
-        }
-    }
-    tokens.sort_by_key(|token| (token.got, token.ends));
-    tokens
-}
-
-fn got(token: &RogueToken) -> TokenReach {
-    TokenReach {
-        uti: token.uti.clone(),
-        client_id: token.client_id.clone(),
-        got: Some(token.at),
-        address: token.address,
-        with: Some(token.with.clone()),
-        ends: token.ends,
-        messages: 0,
-        mailboxes: BTreeSet::new(),
-        requests: 0,
-    }
-}
-
-/// One record of the use of a token.
-struct Use<'a> {
-    uti: Option<&'a str>,
-    client_id: &'a str,
-    at: OffsetDateTime,
-    address: Option<IpAddr>,
-    mailbox: Option<&'a str>,
-    messages: u64,
-    requests: u64,
-}
-
-impl Use<'_> {
-    /// The token of a use that no sign-in shows. It worked when it was used, and may have been got
-    /// just before.
-    fn unseen(&self, settings: &Settings) -> TokenReach {
-        TokenReach {
-            uti: self.uti.map(str::to_owned),
-            client_id: self.client_id.to_ascii_lowercase(),
-            got: None,
-            address: self.address,
-            with: None,
-            ends: self.at + settings.longest_token,
-            messages: 0,
-            mailboxes: BTreeSet::new(),
-            requests: 0,
-        }
-    }
 }

@@ -30,10 +30,11 @@ pub mod report;
 mod signins;
 mod span;
 mod suspicion;
+mod tokens;
 mod uses;
 
 pub use accesses::Accessor;
-pub use blast::{BlastRadius, MailboxReach, State, Stretch, TokenReach, blast_radius};
+pub use blast::{BlastRadius, MailboxReach, State, Stretch, blast_radius};
 pub use contradiction::Contradiction;
 pub use coverage::{LogSource, Settle};
 pub use damage::{Damage, OwnRecord};
@@ -47,4 +48,5 @@ pub use posture::{
 pub use reconcile::{Logs, Reconciliation, Records, SeenTimes, Settings, reconcile};
 pub use signins::{Join, RogueToken, Whose};
 pub use span::{Span, Spans};
+pub use tokens::{TokenReach, TokenRead};
 pub use uses::{Outcome, TokenRequest, Use, join_uses};

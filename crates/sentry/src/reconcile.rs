@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use mailkeep_model::{MailAccess, ProviderCall, SignIn};
+use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
@@ -28,7 +29,7 @@ pub struct Records {
 }
 
 /// Which logs were read.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Logs {
     /// The sign-in log.
     pub sign_ins: LogSource,
@@ -46,11 +47,18 @@ pub struct Settings {
     /// How long a token works at most, whatever its getter asked for. Microsoft: an hour and a half
     /// without continuous access evaluation, 24 hours, and for users 28, with it.
     pub longest_token: Duration,
+    /// How long a token works at most that its getter asked for without continuous access evaluation,
+    /// where no policy of the tenant says otherwise.
+    pub longest_token_without_cae: Duration,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { skew: Duration::minutes(5), longest_token: Duration::hours(28) }
+        Self {
+            skew: Duration::minutes(5),
+            longest_token: Duration::hours(28),
+            longest_token_without_cae: Duration::minutes(90),
+        }
     }
 }
 
