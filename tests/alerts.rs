@@ -78,17 +78,6 @@ fn take(stream: TcpStream, answer: &str) -> Option<Value> {
     serde_json::from_slice(&body).ok()
 }
 
-/// Gives the tenant an auditor.
-fn set_up_auditor(world: &World) {
-    let rights = mailkeep_service::auditor_rights();
-    let client_id = world.lab.register("Mailkeep auditor", "", &rights);
-    let client = format!("auditor={client_id}");
-    world.mailkeep.run(&["tenant", "add", "acme", "--client-id", &client]).ok();
-    let certificate = world.mailkeep.json(&["identity", "certificate", "acme", "auditor"]).ok();
-    let certificate = certificate.json()["certificate_pem"].clone();
-    world.lab.change_application(&client_id, &json!({ "add_certificate": certificate }));
-}
-
 /// What a worker in other hands does: it claims to have asked for a token that the signer never signed.
 fn forge_a_receipt(world: &World, jti: &str) {
     let receipts =
@@ -103,7 +92,7 @@ fn people_hear_of_an_incident_until_somebody_looks_after_it_and_closes_it() {
     // 1. A tenant with an auditor, and nobody to tell anything: doctor says so.
     let world = World::start(env!("CARGO_BIN_EXE_mailkeep"), &["--mailboxes", "1"]);
     world.set_up("acme");
-    set_up_auditor(&world);
+    world.set_up_auditor("acme", &mailkeep_service::auditor_rights());
     world.mailkeep.run(&["doctor"]).ok().says(&["nobody is told of incidents"]);
 
     // 2. A webhook whose address comes on standard input: it is not shown, and a test arrives.

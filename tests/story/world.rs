@@ -149,6 +149,17 @@ impl World {
         client_id
     }
 
+    /// Gives a tenant that is set up an auditor with these rights.
+    #[track_caller]
+    pub(crate) fn set_up_auditor(&self, tenant: &str, rights: &[&str]) {
+        let client_id = self.lab.register("Mailkeep auditor", "", rights);
+        let client = format!("auditor={client_id}");
+        self.mailkeep.run(&["tenant", "add", tenant, "--client-id", &client]).ok();
+        let certificate = self.mailkeep.json(&["identity", "certificate", tenant, "auditor"]).ok();
+        let certificate = certificate.json()["certificate_pem"].clone();
+        self.lab.change_application(&client_id, &json!({ "add_certificate": certificate }));
+    }
+
     /// `mailkeep restore ARGUMENTS` to its end, whatever that is.
     #[track_caller]
     pub(crate) fn restore(&self, arguments: &[&str]) -> Run {
