@@ -1,22 +1,49 @@
-//! The blast radius for people.
+//! The blast radius for people: as text, and as a page that can be given to a customer.
+
+mod account;
+mod aftermath;
+mod fleet;
+mod html;
+mod mailboxes;
+mod markup;
+mod timeline;
+mod tokens;
 
 use std::fmt::Write;
 
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use crate::{BlastRadius, Incident, LogSource, MailboxReach, Span, State, Stretch, TokenReach};
+pub use account::{BlastReport, BlastSummary, IncidentState, KeysRevoked, ReportedIncident};
+pub use fleet::{FleetPage, MOST_SECTIONS};
+pub use html::html;
+
+use crate::{
+    BlastRadius, Incident, LogSource, Logs, MailboxReach, Span, State, Stretch, TokenReach,
+};
 
 /// Messages of a mailbox that are listed one by one; of the others, the number is said.
 const LISTED: usize = 50;
 
 /// The report as text: tokens, what was read with them, and what is known of every moment.
-pub fn text(radius: &BlastRadius) -> String {
+pub fn text(report: &BlastReport) -> String {
+    let radius = &report.radius;
     let mut out = format!("from {} to {}\n", at(radius.span.from), at(radius.span.to));
     tokens(&mut out, radius);
-    let reached: Vec<_> = radius.mailboxes.iter().filter(|(_, reach)| is_reached(reach)).collect();
+    let reached: Vec<_> = radius.mailboxes.iter().filter(|(_, reach)| reach.is_reached()).collect();
     let _ = writeln!(out, "\nMailboxes in which somebody else read mail: {}", reached.len());
     for (mailbox, reach) in &reached {
         mailbox_text(&mut out, mailbox, reach);
+    }
+    let _ = writeln!(out, "\nWhat this is read from");
+    for (log, source) in logs(&report.logs) {
+        let _ = writeln!(out, "  {log}: {}", source_text(source));
+    }
+    if !report.incidents.is_empty() {
+        let _ = writeln!(out, "\nIncidents");
+    }
+    for one in &report.incidents {
+        let state = one.state.as_str();
+        let _ = writeln!(out, "  {}  {}  {state}  {}", one.id, at(one.opened), one.title());
     }
     let _ = writeln!(out, "\nWhat is known of every moment");
     for (mailbox, reach) in &radius.mailboxes {
@@ -40,8 +67,11 @@ fn tokens(out: &mut String, radius: &BlastRadius) {
                 out,
                 "  One of them may still work until {} at the latest: removing a key revokes nothing that \
                  was given out. Disabling the application ends those that understand continuous access \
-                 evaluation.",
-                at(until)
+                 evaluation{}.",
+                at(until),
+                radius
+                    .live_until_without_cae
+                    .map_or_else(String::new, |plain| format!("; the others end by {}", at(plain)))
             );
         }
         Some(until) => {
@@ -73,10 +103,6 @@ fn token_text(token: &TokenReach) -> String {
         token.messages,
         token.mailboxes.len()
     )
-}
-
-fn is_reached(reach: &MailboxReach) -> bool {
-    !reach.messages.is_empty() || !reach.folders.is_empty()
 }
 
 fn mailbox_text(out: &mut String, mailbox: &str, reach: &MailboxReach) {
@@ -120,6 +146,11 @@ pub fn incident_text(tenant: &str, incident: &Incident) -> String {
         let _ = write!(out, "\n    {}. {}", number + 1, step.replace("TENANT", tenant));
     }
     out
+}
+
+/// The logs, with their names for people.
+fn logs(logs: &Logs) -> [(&'static str, &LogSource); 3] {
+    [("sign-ins", &logs.sign_ins), ("reads of mail", &logs.mail), ("requests", &logs.calls)]
 }
 
 /// Whether a log was read, in words.

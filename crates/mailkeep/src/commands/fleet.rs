@@ -101,7 +101,8 @@ async fn run(
     Ok(if done { Exit::Done } else { Exit::Partly })
 }
 
-fn bar(length: usize, what: &'static str, output: &Output) -> ProgressBar {
+/// How far many tenants are, for a person who watches.
+pub(super) fn bar(length: usize, what: &'static str, output: &Output) -> ProgressBar {
     let bar = match output.shows_progress() {
         true => ProgressBar::new(length as u64),
         false => ProgressBar::hidden(),

@@ -47,14 +47,7 @@ pub(super) async fn run(global: &Global, command: Identity, output: &Output) -> 
         Identity::Posture { tenant, accept } => {
             super::posture::run(&service, &tenant, accept, output).await
         }
-        Identity::BlastRadius { tenant, since } => {
-            let radius = service.blast_radius(&tenant, since, OffsetDateTime::now_utc()).await?;
-            output.result(&radius, || {
-                let text: Vec<String> = report::text(&radius).lines().map(plain).collect();
-                text.join("\n")
-            });
-            Ok(Exit::Done)
-        }
+        Identity::BlastRadius(arguments) => super::blast::run(&service, arguments, output).await,
         Identity::Ledger(command) => super::ledger::run(&service, command, output).await,
     }
 }

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod backup;
+mod blast;
 mod browse;
 mod certificates;
 mod children;

@@ -1,6 +1,7 @@
 //! The watch over ourselves: reads the provider's logs, holds them against what we know of our keys,
 //! and keeps what comes of it.
 
+mod blast;
 mod logs;
 mod ours;
 mod posture;

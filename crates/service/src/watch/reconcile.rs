@@ -1,10 +1,7 @@
 use mailkeep_control::{FoundIncident, Recorded, StoredIncident, Tenant};
 use mailkeep_exchange::{Extras, GraphAuditor};
 use mailkeep_model::{Function, Registration, TenantName};
-use mailkeep_sentry::{
-    BlastRadius, Incident, LogSource, Logs, Reconciliation, Records, Settings, Span, blast_radius,
-    reconcile,
-};
+use mailkeep_sentry::{Incident, LogSource, Logs, Reconciliation, Records, Settings, reconcile};
 use serde::Serialize;
 use time::{Duration, OffsetDateTime};
 
@@ -94,27 +91,6 @@ impl Service {
         Ok(Reconciled { logs, incidents, found, ours, unread })
     }
 
-    /// What somebody who acted as us reached, by the logs as they were read last.
-    ///
-    /// # Errors
-    /// [`ServiceError::NoTenant`].
-    pub async fn blast_radius(
-        &self,
-        name: &TenantName,
-        since: Option<OffsetDateTime>,
-        now: OffsetDateTime,
-    ) -> Result<BlastRadius, ServiceError> {
-        let tenant = self.tenant(name).await?;
-        let watch = self.watch(name).await?;
-        let (records, found, ..) = self.judge(&tenant, &watch, now).await?;
-        let known = self.control.mailboxes(name).await?;
-        let mailboxes: Vec<String> =
-            known.iter().map(|one| one.mailbox.address.to_string()).collect();
-        let begin = since.unwrap_or(tenant.created).min(now);
-        let span = Span { from: begin, to: now };
-        Ok(blast_radius(&records, &found, &mailboxes, &Settings::default(), span))
-    }
-
     /// Incidents of one tenant or of all, the newest first.
     ///
     /// # Errors
@@ -186,7 +162,8 @@ impl Service {
         Ok((recorded, incident))
     }
 
-    async fn judge(
+    /// Holds what was read of the logs against what we know of ourselves.
+    pub(super) async fn judge(
         &self,
         tenant: &Tenant,
         watch: &Watch,
@@ -200,12 +177,7 @@ impl Service {
             calls: self.control.log_records(name, LogName::Calls.as_str(), since).await?,
         };
         let (ours, seen) = self.ours(tenant, watch, since).await?;
-        let logs = Logs {
-            sign_ins: source(watch, LogName::SignIns, None),
-            calls: source(watch, LogName::Calls, None),
-            mail: source(watch, LogName::MailAccesses, None),
-        };
-        let found = reconcile(&ours, &records, &logs, &Settings::default(), now);
+        let found = reconcile(&ours, &records, &logs(watch), &Settings::default(), now);
         let ours = (found.own_sign_ins(), found.own_accesses());
         Ok((records, found, ours, seen))
     }
@@ -214,6 +186,15 @@ impl Service {
 /// The client ids of our applications, lower case.
 pub(super) fn client_ids(tenant: &Tenant) -> Vec<String> {
     tenant.functions.iter().map(|one| one.client_id.to_ascii_lowercase()).collect()
+}
+
+/// Which logs were read.
+pub(super) fn logs(watch: &Watch) -> Logs {
+    Logs {
+        sign_ins: source(watch, LogName::SignIns, None),
+        calls: source(watch, LogName::Calls, None),
+        mail: source(watch, LogName::MailAccesses, None),
+    }
 }
 
 fn source(watch: &Watch, log: LogName, result: Option<LogResult>) -> LogSource {
