@@ -90,7 +90,8 @@ async fn what_is_known_of_a_key_and_what_was_ordered_is_there_after_a_restart() 
         assert_eq!(control.rotation_order(&tenant, reader).await.unwrap(), Some(json!(2)));
         assert_eq!(control.watch(&tenant).await.unwrap(), None);
         for watch in [1, 2] {
-            control.set_watch(&tenant, json!(watch)).await.unwrap();
+            let change = |_| Ok(json!(watch));
+            control.change_watch(&tenant, change).await.unwrap();
         }
         assert_eq!(control.watch(&tenant).await.unwrap(), Some(json!(2)));
         assert_eq!(control.setup(&tenant).await.unwrap(), None);
