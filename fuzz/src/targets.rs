@@ -653,6 +653,8 @@ const EVENT_PAGES: &[&[u8]] = &[
 ];
 
 const EVENTS: &[&[u8]] = &[
+    // More digits than a number has: it is the nearest one, and stays it.
+    br#"{"id":"a","changeKey":"k","subject":"x","start":{"dateTime":"2026-01-05T10:00:00","timeZone":"UTC"},"end":{"dateTime":"2026-01-05T11:00:00","timeZone":"UTC"},"x":10111111100000000000000000000000000000011111111111111}"#,
     br#"{"id":"a","changeKey":"k","iCalUId":"u","subject":"x","body":{"contentType":"html","content":"<p>x"},"start":{"dateTime":"2026-01-05T10:00:00.0000000","timeZone":"W. Europe Standard Time"},"end":{"dateTime":"2026-01-05T11:00:00.0000000","timeZone":"W. Europe Standard Time"},"isAllDay":false,"locations":[{"displayName":"Room"}],"attendees":[{"type":"optional","status":{"response":"accepted"},"emailAddress":{"name":"A","address":"a@b.example"}}],"isReminderOn":true,"reminderMinutesBeforeStart":15,"recurrence":{"pattern":{"type":"relativeYearly","interval":1,"month":10,"index":"last","daysOfWeek":["sunday"]},"range":{"type":"numbered","startDate":"2026-01-05","numberOfOccurrences":5}},"cancelledOccurrences":["OID.a.2026-01-12"],"exceptionOccurrences":[{"id":"e","originalStart":"2026-07-06T08:00:00Z","start":{"dateTime":"2026-07-07T10:00:00","timeZone":"UTC"},"end":{"dateTime":"2026-07-07T11:00:00","timeZone":"UTC"}}]}"#,
     br#"{"changeKey":"k","start":{"dateTime":"0001-01-01T00:00:00","timeZone":"x"},"end":{"dateTime":"9999-12-31T23:59:59"},"exceptionOccurrences":[{"originalStart":"9999-12-31T23:59:59Z","start":{"dateTime":"2026-07-07T10:00:00"},"end":{"dateTime":"2026-07-07T10:00:00"}},{"occurrenceId":"OID.9999-12-31"}]}"#,
 ];
