@@ -106,7 +106,9 @@ pub fn reconcile(
     let attributed = attribute(ours, &judged, &records.accesses, &records.calls, settings);
     let mut suspicions = std::mem::take(&mut judged.suspicions);
     suspicions.extend(attributed.suspicions);
-    suspicions.extend(ours.contradictions.iter().map(forged));
+    // What our own records lack contradicts nothing.
+    let told = ours.contradictions.iter().filter(|one| !ours.may_lack(one.at(), one.at()));
+    suspicions.extend(told.map(forged));
     suspicions.extend(ours.damage.iter().map(Damage::suspicion));
     let sign_ins = seen(sign_in_beacons(ours, &judged), &logs.sign_ins, now);
     let sign_ins = without_doubtful(&sign_ins, records, &judged, settings);

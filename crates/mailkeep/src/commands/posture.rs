@@ -77,7 +77,9 @@ fn text(tenant: &TenantName, looked: &Looked, accept: bool, open: usize) -> Stri
         lines.push(format!("not seen: {what}"));
     }
     lines.push(match (accept, looked.before) {
-        (true, _) => "owners, permissions and locks are accepted as they are now".to_owned(),
+        (true, _) => {
+            "owners, permissions and locks that were seen are accepted as they are now".to_owned()
+        }
         (false, None) => {
             "looked at for the first time: owners and locks are accepted as they are now".to_owned()
         }
