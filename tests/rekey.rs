@@ -32,7 +32,7 @@ fn killing_a_change_of_all_keys_at_any_moment_leaves_each_tenant_with_one_fresh_
     let before = set_up(&world, tenants);
 
     // 2. The same command, again and again, killed on its way; sometimes the signer goes down, too.
-    let (mut hit, mut ended) = (0, 0);
+    let (mut hit, mut done) = (0, false);
     for left in (1..=kills).rev() {
         let missing = open_keys(&world, &before) * REQUESTS;
         world.lab.faults(&json!([{"delay_ms": 40}]));
@@ -53,14 +53,21 @@ fn killing_a_change_of_all_keys_at_any_moment_leaves_each_tenant_with_one_fresh_
             world.start_signer();
         }
         hit += u64::from(killed.code.is_none());
-        ended += u64::from(killed.code.is_some());
+        done = killed.code == Some(0);
         eprintln!("{:?} after {moment} requests, {missing} missing", killed.code);
+        // What was ordered is done: the same command would be another order.
+        if done {
+            break;
+        }
     }
-    assert!(hit > kills / 2, "only {hit} of {kills} kills were in time");
+    let in_time = hit > kills / 2 || (done && hit > 0);
+    assert!(in_time, "only {hit} of {kills} kills were in time");
 
     // 3. Once more, to the end. Each application has one key, a fresh one, and it is the one that signs.
     world.lab.faults(&json!([]));
-    world.mailkeep.json(REKEY).ok();
+    if !done {
+        world.mailkeep.json(REKEY).ok();
+    }
     let held = held(&world);
     for application in world.lab.applications() {
         let keys = application["keys"].as_array().expect("keys");
@@ -90,9 +97,7 @@ fn killing_a_change_of_all_keys_at_any_moment_leaves_each_tenant_with_one_fresh_
     whole.expect("the ledger is whole");
     let here: BTreeSet<String> = held.into_iter().map(|one| one.key_id).collect();
     assert_eq!(made.difference(&retired).cloned().collect::<BTreeSet<_>>(), here);
-    if ended == 0 {
-        assert_eq!(made.len(), 2 * tenants, "a key was made although one lay ready");
-    }
+    assert_eq!(made.len(), 2 * tenants, "a key was made although one lay ready");
 
     // 5. The fresh keys open the mailboxes.
     for number in 0..tenants {
