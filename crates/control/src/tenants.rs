@@ -72,6 +72,14 @@ pub struct NewTenant {
     pub created: OffsetDateTime,
 }
 
+impl Tenant {
+    /// What an application of ours is for, by its client id.
+    pub fn function_of(&self, client_id: &str) -> Option<Function> {
+        let same = |one: &&TenantFunction| one.client_id.eq_ignore_ascii_case(client_id);
+        self.functions.iter().find(same).map(|one| one.function)
+    }
+}
+
 impl Control {
     /// Adds a tenant.
     ///
@@ -79,17 +87,7 @@ impl Control {
     ///
     /// [`ControlError::AlreadyExists`] when there is one of that name.
     pub async fn add_tenant(&self, new: NewTenant) -> Result<Tenant, ControlError> {
-        let tenant = Tenant {
-            name: new.name,
-            provider: new.provider,
-            directory_id: new.directory_id,
-            authority: new.authority,
-            graph: new.graph,
-            ca_pem: new.ca_pem,
-            domains: new.domains,
-            functions: sorted(new.functions),
-            created: instant(micros(new.created))?,
-        };
+        let tenant = tenant_of(new)?;
         let transaction = self.write().await?;
         if find(&transaction, &tenant.name).await?.is_some() {
             return Err(ControlError::AlreadyExists { what: describe(&tenant.name) });
@@ -121,17 +119,7 @@ impl Control {
         let transaction = self.write().await?;
         let mut rows = Vec::with_capacity(new.len());
         for new in new {
-            let tenant = Tenant {
-                name: new.name,
-                provider: new.provider,
-                directory_id: new.directory_id,
-                authority: new.authority,
-                graph: new.graph,
-                ca_pem: new.ca_pem,
-                domains: new.domains,
-                functions: Vec::new(),
-                created: instant(micros(new.created))?,
-            };
+            let tenant = Tenant { functions: Vec::new(), ..tenant_of(new)? };
             rows.push(tenant::ActiveModel {
                 created: Set(micros(tenant.created)),
                 catalog_head: Set(None),
@@ -303,6 +291,21 @@ fn from_rows(
         domains: from_json(row.domains)?,
         functions: sorted(functions),
         created: instant(row.created)?,
+    })
+}
+
+/// A tenant as it will be read: times have the database's precision, functions their order.
+fn tenant_of(new: NewTenant) -> Result<Tenant, ControlError> {
+    Ok(Tenant {
+        name: new.name,
+        provider: new.provider,
+        directory_id: new.directory_id,
+        authority: new.authority,
+        graph: new.graph,
+        ca_pem: new.ca_pem,
+        domains: new.domains,
+        functions: sorted(new.functions),
+        created: instant(micros(new.created))?,
     })
 }
 

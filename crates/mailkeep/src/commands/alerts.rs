@@ -1,17 +1,13 @@
 //! `mailkeep alerts …`
 
-use std::{
-    io::Read,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
 use mailkeep_model::Secret;
 use mailkeep_service::{Destination, DestinationName, Repeat, Rule, Service, Shape, Target};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use super::{Outcome, browse::rfc3339, open_service};
+use super::{Outcome, browse::rfc3339, open_service, secret_file};
 use crate::{
     cli::{AlertKind, Alerts, AlertsAdd, Global},
     exit::{Exit, Failure},
@@ -20,9 +16,6 @@ use crate::{
 
 /// How long a command that has something to tell waits for it to arrive.
 const DELIVERY_TIME: Duration = Duration::from_secs(20);
-/// A file with an address or a password longer than this is not one.
-const MAX_SECRET: u64 = 4096;
-
 pub(super) async fn run(global: &Global, command: Alerts, output: &Output) -> Outcome {
     // What is wrong with the arguments is said before anything is opened.
     let service = open_service(global).await?;
@@ -229,13 +222,7 @@ fn secret(arguments: &AlertsAdd) -> Result<(Secret, Option<Secret>), Failure> {
     };
     let unusable =
         |reason: String| Failure::usage(format!("secret file {}: {reason}", path.display()));
-    let mut text = String::new();
-    let read = if path == Path::new("-") {
-        std::io::stdin().lock().take(MAX_SECRET).read_to_string(&mut text)
-    } else {
-        std::fs::File::open(path).and_then(|file| file.take(MAX_SECRET).read_to_string(&mut text))
-    };
-    read.map_err(|error| unusable(error.to_string()))?;
+    let text = secret_file::read(path).map_err(|error| unusable(error.to_string()))?;
     let text = Secret::new(text);
     let mut lines = text.expose().lines().map(str::trim);
     let first = lines.next().filter(|line| !line.is_empty());

@@ -22,6 +22,7 @@ mod place;
 mod posture;
 mod restore;
 mod restored;
+mod secret_file;
 mod serve;
 mod setup;
 mod signer;

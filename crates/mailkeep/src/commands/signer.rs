@@ -1,19 +1,16 @@
-use std::{io::Read, path::Path};
+use std::path::Path;
 
 use mailkeep_model::Secret;
 use mailkeep_service::DataDirectory;
 use mailkeep_signer::{Keys, Peers, RemoteOptions, Sealing, Signer, SignerOptions, refuse_dumps};
 use serde_json::json;
 
-use super::{Outcome, children, workers};
+use super::{Outcome, children, secret_file, workers};
 use crate::{
     cli::{self, Global},
     exit::{Exit, Failure},
     output::Output,
 };
-
-/// A file with a passphrase or PIN longer than this is not one.
-const MAX_SECRET: u64 = 4096;
 
 pub(super) async fn run(global: &Global, arguments: cli::Signer, output: &Output) -> Outcome {
     if let Some(command) = arguments.command {
@@ -88,13 +85,7 @@ fn keys(arguments: &cli::Signer) -> Result<Keys, Failure> {
 fn secret(what: &str, path: &Path) -> Result<Secret, Failure> {
     let unusable =
         |reason: String| Failure::usage(format!("{what} file {}: {reason}", path.display()));
-    let mut text = String::new();
-    let read = if path == Path::new("-") {
-        std::io::stdin().lock().take(MAX_SECRET).read_to_string(&mut text)
-    } else {
-        std::fs::File::open(path).and_then(|file| file.take(MAX_SECRET).read_to_string(&mut text))
-    };
-    read.map_err(|error| unusable(error.to_string()))?;
+    let text = secret_file::read(path).map_err(|error| unusable(error.to_string()))?;
     let line = text.lines().next().unwrap_or_default();
     if line.is_empty() {
         return Err(unusable("its first line is empty".into()));

@@ -30,10 +30,7 @@ impl Service {
         // Without one there is nobody who could; the tokens end by themselves, and the report says when.
         let Some(steward) = self.steward(tenant).await? else { return Ok(()) };
         for registration in self.learn_of_registrations(tenant).await? {
-            let same = |one: &&mailkeep_control::TenantFunction| {
-                one.client_id.eq_ignore_ascii_case(&registration.client_id)
-            };
-            let function = tenant.functions.iter().find(same).map(|one| one.function);
+            let function = tenant.function_of(&registration.client_id);
             let (Some(function), Some(principal)) = (function, &registration.principal) else {
                 continue;
             };

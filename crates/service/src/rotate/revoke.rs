@@ -245,12 +245,7 @@ impl Service {
         let steward = self.steward(tenant).await?;
         let accepted = self.watch(&tenant.name).await?.accepted_owners();
         for registration in &registrations {
-            let same = |one: &&mailkeep_control::TenantFunction| {
-                one.client_id.eq_ignore_ascii_case(&registration.client_id)
-            };
-            let Some(function) = tenant.functions.iter().find(same).map(|one| one.function) else {
-                continue;
-            };
+            let Some(function) = tenant.function_of(&registration.client_id) else { continue };
             if !leases.contains_key(&function) {
                 continue;
             }

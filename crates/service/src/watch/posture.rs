@@ -171,18 +171,15 @@ impl Service {
         if acceptance == Acceptance::Accept {
             self.audit(name, "identity.posture.accept", serde_json::json!({})).await?;
         }
-        let function = |client_id: &String| {
-            let same =
-                tenant.functions.iter().find(|one| one.client_id.eq_ignore_ascii_case(client_id));
-            same.map(|one| one.function)
-        };
         let locks = posture.present.locks.iter();
         Ok(Looked {
-            locks: locks.filter_map(|(id, lock)| Some((function(id)?, lock.text()))).collect(),
+            locks: locks
+                .filter_map(|(id, lock)| Some((tenant.function_of(id)?, lock.text())))
+                .collect(),
             registrations: found
                 .registrations
                 .into_iter()
-                .filter_map(|(client_id, one)| Some((function(&client_id)?, one)))
+                .filter_map(|(client_id, one)| Some((tenant.function_of(&client_id)?, one)))
                 .collect(),
             posture,
             incidents,

@@ -78,11 +78,17 @@ impl Service {
             looks: semaphore(),
             readings: semaphore(),
         };
+        let (mut tenants, mut listed) = (Vec::new(), None::<Instant>);
         loop {
-            match self.control.tenants().await {
-                Ok(tenants) => tender.start_those_due(&tenants),
-                Err(error) => tracing::error!(%error, "tenants cannot be watched"),
+            // Not anew for each that has ended: there may be thousands.
+            if listed.is_none_or(|at| at.elapsed() >= LOOK_AGAIN) {
+                match self.control.tenants().await {
+                    Ok(all) => tenants = all,
+                    Err(error) => tracing::error!(%error, "tenants cannot be watched"),
+                }
+                listed = Some(Instant::now());
             }
+            tender.start_those_due(&tenants);
             tender.pause().await;
         }
     }
