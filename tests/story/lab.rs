@@ -32,6 +32,11 @@ impl Lab {
         }
     }
 
+    /// Its process, while it runs.
+    pub(crate) fn id(&self) -> Option<u32> {
+        self.running.lock().expect("no thread has failed").as_ref().map(Background::id)
+    }
+
     pub(crate) fn authority(&self) -> String {
         text(&self.description["authority"])
     }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
     sync::Arc,
@@ -75,14 +76,65 @@ impl World {
         let address = ready["remote"].as_str().expect("the signer listens for workers");
         let world = Self { mailkeep, lab: Arc::new(lab), signer: Some(signer), directory };
         std::fs::create_dir(world.mailkeep.data()).expect("a data directory");
-        let settings = format!(
-            "[signer]\nurl = \"tls://{address}\"\ncertificate = {0:?}\nkey = {1:?}\nauthority = {2:?}\n",
-            world.path("worker/worker.pem"),
-            world.path("worker/worker.key"),
-            world.path("worker/authority.pem"),
-        );
+        let settings = world.way_to_signer(address);
         std::fs::write(world.mailkeep.data().join("config.toml"), settings).expect("settings");
         (world, there)
+    }
+
+    /// As [`start`](Self::start); the signer is sealed with a passphrase, and listens for workers of other
+    /// machines, too.
+    #[track_caller]
+    pub(crate) fn with_passphrase(
+        program: impl Into<PathBuf>,
+        arguments: &[&str],
+        passphrase: &str,
+    ) -> Self {
+        let directory = Arc::new(temporary());
+        let mailkeep = Mailkeep::new(program, directory.path().join("data"));
+        let lab = Lab::start(&mailkeep.beside(directory.path().join("lab")), arguments);
+        let file = directory.path().join("passphrase");
+        std::fs::write(&file, passphrase).expect("a passphrase");
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).expect("a mode");
+        let file = file.to_string_lossy();
+        let signer = ["signer", "--passphrase-file", &file, "--listen", "127.0.0.1:0"];
+        let signer = Some(mailkeep.start(&signer));
+        Self { mailkeep, lab: Arc::new(lab), signer, directory }
+    }
+
+    /// The signer's process, while it runs.
+    #[track_caller]
+    pub(crate) fn signer(&self) -> &Background {
+        self.signer.as_ref().expect("the signer runs")
+    }
+
+    /// A data directory on another machine, enrolled with this one's signer for a tenant as `worker-1`.
+    #[track_caller]
+    pub(crate) fn remote_worker(&self, tenant: &str) -> Self {
+        let ready: Value = serde_json::from_str(&self.signer().first_line).unwrap_or_default();
+        let address = ready["remote"].as_str().expect("the signer listens for workers");
+        let mailkeep = self.mailkeep.beside(self.path("another-machine"));
+        std::fs::create_dir(mailkeep.data()).expect("a data directory");
+        std::fs::write(mailkeep.data().join("config.toml"), self.way_to_signer(address))
+            .expect("settings");
+        let out = self.path("worker");
+        let out = out.to_string_lossy();
+        let request = ["signer", "request", "worker-1", "--out", &out];
+        let made = mailkeep.json(&request).ok().json();
+        let request = made["request"].as_str().expect("where the request is");
+        let enroll = ["signer", "enroll", "worker-1", "--request", request, "--out", &out];
+        self.mailkeep.run(&[&enroll[..], &["--tenant", tenant]].concat()).ok();
+        let (lab, directory) = (Arc::clone(&self.lab), Arc::clone(&self.directory));
+        Self { mailkeep, lab, signer: None, directory }
+    }
+
+    /// Settings of a worker that proves itself with what lies in `worker`.
+    fn way_to_signer(&self, address: &str) -> String {
+        format!(
+            "[signer]\nurl = \"tls://{address}\"\ncertificate = {0:?}\nkey = {1:?}\nauthority = {2:?}\n",
+            self.path("worker/worker.pem"),
+            self.path("worker/worker.key"),
+            self.path("worker/authority.pem"),
+        )
     }
 
     /// A path in the story's own directory.
