@@ -12,7 +12,7 @@ use super::applications::administrator;
 use super::{Refused, read, refused, unknown_mailbox};
 use crate::entra::{self, Activity, Location, Policy, Resource, SignIn, Target};
 use crate::lab::Shared;
-use crate::state::{KeyCredential, Mailbox, ScopedRole, permissions_of};
+use crate::state::{FlowSettings, KeyCredential, Mailbox, ScopedRole, permissions_of};
 
 /// `/_lab/entra`: what is set, and, with a body, what is changed.
 pub(super) fn settings(shared: &Shared, change: Option<&[u8]>) -> Result<Value, Refused> {
@@ -158,6 +158,21 @@ pub(super) fn exchange_roles(shared: &Shared, body: &[u8]) -> Result<Value, Refu
     let tested: Vec<Value> =
         tested.iter().flat_map(|mailbox| roles.iter().map(|role| result(role, mailbox))).collect();
     Ok(json!({ "roles": roles, "test": tested }))
+}
+
+#[derive(Deserialize)]
+struct Flow {
+    tenant: Option<String>,
+    #[serde(flatten)]
+    settings: FlowSettings,
+}
+
+/// `POST /_lab/mail-flow`: what happens to mail that is sent from now on.
+pub(super) fn mail_flow(shared: &Shared, body: &[u8]) -> Result<Value, Refused> {
+    let wanted: Flow = read(body)?;
+    let tenant = shared.tenant(wanted.tenant.as_deref()).map_err(|error| refused(&error))?;
+    tenant.mail_flow.set(wanted.settings);
+    Ok(json!(tenant.mail_flow.settings()))
 }
 
 #[derive(Deserialize)]

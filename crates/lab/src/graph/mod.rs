@@ -372,7 +372,7 @@ impl Call<'_> {
             _ => return Err(GraphError::bad_request("The request URI is not valid.")),
         };
         match (route.operation, resource) {
-            (_, Resource::SendMail) => send_mail::answer(body),
+            (_, Resource::SendMail) => send_mail::answer(&desk, content_type, body),
             (_, Resource::Personal(Personal::EventUpload(place, id))) => {
                 uploads::create_for_event(&desk, owner, place, id, body)
             }

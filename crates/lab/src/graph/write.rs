@@ -231,7 +231,7 @@ fn new_draft(core: Arc<Core>) -> SeedMessage {
 }
 
 /// MIME in base64, as one line or several.
-fn from_mime(body: &[u8]) -> Result<Arc<Core>, GraphError> {
+pub(super) fn from_mime(body: &[u8]) -> Result<Arc<Core>, GraphError> {
     let mime = BASE64_MIME_PERMISSIVE.decode(body).map_err(|_| {
         GraphError::new(
             400,
@@ -245,7 +245,10 @@ fn from_mime(body: &[u8]) -> Result<Arc<Core>, GraphError> {
     Ok(Arc::new(Core::parse(Bytes::from(mime), None)))
 }
 
-fn from_json(desk: &Desk<'_>, fields: &Map<String, Value>) -> Result<Letter, GraphError> {
+pub(super) fn from_json(
+    desk: &Desk<'_>,
+    fields: &Map<String, Value>,
+) -> Result<Letter, GraphError> {
     let domain = desk.mailbox.address.rsplit('@').next().unwrap_or("lab.example");
     let owner = party(&desk.mailbox.display_name, &desk.mailbox.address);
     let mut letter = Letter {

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 use uuid::Uuid;
 
 use super::{
-    Application, Directory, DirectoryObject, ExchangeAccess, KeyCredential, Known, Mailbox,
-    Registry, RoleAssignment, ServicePrincipal,
+    Application, Directory, DirectoryObject, ExchangeAccess, KeyCredential, Known, MailFlow,
+    Mailbox, Registry, RoleAssignment, ServicePrincipal,
 };
 use crate::entra::{AuditLog, ConditionalAccess, SignInLog};
 use crate::mail_audit::MailAudit;
@@ -52,6 +52,7 @@ pub(crate) struct Tenant {
     /// Changes of the directory.
     pub(crate) audits: AuditLog,
     pub(crate) mail_audit: MailAudit,
+    pub(crate) mail_flow: MailFlow,
 }
 
 impl Tenant {
@@ -66,6 +67,7 @@ impl Tenant {
             sign_ins: SignInLog::default(),
             audits: AuditLog::default(),
             mail_audit: MailAudit::default(),
+            mail_flow: MailFlow::default(),
         }
     }
 

@@ -27,6 +27,7 @@ mod reading;
 mod restoring;
 mod schema;
 mod seeds;
+mod sending;
 mod subscriptions;
 mod throttling;
 mod todo;
