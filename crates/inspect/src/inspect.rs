@@ -1,4 +1,4 @@
-use mailkeep_model::Verdict;
+use mailkeep_model::{CanaryMark, Verdict};
 
 use crate::{
     Context,
@@ -15,6 +15,18 @@ pub struct Report {
     pub message_id: Option<String>,
     /// What the findings come to.
     pub verdict: Verdict,
+    /// The mark of a canary, when the message claims to be one. Whether it is one, who sent it knows.
+    pub canary: Option<CanaryRead>,
+}
+
+/// What was read of a message that claims to be a canary.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CanaryRead {
+    /// The mark in its header.
+    pub mark: CanaryMark,
+    /// Whether the same mark was found in its body, where detectors look: else the inspector did not
+    /// see what the message says.
+    pub legible: bool,
 }
 
 /// Inspects a message (RFC 5322 with MIME). Anything is taken: what does not parse as a message
@@ -52,5 +64,16 @@ fn run(mut view: MessageView, context: &Context<'_>) -> Report {
         view.not_inspected.push(format!("more than {limit} findings: the rest was not inspected"));
     }
     let findings = findings.finish(&view);
-    Report { message_id: view.message_id, verdict: verdict::combine(findings, view.not_inspected) }
+    let canary = view.canary.take().map(|mark| CanaryRead { legible: shows(&view, &mark), mark });
+    Report {
+        message_id: view.message_id,
+        verdict: verdict::combine(findings, view.not_inspected),
+        canary,
+    }
+}
+
+/// Whether a person who reads the body sees the mark.
+fn shows(view: &MessageView, mark: &CanaryMark) -> bool {
+    let bodies = view.fields.iter().filter(|field| field.name.starts_with("body."));
+    bodies.into_iter().any(|field| field.readable().contains(mark.as_str()))
 }

@@ -17,6 +17,8 @@
 //!   text between the tags. Every place in it leads back to a place in the field.
 //! - A *detector* is a row of the table in `detectors/mod.rs`: a pure function from the view to
 //!   findings.
+//! - A *canary* is a message of our own that has to come through ([`CanaryRead`]): what it claims is
+//!   read here, whether it is one is known to who sent it. It is inspected as any other.
 //! - A [`Context`] is all that comes from outside: time, own domains, the key that masks
 //!   evidence, limits.
 //!
@@ -58,4 +60,4 @@ mod message;
 mod verdict;
 
 pub use context::{Context, Limits, MaskKey};
-pub use inspect::{Report, inspect, inspect_attachment, inspect_prefix, inspect_text};
+pub use inspect::{CanaryRead, Report, inspect, inspect_attachment, inspect_prefix, inspect_text};

@@ -231,3 +231,28 @@ fn a_file_that_is_no_message_is_inspected_as_an_attachment() {
     assert_eq!(verdict.findings[0].field, "attachment[0].text");
     assert_eq!(verdict.verdict, VerdictKind::Sensitive);
 }
+
+#[test]
+fn a_canary_that_nobody_can_read_is_not_taken_for_inspected() {
+    let mark = "7f".repeat(32);
+    let canary = |head: &str, body: &str| {
+        let read = report(&format!("X-Mailkeep-Canary: {mark}\n{head}\n{body}")).canary;
+        read.map(|read| (read.mark.as_str().to_owned(), read.legible))
+    };
+    let html = format!("<p>A canary: <b>{mark}</b></p>");
+    let encoded = BASE64.encode(html.as_bytes());
+    let html_head = "Content-Type: text/html\nContent-Transfer-Encoding: base64\n";
+    assert_eq!(canary(html_head, &encoded), Some((mark.clone(), true)));
+    assert_eq!(canary("", "sealed by somebody on its way"), Some((mark.clone(), false)));
+    let attached = "Content-Type: multipart/mixed; boundary=o\n";
+    let file = format!(
+        "--o\nContent-Type: text/plain; name=a.txt\nContent-Disposition: attachment\n\n{mark}\n--o--\n"
+    );
+    assert_eq!(canary(attached, &file), Some((mark.clone(), false)), "it is no body");
+    for not_a_mark in ["", "7f", &mark.to_uppercase(), &format!("{mark} and more")] {
+        let message = format!("X-Mailkeep-Canary: {not_a_mark}\n\n{mark}");
+        assert_eq!(report(&message).canary, None, "{not_a_mark:?}");
+    }
+    let inner = format!("Content-Type: message/rfc822\n\nX-Mailkeep-Canary: {mark}\n\n{mark}");
+    assert_eq!(report(&inner).canary, None, "a message that holds a canary is none");
+}

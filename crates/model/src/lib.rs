@@ -20,6 +20,7 @@
 //!
 //! Nothing in here reads a clock, a file or the network.
 
+mod canary;
 mod change;
 mod contact;
 mod directory;
@@ -37,6 +38,7 @@ mod tenant;
 mod text;
 mod traffic;
 
+pub use canary::{CANARY_HEADER, CanaryMark, NoCanaryMark};
 pub use change::{Change, Cursor, Next, Page};
 pub use contact::{Contact, PostalAddress};
 pub use directory::{

@@ -75,7 +75,8 @@ fn inspect_one(
 ) -> Result<InspectedItem, ServiceError> {
     let path = ItemPath { folder: item.folder, leaf: item.leaf, name: item.name };
     let mut head = Head(Vec::new());
-    let Report { message_id, verdict } = match vault.read_item(snapshot, mailbox, &path, &mut head)
+    let Report { message_id, verdict, .. } = match vault
+        .read_item(snapshot, mailbox, &path, &mut head)
     {
         Ok(size) => inspect_prefix(&head.0, size, context),
         // One damaged copy must not keep the rest from being inspected, nor look inspected.

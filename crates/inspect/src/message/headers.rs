@@ -1,6 +1,7 @@
 use std::borrow::Cow;
 
 use mail_parser::{ContentType, HeaderValue, parsers::MessageStream};
+use mailkeep_model::{CANARY_HEADER, CanaryMark};
 
 /// Bytes of one header's value that are parsed. Real ones with thousands of recipients are longer,
 /// but those are not among the headers read here.
@@ -18,6 +19,7 @@ pub(super) struct Headers<'x> {
     encoding: Option<&'x [u8]>,
     subject: Option<&'x [u8]>,
     message_id: Option<&'x [u8]>,
+    canary: Option<&'x [u8]>,
 }
 
 impl<'x> Headers<'x> {
@@ -56,12 +58,13 @@ impl<'x> Headers<'x> {
     }
 
     fn keep(&mut self, name: &[u8], value: &'x [u8]) {
-        const NAMES: [&[u8]; 5] = [
+        const NAMES: [&[u8]; 6] = [
             b"content-type",
             b"content-disposition",
             b"content-transfer-encoding",
             b"subject",
             b"message-id",
+            CANARY_HEADER.as_bytes(),
         ];
         let slot = match NAMES.iter().position(|known| name.eq_ignore_ascii_case(known)) {
             Some(0) => &mut self.content_type,
@@ -69,6 +72,7 @@ impl<'x> Headers<'x> {
             Some(2) => &mut self.encoding,
             Some(3) => &mut self.subject,
             Some(4) => &mut self.message_id,
+            Some(5) => &mut self.canary,
             _ => return,
         };
         slot.get_or_insert(value);
@@ -109,6 +113,11 @@ impl<'x> Headers<'x> {
         };
         let id: String = id.chars().filter(|c| !c.is_whitespace() && !c.is_control()).collect();
         (!id.is_empty()).then_some(id)
+    }
+
+    /// The mark of a canary.
+    pub(super) fn canary(&self) -> Option<CanaryMark> {
+        str::from_utf8(self.canary?).ok()?.trim_ascii().parse().ok()
     }
 }
 

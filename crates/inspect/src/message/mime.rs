@@ -84,6 +84,7 @@ impl<'l> Walk<'l> {
         let (headers, body) = Headers::split(raw);
         if prefix.is_empty() {
             self.view.message_id = headers.message_id();
+            self.view.canary = headers.canary();
         }
         if let Some(subject) = headers.subject() {
             self.field(format!("{prefix}subject"), subject, Kind::Plain);

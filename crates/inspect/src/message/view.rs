@@ -1,5 +1,7 @@
 use std::ops::Range;
 
+use mailkeep_model::CanaryMark;
+
 use super::html::{Link, Rendered};
 
 /// One parsed view of a message.
@@ -7,6 +9,8 @@ use super::html::{Link, Rendered};
 pub(crate) struct MessageView {
     /// `Message-ID` with its angle brackets.
     pub(crate) message_id: Option<String>,
+    /// The mark of a canary, in its own header field.
+    pub(crate) canary: Option<CanaryMark>,
     /// All texts, in the order in which they occur.
     pub(crate) fields: Vec<Field>,
     /// Why a part was not inspected.

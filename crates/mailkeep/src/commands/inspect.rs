@@ -122,7 +122,7 @@ impl Run<'_> {
         let begin = Instant::now();
         let (bytes, size) = read_bounded(path)?;
         let (message_id, verdict) = if has_ending(path, "eml") || looks_like_a_message(&bytes) {
-            let Report { message_id, verdict } = inspect_prefix(&bytes, size, &self.context);
+            let Report { message_id, verdict, .. } = inspect_prefix(&bytes, size, &self.context);
             (message_id, verdict)
         } else {
             let file_name = path.file_name().unwrap_or_default().to_string_lossy();
