@@ -20,6 +20,8 @@
 //!   said of us; an *incident* is what somebody did as us.
 //! - A *destination* is somebody whom alerts are told to; a *delivery* waits until it arrived there. Alerts
 //!   name what they are about by a *subject*; somebody who looks after it *acknowledges* it.
+//! - A *canary* is a message of ours that has to come through the backup; a tenant's *plan* says how often
+//!   one is sent. Of its mark only a hash is kept: whoever reads this database cannot make one.
 //! - A *pass* is one run over a tenant's mailboxes; it may write several snapshots, or none.
 //!
 //! # Time
@@ -38,6 +40,7 @@
 
 mod alerts;
 mod audit;
+mod canaries;
 mod catalog;
 mod catch_up;
 mod changes;
@@ -69,6 +72,7 @@ pub use alerts::{
     Acknowledgement, AlertDestination, Attempt, NewAlertDestination, QueuedDelivery, Telling,
 };
 pub use audit::{AuditEntry, AuditFilter};
+pub use canaries::{BegunCanary, CanaryEnd, CanarySeen, NewCanary, StoredCanary};
 pub use catalog::{CatalogItem, InspectionCount};
 pub use catch_up::{CatchUp, Rebuild, RebuiltSnapshot, SnapshotChanges};
 pub use changes::MailboxChanges;

@@ -8,6 +8,8 @@ pub mod alert_delivery;
 pub mod alert_destination;
 pub mod alert_told;
 pub mod audit;
+pub mod canary;
+pub mod canary_plan;
 pub mod directory_user;
 pub mod finding;
 pub mod fleet_order;

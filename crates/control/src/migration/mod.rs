@@ -9,6 +9,7 @@ mod m0006_alerts;
 mod m0007_setup;
 mod m0008_fleet;
 mod m0009_witnesses;
+mod m0011_canaries;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
@@ -26,6 +27,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0007_setup::Setup),
             Box::new(m0008_fleet::Fleet),
             Box::new(m0009_witnesses::Witnesses),
+            Box::new(m0011_canaries::Canaries),
         ]
     }
 }

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod alerts;
+mod canaries;
 mod catch_up;
 mod common;
 mod comparisons;
