@@ -28,6 +28,8 @@ pub enum Source {
     Posture,
     /// Our own receipts and ledger.
     Ledger,
+    /// What became of our canaries.
+    Canary,
 }
 
 /// One record that shows it.

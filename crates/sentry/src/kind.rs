@@ -38,6 +38,8 @@ pub enum IncidentKind {
     EvidenceDamaged,
     /// Our application may do more than it needs.
     TooMuch,
+    /// A message of ours that has to be backed up and inspected was not in time.
+    CanaryMissed,
 }
 
 /// How bad an incident is.
@@ -196,6 +198,19 @@ const WORDS: &[Words] = &[
             "If it has to be so, accept it: mailkeep identity posture TENANT --accept",
         ],
     },
+    Words {
+        kind: IncidentKind::CanaryMissed,
+        severity: Severity::Warning,
+        title: "a canary did not come through: mail is not backed up and inspected as it should be",
+        next_steps: &[
+            "Not sent: mailkeep tenant check TENANT tries whether the prober may send",
+            "Not arrived: trace the message (Exchange admin center, Mail flow, Message trace): a rule, a filter, a blocked sender",
+            "Not backed up: see whether passes come to their end (mailkeep doctor, the log of 'mailkeep serve'; mailkeep tenant check TENANT)",
+            "Not inspected: look at the message in the vault (mailkeep ls, mailkeep cat): was it sealed or rewritten on its way?",
+            POSTURE,
+            "Try again: mailkeep identity canary TENANT; the incident ends when one comes through",
+        ],
+    },
 ];
 
 impl IncidentKind {
@@ -240,6 +255,7 @@ impl IncidentKind {
             Self::LedgerDamaged => "ledger_damaged",
             Self::EvidenceDamaged => "evidence_damaged",
             Self::TooMuch => "too_much",
+            Self::CanaryMissed => "canary_missed",
         }
     }
 }
@@ -262,6 +278,6 @@ mod tests {
             assert!(!kind.next_steps().is_empty(), "{kind:?}");
             assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
         }
-        assert_eq!(all.len(), IncidentKind::TooMuch as usize + 1);
+        assert_eq!(all.len(), IncidentKind::CanaryMissed as usize + 1);
     }
 }

@@ -13,11 +13,14 @@
 //!   that is known.
 //! - The [`posture`] of a tenant is what it has of ours against what we expect; where they differ is a
 //!   [`Deviation`].
+//! - A *canary* is a message of ours that has to come through the backup in time; its way has *legs*
+//!   ([`Leg`]), and [`standing`] says on which it failed.
 //!
 //! Everything in here is a pure function of what it is given; what time it is, is given, too.
 
 mod accesses;
 mod blast;
+mod canary;
 mod contradiction;
 mod coverage;
 mod damage;
@@ -35,6 +38,9 @@ mod uses;
 
 pub use accesses::Accessor;
 pub use blast::{BlastRadius, MailboxReach, State, Stretch, blast_radius};
+pub use canary::{
+    Arrival, Leg, MissedCanary, Passage, Sent, Standing, canary_incident_key, standing,
+};
 pub use contradiction::Contradiction;
 pub use coverage::{LogSource, Settle};
 pub use damage::{Damage, OwnRecord};

@@ -10,6 +10,7 @@ mod attachments;
 mod audit;
 mod batch;
 mod calendar;
+mod canary;
 mod client;
 mod connections;
 mod contacts;
@@ -59,6 +60,7 @@ pub use audit::{
     parse_registered_object, parse_sign_ins_page,
 };
 pub use batch::parse_batch_answer;
+pub use canary::{Canary, CanarySending};
 pub use client::{Access, GraphConfig, GraphProvider};
 pub(crate) use client::{UNFIT, root_cause};
 pub use connections::Connections;

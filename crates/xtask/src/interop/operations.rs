@@ -76,6 +76,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     uses("DELETE", "/users/{id}/messages/{id}", Ignored),
     uses("GET", "/users/{id}/messages/{id}/$value", Bytes),
     uses("POST", "/users/{id}/messages/{id}/move", Ignored),
+    uses("POST", "/users/{id}/sendMail", Ignored),
     uses(
         "POST",
         "/users/{id}/messages/{id}/attachments/createUploadSession",
