@@ -13,6 +13,7 @@
 //! - A *restore* brings back what the vault holds; [`Service::restore`] runs one, with a key that
 //!   exists only while it runs.
 //! - An *alert* tells people what happened, wherever they look; deliveries wait until they arrived.
+//! - A *canary* is a message of ours through the tenant that has to be backed up and inspected in time.
 //! - The *lease* lets one pass at a time write to a tenant's vault.
 //!
 //! # The order of things
@@ -22,6 +23,7 @@
 //! durable in the vault: a crash anywhere repeats work and loses none.
 
 mod alerts;
+mod canary;
 mod catch_up;
 mod certificates;
 mod check;
@@ -50,6 +52,7 @@ pub use alerts::{
     Alert, AlertEvent, AlertMessage, Delivered, Destination, DestinationName, Due, RelayTls,
     Repeat, Rule, Shape, Target, Told, due,
 };
+pub use canary::{CanaryOutcome, CanaryPlan, CanaryReport};
 pub use certificates::{CertificateRequest, Expiry, Installed, expiry};
 pub use check::{Check, Outcome};
 pub use data::DataDirectory;

@@ -234,6 +234,7 @@ fn name(source: Source) -> &'static str {
         Source::DirectoryChanges => "directory's log",
         Source::Posture => "registration",
         Source::Ledger => "receipts and ledger",
+        Source::Canary => "canaries",
         _ => "another source",
     }
 }

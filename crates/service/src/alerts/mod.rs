@@ -24,6 +24,7 @@ mod schedule;
 mod send;
 mod shapes;
 
+pub(crate) use alert::at;
 pub use alert::{Alert, AlertEvent, AlertMessage};
 pub use deliver::Delivered;
 pub use destination::{DestinationName, RelayTls, Shape, Target};

@@ -21,7 +21,7 @@ use time::OffsetDateTime;
 use tokio::sync::mpsc;
 
 use super::{
-    staged::{Because, Contents, Delivery, End, Missed, Staged, meta_key},
+    staged::{Because, Contents, Counts, Delivery, End, Missed, Staged, meta_key},
     traffic::{Traffic, direction},
 };
 use crate::{
@@ -175,7 +175,7 @@ impl RoundWriter {
         let roles: HashMap<&FolderId, WellKnownFolder> =
             folders.iter().filter_map(|folder| Some((&folder.id, folder.well_known?))).collect();
         let mut changes = Vec::with_capacity(staged.len() + removed.len());
-        for (id, Staged { item, content }) in staged {
+        for (id, Staged { item, content, traffic: counts }) in staged {
             let stored = catalog.get(&id);
             let content = match (content, stored) {
                 (Some(Contents { content, stream }), _) => Content::New {
@@ -198,7 +198,7 @@ impl RoundWriter {
             };
             if stored.is_some() {
                 entry.known.insert(id.clone());
-            } else {
+            } else if counts == Counts::Yes {
                 let role = roles.get(&item.folder).copied();
                 if let Some(way) = direction(&item, role, &mailbox.address, &self.domains) {
                     traffic.count(&item, way);
@@ -378,6 +378,7 @@ impl Waiting {
             {
                 // Same content, told again with other flags or from another folder.
                 staged.content = earlier.content;
+                staged.traffic = earlier.traffic;
             }
             mailbox.staged.insert(id, staged);
         }

@@ -1,16 +1,17 @@
 //! Brings in what is new, and hands it on in parts.
 
 use futures::{StreamExt, stream};
-use mailkeep_control::InspectedItem;
+use mailkeep_control::{CanarySeen, InspectedItem};
 use mailkeep_exchange::{ExchangeError, Provider};
+use mailkeep_inspect::Report;
 use mailkeep_model::{Item, ItemKind};
 use time::OffsetDateTime;
 
 use super::{
     mailbox::{CONTENTS_AT_ONCE, MailboxReader, Reading, Seen, is_local, lock},
-    staged::{Because, Delivery, Missed, Staged, meta_key},
+    staged::{Because, Counts, Delivery, Missed, Staged, meta_key},
 };
-use crate::{Event, ServiceError};
+use crate::{Event, ServiceError, canary::mark_digest};
 
 /// A page is handed on in parts of at most this much content: what is not handed on yet holds room
 /// in the spool that only the writer can free.
@@ -70,7 +71,8 @@ impl<P: Provider> MailboxReader<'_, P> {
                     && stored.is_some_and(|stored| stored.meta_key == meta_key(&item)));
             self.saw(&item);
             if !unchanged {
-                delivery.staged.push(Staged { item, content: None });
+                let traffic = Counts::Yes;
+                delivery.staged.push(Staged { item, content: None, traffic });
             }
         }
 
@@ -93,7 +95,11 @@ impl<P: Provider> MailboxReader<'_, P> {
                         self.cannot_read(error);
                     }
                     let item = fetched.item.unwrap_or(item);
+                    let mut traffic = Counts::Yes;
                     if let Some(report) = fetched.report {
+                        if self.recognise(&item, &report).await? {
+                            traffic = Counts::No;
+                        }
                         inspected.push(InspectedItem {
                             item: item.id.clone(),
                             content_key: item.content_key.clone(),
@@ -107,7 +113,8 @@ impl<P: Provider> MailboxReader<'_, P> {
                         let error = format!("it is kept without its stream: {error}");
                         delivery.missed.push(self.failed_because(item.clone(), &error));
                     }
-                    delivery.staged.push(Staged { item, content: Some(fetched.contents) });
+                    let content = Some(fetched.contents);
+                    delivery.staged.push(Staged { item, content, traffic });
                     bytes_held += bytes;
                     if bytes_held >= self.reading.limits.part_bytes
                         || delivery.staged.len() >= PART_ITEMS
@@ -137,6 +144,27 @@ impl<P: Provider> MailboxReader<'_, P> {
             }
         }
         self.record(inspected).await
+    }
+
+    /// Takes an item for the canary that it claims to be, if it is one of ours. It is treated as any other
+    /// item all the same, but that nobody counts it as a person's.
+    async fn recognise(&self, item: &Item, report: &Report) -> Result<bool, ServiceError> {
+        let Some(read) = report.canary.as_ref().filter(|_| !item.draft) else { return Ok(false) };
+        let Reading { control, tenant, .. } = self.reading;
+        let seen = CanarySeen {
+            mailbox: self.mailbox.id.clone(),
+            item: item.id.clone(),
+            inspected: read.legible && report.verdict.not_inspected.is_empty(),
+            at: OffsetDateTime::now_utc(),
+        };
+        let (digest, to) = (mark_digest(&read.mark), &self.mailbox.address);
+        let from = item.from.as_deref().unwrap_or_default();
+        let is_ours = control.recognise_canary(tenant, &digest, from, to, seen).await?;
+        if !is_ours {
+            let (mailbox, item) = (to, &item.id.0);
+            tracing::warn!(%mailbox, item, "a message claims to be a canary, and is none of ours");
+        }
+        Ok(is_ours)
     }
 
     fn saw(&self, item: &Item) {

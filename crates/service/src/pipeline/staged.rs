@@ -11,6 +11,16 @@ pub(crate) struct Staged {
     pub(crate) item: Item,
     /// `None`: the vault has these bytes.
     pub(crate) content: Option<Contents>,
+    pub(crate) traffic: Counts,
+}
+
+/// Whether a message is counted as traffic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Counts {
+    /// Somebody sent it.
+    Yes,
+    /// It is a canary of ours.
+    No,
 }
 
 /// An item's content, and the provider's stream beside it.

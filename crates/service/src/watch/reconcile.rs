@@ -146,7 +146,7 @@ impl Service {
     }
 
     /// Keeps an incident, with the evidence of it that the logs no longer tell.
-    pub(super) async fn keep_incident(
+    pub(crate) async fn keep_incident(
         &self,
         tenant: &TenantName,
         incident: &Incident,

@@ -182,6 +182,23 @@ impl World {
         self.service.register(&self.tenant, Ours { function, client_id }).await.unwrap();
     }
 
+    /// Registers the application that sends canaries; what it may do and where, the caller says.
+    pub(crate) async fn set_up_prober(&self, roles: &[&str]) -> String {
+        let function = Function::Prober;
+        let certificate = self.service.certificate(&self.tenant, function).await.unwrap();
+        let order = json!({
+            "tenant": self.directory_id(),
+            "name": "prober",
+            "certificate": certificate.certificate_pem,
+            "roles": roles,
+        });
+        let registered = self.admin.order("register", order).await;
+        let client_id = registered["client_id"].as_str().unwrap().to_owned();
+        let ours = Ours { function, client_id: client_id.clone() };
+        self.service.register(&self.tenant, ours).await.unwrap();
+        client_id
+    }
+
     /// The lab's first tenant.
     pub(crate) fn directory_id(&self) -> String {
         self.lab.description().tenants[0].id.to_string()
