@@ -204,10 +204,21 @@ impl World {
     /// Gives a tenant that is set up an auditor with these rights.
     #[track_caller]
     pub(crate) fn set_up_auditor(&self, tenant: &str, rights: &[&str]) {
-        let client_id = self.lab.register("Mailkeep auditor", "", rights);
-        let client = format!("auditor={client_id}");
+        self.set_up_function(tenant, "auditor", rights);
+    }
+
+    /// Gives a tenant that is set up a prober, which may send from every mailbox.
+    #[track_caller]
+    pub(crate) fn set_up_prober(&self, tenant: &str) {
+        self.set_up_function(tenant, "prober", &["Mail.Send"]);
+    }
+
+    #[track_caller]
+    fn set_up_function(&self, tenant: &str, function: &str, rights: &[&str]) {
+        let client_id = self.lab.register(&format!("Mailkeep {function}"), "", rights);
+        let client = format!("{function}={client_id}");
         self.mailkeep.run(&["tenant", "add", tenant, "--client-id", &client]).ok();
-        let certificate = self.mailkeep.json(&["identity", "certificate", tenant, "auditor"]).ok();
+        let certificate = self.mailkeep.json(&["identity", "certificate", tenant, function]).ok();
         let certificate = certificate.json()["certificate_pem"].clone();
         self.lab.change_application(&client_id, &json!({ "add_certificate": certificate }));
     }

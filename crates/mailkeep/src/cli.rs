@@ -1,5 +1,6 @@
 mod alerts;
 mod blast;
+mod canary;
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -12,6 +13,7 @@ mod workers;
 
 pub(crate) use alerts::{AlertKind, Alerts, AlertsAdd};
 pub(crate) use blast::BlastRadius;
+pub(crate) use canary::{Canary, TenantCanary};
 pub(crate) use workers::{Enroll, SignerCommand, Workers};
 
 use crate::commands::{ItemName, Place, parse_deadline, parse_time};
@@ -235,6 +237,12 @@ pub(crate) enum Tenant {
         /// Addresses, or networks as 192.0.2.0/24; none: show what is set
         networks: Vec<IpNet>,
     },
+    /// Show or set whether canaries are sent: messages of ours that have to be backed up and inspected in
+    /// time
+    ///
+    /// Without options it shows what is set, and what became of the last ones. None are sent until a
+    /// mailbox is named. Each leaves a message in its recipient's mailbox: a mailbox of its own is best.
+    Canary(TenantCanary),
     /// Print, or write into a directory, what a tenant's administrator runs to set it up
     ///
     /// A manifest for each application, scripts for az and PowerShell that can be run again, roles
@@ -313,6 +321,11 @@ pub(crate) enum Identity {
         #[arg(long)]
         accept: bool,
     },
+    /// Send a canary now, and say whether it is backed up and inspected in time
+    ///
+    /// Ends with 22 when it is not: that is an incident, which ends when one comes through again. 'tenant
+    /// canary' says from which mailbox to which.
+    Canary(Canary),
     /// Say what somebody who acted as us reached
     ///
     /// Tokens that were not ours and what was read with each, for every mailbox and moment whether somebody

@@ -1,11 +1,11 @@
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     io::{BufWriter, Write},
 };
 
 use data_encoding::BASE64;
 use mailkeep_control::{Departure, KnownMailbox, SnapshotOutcome};
-use mailkeep_model::{Address, FolderKind, FollowUp, Item, ItemKind, MailboxId};
+use mailkeep_model::{Address, FolderKind, FollowUp, Item, ItemId, ItemKind, MailboxId};
 use mailkeep_service::View;
 use mailkeep_vault::{FolderPath, ShortId, StoredFolder};
 use serde_json::{Value, json};
@@ -72,7 +72,9 @@ pub(super) async fn ls(global: &Global, arguments: &Ls, output: &Output) -> Outc
             None => list_folders(&view, &place.mailbox, None, output),
             Some(path) => {
                 list_folders(&view, &place.mailbox, Some(path), output)?;
-                list_items(&view, &place.mailbox, path, output)
+                let canaries =
+                    service.canary_items(&arguments.tenant, &view, &place.mailbox).await?;
+                list_items(&view, &place.mailbox, path, &canaries, output)
             }
         },
     }
@@ -162,11 +164,18 @@ fn holds(kind: FolderKind) -> &'static str {
     }
 }
 
-fn list_items(view: &View, mailbox: &Address, path: &FolderPath, output: &Output) -> Outcome {
+fn list_items(
+    view: &View,
+    mailbox: &Address,
+    path: &FolderPath,
+    canaries: &HashSet<ItemId>,
+    output: &Output,
+) -> Outcome {
     let folder = view.folder(mailbox, path)?;
     let mut rows = Vec::new();
     for stored in view.items(mailbox, &folder)? {
         let item = &stored.item;
+        let is_canary = canaries.contains(&item.id);
         if output.is_json() {
             let mut line = json!({
                 "kind": item.kind,
@@ -179,6 +188,9 @@ fn list_items(view: &View, mailbox: &Address, path: &FolderPath, output: &Output
             if let Some(bytes) = stored.stream_bytes {
                 line["stream_bytes"] = json!(bytes);
             }
+            if is_canary {
+                line["canary"] = json!(true);
+            }
             output.result(&line, String::new);
             continue;
         }
@@ -186,7 +198,7 @@ fn list_items(view: &View, mailbox: &Address, path: &FolderPath, output: &Output
             stored.short.to_string(),
             minute(item.received),
             bytes(stored.bytes),
-            marks(item),
+            if is_canary { "canary".to_owned() } else { marks(item) },
             item.from.as_deref().map(plain).unwrap_or_default(),
             plain(&item.subject),
         ]);

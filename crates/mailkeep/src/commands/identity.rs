@@ -47,6 +47,7 @@ pub(super) async fn run(global: &Global, command: Identity, output: &Output) -> 
         Identity::Posture { tenant, accept } => {
             super::posture::run(&service, &tenant, accept, output).await
         }
+        Identity::Canary(arguments) => super::canary::send(&service, arguments, output).await,
         Identity::BlastRadius(arguments) => super::blast::run(&service, arguments, output).await,
         Identity::Ledger(command) => super::ledger::run(&service, command, output).await,
     }

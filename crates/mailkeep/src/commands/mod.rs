@@ -4,6 +4,7 @@ mod alerts;
 mod backup;
 mod blast;
 mod browse;
+mod canary;
 mod certificates;
 mod children;
 mod demo;

@@ -67,6 +67,7 @@ pub(super) async fn run(global: &Global, _: &Serve, output: &Output) -> Outcome 
         () = tending => {}
         () = service.tend_alerts() => {}
         () = service.tend_watch(&watch) => {}
+        () = service.tend_canaries() => {}
         () = service.tend_witnesses() => {}
         () = service.tend_all_keys(&keys) => {}
     }

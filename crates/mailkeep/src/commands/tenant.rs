@@ -7,7 +7,9 @@ use mailkeep_service::{
 };
 use serde_json::{Value, json};
 
-use super::{Outcome, browse::rfc3339, fleet, mailboxes, make_service, open_service, setup};
+use super::{
+    Outcome, browse::rfc3339, canary, fleet, mailboxes, make_service, open_service, setup,
+};
 use crate::{
     cli::{self, Global, TenantAdd},
     exit::{Exit, Failure},
@@ -27,6 +29,9 @@ pub(super) async fn run(global: &Global, command: cli::Tenant, output: &Output) 
         }
         cli::Tenant::Egress { tenant, networks } => {
             egress(&open_service(global).await?, &tenant, networks, output).await
+        }
+        cli::Tenant::Canary(arguments) => {
+            canary::plan(&open_service(global).await?, arguments, output).await
         }
         cli::Tenant::Setup(arguments) => {
             setup::run(&open_service(global).await?, arguments, output).await

@@ -4,9 +4,11 @@ use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
 use mailkeep_identity::ReceiptLog;
 use mailkeep_lab::{Granted, LabError, Overheard};
-use mailkeep_model::Function;
+use mailkeep_model::{Address, Function, InvalidAddress};
 use mailkeep_sentry::{BlastRadius, Incident, IncidentKind};
-use mailkeep_service::{Acceptance, Looked, Reconciled, ServiceError, Unobserved};
+use mailkeep_service::{
+    Acceptance, CanaryPlan, CanaryReport, Looked, Reconciled, ServiceError, Unobserved,
+};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
@@ -62,6 +64,27 @@ impl Site {
         Ok(())
     }
 
+    /// Sends a canary, runs passes, and tells what became of it.
+    pub(super) async fn canary(
+        &self,
+        deadline: Duration,
+        output: &Output,
+    ) -> Result<CanaryReport, Failure> {
+        let plan = CanaryPlan::new(address(self.mailbox(1)?)?, address(self.mailbox(2)?)?);
+        self.service.set_canary_plan(&self.tenant, Some(plan)).await?;
+        let mut canary = self.service.send_canary(&self.tenant, Some(deadline)).await?;
+        output.note(&format!("a canary from {} to {}", canary.from, canary.to));
+        while canary.ended.is_none() {
+            if self.service.backup(&self.tenant, &[], Arc::new(Unobserved)).await.is_err() {
+                // It is refused at once, and the canary has its time all the same.
+                tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+            }
+            let now = OffsetDateTime::now_utc();
+            canary = self.service.look_after_canary(&self.tenant, canary.id, now).await?;
+        }
+        Ok(canary)
+    }
+
     pub(super) async fn reconcile(&self) -> Result<Reconciled, Failure> {
         Ok(self.service.reconcile(&self.tenant, OffsetDateTime::now_utc()).await?)
     }
@@ -103,6 +126,10 @@ impl Site {
         let client_request_id = name;
         Ok(Worked { client_id, token_endpoint, assertion, client_request_id, granted })
     }
+}
+
+fn address(text: &str) -> Result<Address, Failure> {
+    text.parse().map_err(|error: InvalidAddress| Failure::failed(error.to_string()))
 }
 
 /// Whether an incident of that kind names the address.

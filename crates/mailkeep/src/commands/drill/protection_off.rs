@@ -1,8 +1,8 @@
 //! Somebody with an administrator's account switches off what protects the tenant, before he comes.
 
 use mailkeep_model::Function;
-use mailkeep_sentry::IncidentKind;
-use mailkeep_service::Looked;
+use mailkeep_sentry::{IncidentKind, Leg};
+use mailkeep_service::{CanaryOutcome, Looked};
 use serde_json::json;
 
 use super::{
@@ -16,6 +16,13 @@ pub(super) async fn play(site: &Site, report: &mut Report, output: &Output) -> R
     output.note("the applications are locked to our addresses by Conditional Access");
     site.lock("enabled").await?;
     site.ordinary_day(report, output).await?;
+    site.add(Function::Prober, &["Mail.Send"]).await?;
+    let canary = site.canary(time::Duration::minutes(5), output).await?;
+    report.expect(
+        "a canary comes through: backed up and inspected",
+        canary.outcome == CanaryOutcome::CameThrough,
+        canary.note,
+    );
     let mut thief = site.thief()?;
     let let_in = thief.is_let_in().await.map_err(failed)?;
     report.expect(
@@ -91,6 +98,38 @@ pub(super) async fn play(site: &Site, report: &mut Report, output: &Output) -> R
         "that nobody can look any more is an incident",
         refused.is_some() && blinded.is_some(),
         refused.map_or_else(|| "no error".to_owned(), |failure| failure.message.clone()),
+    );
+
+    output.note("and the backup: the one thing that still asks is a canary");
+    site.administrator_changes(Function::Reader, &change).await?;
+    let canary = site.canary(time::Duration::seconds(5), output).await?;
+    report.at("a canary missed its deadline");
+    report.expect(
+        "a backup that was switched off is noticed by a canary, with the leg that failed",
+        canary.outcome == CanaryOutcome::Missed(Leg::NotBackedUp),
+        canary.note,
+    );
+    let key = mailkeep_sentry::canary_incident_key();
+    let alarm = site.service.control().incident_of(&site.tenant, &key).await;
+    let alarm = alarm.map_err(mailkeep_service::ServiceError::from)?;
+    report.expect(
+        "and it is an incident that says how the last one did",
+        alarm.as_ref().is_some_and(|one| {
+            one.closed.is_none() && one.incident.to_string().contains("the last one came through")
+        }),
+        alarm.map_or_else(|| "nothing".to_owned(), |one| one.kind),
+    );
+    let change = json!({ "enabled": true });
+    site.administrator_changes(Function::Reader, &change).await?;
+    let canary = site.canary(time::Duration::minutes(5), output).await?;
+    let alarm = site.service.control().incident_of(&site.tenant, &key).await;
+    let alarm = alarm.map_err(mailkeep_service::ServiceError::from)?;
+    report.at("canaries come through again");
+    report.expect(
+        "when canaries come through again, that incident ends",
+        canary.outcome == CanaryOutcome::CameThrough
+            && alarm.as_ref().is_some_and(|one| one.closed.is_some()),
+        alarm.and_then(|one| one.note).unwrap_or_else(|| "it is open".to_owned()),
     );
     Ok(())
 }

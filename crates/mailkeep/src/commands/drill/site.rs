@@ -76,6 +76,17 @@ impl Site {
     }
 
     async fn register(&mut self, function: Function, rights: &[&str]) -> Result<(), Failure> {
+        let registered = self.add(function, rights).await?;
+        self.registered.insert(function, registered);
+        Ok(())
+    }
+
+    /// Has an application registered, with its rights granted.
+    pub(super) async fn add(
+        &self,
+        function: Function,
+        rights: &[&str],
+    ) -> Result<Registered, Failure> {
         let certificate = self.service.certificate(&self.tenant, function).await?;
         let request = json!({
             "tenant": self.lab.tenants.first().map(|tenant| tenant.id),
@@ -86,8 +97,7 @@ impl Site {
         let registered: Registered = self.admin.post("register", &request).await?;
         let client_id = registered.client_id.clone();
         self.service.register(&self.tenant, Registration { function, client_id }).await?;
-        self.registered.insert(function, registered);
-        Ok(())
+        Ok(registered)
     }
 
     /// What an administrator of the tenant does to the application of a function.
