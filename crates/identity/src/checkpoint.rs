@@ -31,6 +31,61 @@ impl Checkpoint {
     }
 }
 
+/// A checkpoint with the key that it is checked with: what a witness keeps, a line of JSON each.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WitnessLine {
+    /// Where the ledger stood.
+    #[serde(flatten)]
+    pub checkpoint: Checkpoint,
+    /// The key of the ledger's checkpoints; those of another ledger are signed with another one. Absent
+    /// in what was copied from beside the ledger.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint_key: Option<CheckpointKey>,
+    /// Which lost ledger this one follows, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follows: Option<LedgerEnd>,
+}
+
+/// Most bytes of a line that a witness keeps.
+const LONGEST_LINE: usize = 4096;
+
+impl WitnessLine {
+    /// Reads what a witness keeps: a line of JSON for each time it was told. Blank lines are skipped.
+    ///
+    /// # Errors
+    /// The number of the first line (from 1) that is none, and why.
+    pub fn parse_all(text: &str) -> Result<Vec<Self>, (usize, String)> {
+        let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+        lines
+            .map(|(number, line)| {
+                if line.len() > LONGEST_LINE {
+                    return Err((number + 1, format!("it is longer than {LONGEST_LINE} bytes")));
+                }
+                serde_json::from_str(line).map_err(|error| (number + 1, error.to_string()))
+            })
+            .collect()
+    }
+}
+
+/// Where a ledger ended that is lost, as far as anybody outside of it knows: its last checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerEnd {
+    /// The last checkpoint of it.
+    pub checkpoint: Checkpoint,
+    /// The key that it was signed with.
+    pub checkpoint_key: CheckpointKey,
+}
+
+impl LedgerEnd {
+    /// Whether the lost ledger's own key signed that it stood there.
+    ///
+    /// # Errors
+    /// [`CheckpointError::WrongSignature`].
+    pub fn verify(&self) -> Result<(), CheckpointError> {
+        self.checkpoint_key.verify(&self.checkpoint)
+    }
+}
+
 /// The public key that checkpoints are checked with: an uncompressed point of P-256 in base64url.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

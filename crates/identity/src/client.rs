@@ -16,6 +16,7 @@ use crate::{
 
 mod connection;
 mod own_secrets;
+mod recovery;
 mod subject;
 mod transport;
 mod workers;

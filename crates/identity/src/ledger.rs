@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::{
-    CallerLabel, Checkpoint, CheckpointError, CheckpointKey, JobId, LineError, SecretName, Slot,
-    WorkerLimits,
+    CallerLabel, Checkpoint, CheckpointError, CheckpointKey, JobId, LedgerEnd, LineError,
+    SecretName, Slot, WorkerLimits,
     chain::{self, Event, Fault, Head, Record, Summary},
 };
 
@@ -55,6 +55,17 @@ pub enum LedgerEvent {
     Begun {
         /// Public key of its checkpoints ([`CheckpointKey`]).
         checkpoint_key: String,
+    },
+    /// The ledger follows one that is lost, by order of whoever runs the signer. Stands in front of the
+    /// first signature, or nowhere.
+    Follows {
+        /// Where the lost one ended, as far as anybody knows; `None` when nobody does.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lost: Option<LedgerEnd>,
+        /// Why, in the words of whoever ordered it.
+        reason: String,
+        /// Who ordered it.
+        by: Requester,
     },
     /// The signer started.
     Started {
@@ -224,6 +235,15 @@ pub enum LedgerEvent {
         /// Its name.
         name: SecretName,
         /// Who asked.
+        by: Requester,
+    },
+    /// A tenant's secret, which came from outside, is about to be kept: the one of that name was lost.
+    SecretStored {
+        /// Whose.
+        tenant: TenantName,
+        /// Its name.
+        name: SecretName,
+        /// Who brought it.
         by: Requester,
     },
     /// A secret is about to be handed out.

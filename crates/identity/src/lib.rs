@@ -14,7 +14,7 @@
 //!   changes its own keys; see [`proof`].
 //! - The [`ledger`] is the signer's chain of records: each names the hash of the one before it.
 //!   It is written before the signer answers. A *checkpoint* is a signed statement of where the
-//!   ledger stands.
+//!   ledger stands. A ledger that *follows* a lost one says so, by order ([`LedgerEnd`]).
 //! - A *receipt* is a worker's record of what it did with an assertion ([`ReceiptLog`]): another
 //!   chain, which the workers write themselves and which is trusted no further than they are.
 //! - The [`journal`] has every request that a job makes, before it goes out.
@@ -32,6 +32,7 @@ pub mod assertion;
 mod chain;
 mod checkpoint;
 mod client;
+mod credential_seal;
 mod error;
 pub mod journal;
 pub mod jwt;
@@ -44,8 +45,9 @@ pub mod rotation;
 pub mod uti;
 
 pub use chain::{Fault, FaultKind, Hash, Head, LineError, MAX_LINE, Record, Summary, Torn};
-pub use checkpoint::{Checkpoint, CheckpointError, CheckpointKey};
+pub use checkpoint::{Checkpoint, CheckpointError, CheckpointKey, LedgerEnd, WitnessLine};
 pub use client::{Opening, SignerClient, SignerStream, SignerTransport};
+pub use credential_seal::CredentialSeal;
 pub use error::IdentityError;
 pub use names::{CallerLabel, InvalidName, JobId, KeyUse, SecretName};
 pub use protocol::{

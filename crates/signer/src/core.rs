@@ -2,6 +2,7 @@
 
 mod certificates;
 mod keys;
+mod recovery;
 mod secrets;
 mod signatures;
 pub(crate) mod workers;
@@ -105,7 +106,7 @@ impl Core {
             authority: OnceLock::new(),
             directory: directory.to_owned(),
             master,
-            sealing: sealing_info(directory, &options.sealing),
+            sealing: sealing_info(directory, &options.sealing, options.passphrase_seal),
             clock: options.clock.clone(),
         })
     }
@@ -197,6 +198,9 @@ impl Core {
             Request::CreateSecret { tenant, name, .. } => {
                 self.create_secret(tenant, name, by).map(|()| Response::Done)
             }
+            Request::StoreSecret { tenant, name, secret, .. } => {
+                self.store_secret(tenant, name, &secret.0, by).map(|()| Response::Done)
+            }
             Request::ReleaseSecret { tenant, name, .. } => self
                 .release_secret(tenant, name, by)
                 .map(|secret| Response::Secret { secret: WireSecret(secret) }),
@@ -217,6 +221,9 @@ impl Core {
             }
             Request::Retire { tenant, function, key_id: None, .. } => {
                 self.retire(&tenant, function, by).map(|keys| Response::Retired { keys })
+            }
+            Request::Follow { lost, reason } => {
+                self.follow(lost, reason, by).map(|()| Response::Done)
             }
             Request::EnrollWorker { name, limits, request_pem } => {
                 self.enroll_worker(name, limits, &request_pem, by).map(Response::Worker)
@@ -263,10 +270,7 @@ impl Core {
     }
 
     fn record(&self, event: &LedgerEvent) -> Result<(), Failure> {
-        self.ledger.append(event).map(drop).map_err(|Unwritten(what)| {
-            tracing::error!(what, "the ledger cannot be written; nothing is signed");
-            Failure::LedgerUnavailable { what }
-        })
+        self.ledger.append(event).map(drop).map_err(unwritten)
     }
 
     fn refused(&self, parts: Parts, failure: &Failure, by: Option<Requester>, from: Origin) {
@@ -316,6 +320,11 @@ fn internal(error: &SignerError) -> Failure {
     }
     tracing::error!(%error, "the signer failed");
     Failure::Internal { what: error.to_string() }
+}
+
+fn unwritten(Unwritten(what): Unwritten) -> Failure {
+    tracing::error!(what, "the ledger cannot be written; nothing is signed");
+    Failure::LedgerUnavailable { what }
 }
 
 fn unwritable(what: &str, error: &io::Error) -> Failure {

@@ -85,6 +85,8 @@ struct State {
     bytes: u64,
     /// The last record that a checkpoint beside the ledger knows.
     witnessed: u64,
+    /// Why it can follow no other ledger any more.
+    settled: Option<&'static str>,
     /// Set when nobody knows what is on disk any more; only a new start finds out.
     broken: Option<String>,
 }
@@ -96,7 +98,7 @@ impl Ledger {
         directory: &Path,
         master: &Master,
         clock: Clock,
-        each: impl FnMut(&LedgerRecord),
+        mut each: impl FnMut(&LedgerRecord),
     ) -> Result<Self, SignerError> {
         let path = directory.join("ledger.jsonl");
         let checkpoint = directory.join("checkpoint.json");
@@ -112,6 +114,11 @@ impl Ledger {
         let mut file = options.open(&path).map_err(io)?;
         sync_directory(directory).map_err(io)?;
 
+        let mut settled = None;
+        let each = |record: &LedgerRecord| {
+            settled = settled.or_else(|| settles(&record.event));
+            each(record);
+        };
         let witnesses = known.as_slice();
         let reader = BufReader::with_capacity(256 * 1024, &file);
         let summary = ledger::verify_witnessed(reader, &key.public, witnesses, each);
@@ -131,7 +138,7 @@ impl Ledger {
         let (head, bytes) = (summary.head, summary.bytes);
         let storage = Arc::new(file);
         let (written, syncing, broken) = (head, false, None);
-        let state = State { storage, written, head, syncing, bytes, witnessed, broken };
+        let state = State { storage, written, head, syncing, bytes, witnessed, settled, broken };
         let (state, synced) = (Mutex::new(state), Condvar::new());
         let ledger = Self { state, synced, key, path, checkpoint, clock };
         if head.seq == 0 {
@@ -161,8 +168,31 @@ impl Ledger {
         Ok(head)
     }
 
+    /// Writes that it follows a lost ledger, and a checkpoint; or says why it can follow none.
+    pub(crate) fn follow(
+        &self,
+        event: &LedgerEvent,
+    ) -> Result<Result<(), &'static str>, Unwritten> {
+        let state = self.state();
+        if let Some(why) = state.settled {
+            return Ok(Err(why));
+        }
+        self.write_with(state, event)?;
+        if let Err(error) = self.keep_checkpoint() {
+            tracing::error!(%error, "cannot keep a checkpoint of the ledger");
+        }
+        Ok(Ok(()))
+    }
+
     fn write(&self, event: &LedgerEvent) -> Result<(Head, u64), Unwritten> {
-        let mut state = self.state();
+        self.write_with(self.state(), event)
+    }
+
+    fn write_with(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        event: &LedgerEvent,
+    ) -> Result<(Head, u64), Unwritten> {
         if let Some(broken) = &state.broken {
             return Err(Unwritten(broken.clone()));
         }
@@ -178,6 +208,7 @@ impl Ledger {
         }
         state.written = head;
         state.bytes += line.len() as u64;
+        state.settled = state.settled.or_else(|| settles(event));
         let state = self.on_disk(state, head)?;
         Ok((head, state.witnessed))
     }
@@ -283,6 +314,18 @@ impl Ledger {
             state.broken = Some("a record was not finished; start the signer again".to_owned());
         }
         state
+    }
+}
+
+/// Why a ledger with this record can follow no lost one any more: whoever could have it say so later could
+/// explain a ledger away that is in the way.
+fn settles(event: &LedgerEvent) -> Option<&'static str> {
+    match event {
+        LedgerEvent::Follows { .. } => Some("it says already which ledger it follows"),
+        LedgerEvent::AssertionSigned { .. }
+        | LedgerEvent::ProofSigned { .. }
+        | LedgerEvent::CertificateRequested { .. } => Some("something was signed already"),
+        _ => None,
     }
 }
 

@@ -12,7 +12,7 @@ use age::{
     x25519,
 };
 use aws_lc_rs::hmac;
-use mailkeep_identity::{SealingInfo, SealingKind};
+use mailkeep_identity::{CredentialSeal, SealingInfo, SealingKind};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -130,9 +130,14 @@ impl Master {
 }
 
 /// How well the sealing protects, for `status` and `doctor`.
-pub(crate) fn sealing_info(directory: &Path, sealing: &Sealing) -> SealingInfo {
+pub(crate) fn sealing_info(
+    directory: &Path,
+    sealing: &Sealing,
+    passphrase: Option<CredentialSeal>,
+) -> SealingInfo {
     let Sealing::IdentityFile(path) = sealing else {
-        return SealingInfo { kind: SealingKind::Passphrase, warning: None };
+        let warning = passphrase.and_then(doubt).map(str::to_owned);
+        return SealingInfo { kind: SealingKind::Passphrase, passphrase, warning };
     };
     let kind = SealingKind::IdentityFile;
     let warning = match (fs::metadata(path), fs::metadata(directory)) {
@@ -146,7 +151,20 @@ pub(crate) fn sealing_info(directory: &Path, sealing: &Sealing) -> SealingInfo {
         )),
         _ => None,
     };
-    SealingInfo { kind, warning }
+    SealingInfo { kind, passphrase: None, warning }
+}
+
+/// What a passphrase's seal does not protect from.
+fn doubt(seal: CredentialSeal) -> Option<&'static str> {
+    match seal {
+        CredentialSeal::Host => Some(
+            "the passphrase is sealed with a key on this machine's disk alone (/var/lib/systemd/credential.secret): whoever takes the disk has both; where there is a TPM, systemd-creds encrypt --with-key=host+tpm2",
+        ),
+        CredentialSeal::Nothing => Some(
+            "the credential with the passphrase is sealed with nothing: whoever reads the file has it; systemd-creds encrypt --with-key=host+tpm2",
+        ),
+        _ => None,
+    }
 }
 
 /// What the tag is over. The name's length keeps name and content apart.

@@ -1,5 +1,6 @@
 use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
+use mailkeep_identity::CredentialSeal;
 use mailkeep_model::Secret;
 use time::OffsetDateTime;
 
@@ -92,6 +93,8 @@ pub struct SignerOptions {
     pub socket: PathBuf,
     /// How the master key is protected.
     pub sealing: Sealing,
+    /// What the passphrase is sealed with where it comes from, as far as that is known: for `status`.
+    pub passphrase_seal: Option<CredentialSeal>,
     /// Where private keys are made and kept.
     pub keys: Keys,
     /// Whose processes may connect.
@@ -111,6 +114,7 @@ impl SignerOptions {
             directory,
             socket,
             sealing,
+            passphrase_seal: None,
             keys: Keys::Sealed,
             peers: Peers::OwnUser,
             remote: None,
@@ -126,6 +130,7 @@ impl fmt::Debug for SignerOptions {
             .field("directory", &self.directory)
             .field("socket", &self.socket)
             .field("sealing", &self.sealing)
+            .field("passphrase_seal", &self.passphrase_seal)
             .field("keys", &self.keys)
             .field("peers", &self.peers)
             .field("remote", &self.remote)

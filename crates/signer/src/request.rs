@@ -72,6 +72,7 @@ pub(crate) fn parts(request: &Request) -> Parts {
         Request::CreateSecret { job, tenant, .. } => {
             ("create_secret", Some(job), Some(tenant), None)
         }
+        Request::StoreSecret { job, tenant, .. } => ("store_secret", Some(job), Some(tenant), None),
         Request::ReleaseSecret { job, tenant, .. } => {
             ("release_secret", Some(job), Some(tenant), None)
         }
@@ -82,6 +83,7 @@ pub(crate) fn parts(request: &Request) -> Parts {
             ("retire", Some(job), Some(tenant), *function)
         }
         Request::Credentials { tenant, .. } => ("credentials", None, tenant.as_ref(), None),
+        Request::Follow { .. } => ("follow", None, None, None),
         Request::EnrollWorker { .. } => ("enroll_worker", None, None, None),
         Request::Workers { .. } => ("workers", None, None, None),
         Request::RevokeWorker { .. } => ("revoke_worker", None, None, None),

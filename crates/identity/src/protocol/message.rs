@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use super::{
     Binding, CertificateInfo, CredentialInfo, WorkerCertificate, WorkerInfo, WorkerLimits,
 };
-use crate::{CallerLabel, Checkpoint, Head, JobId, KeyUse, SecretName};
+use crate::{CallerLabel, Checkpoint, CredentialSeal, Head, JobId, KeyUse, LedgerEnd, SecretName};
 
 /// The version of the protocol that this code speaks.
 pub const VERSION: u16 = 1;
@@ -16,6 +16,9 @@ pub const LEDGER_PIECE: usize = 45 * 1024;
 /// Bytes of a secret that comes from outside. A certificate authority's chain is the longest thing
 /// that belongs into one.
 pub const LONGEST_SECRET: usize = 32 * 1024;
+
+/// Bytes of the reason for an order.
+pub const LONGEST_REASON: usize = 1024;
 
 /// What a caller sends.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -144,6 +147,18 @@ pub enum Request {
         /// Its name.
         name: SecretName,
     },
+    /// Keep a tenant's secret that comes from outside, where there is none of that name: what a recovery
+    /// kit has. Answer: [`Response::Done`], also when it is there already, and the same.
+    StoreSecret {
+        /// The job that brings it.
+        job: JobId,
+        /// Whose secret.
+        tenant: TenantName,
+        /// Its name.
+        name: SecretName,
+        /// The secret itself, of at most [`LONGEST_SECRET`] bytes.
+        secret: WireSecret,
+    },
     /// Hand out a secret. Answer: [`Response::Secret`].
     ReleaseSecret {
         /// The job that needs it.
@@ -190,6 +205,14 @@ pub enum Request {
         /// This one of the function's keys; all when absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         key_id: Option<String>,
+    },
+    /// Say in the ledger that it follows one that is lost, before anything was signed. Answer:
+    /// [`Response::Done`].
+    Follow {
+        /// Where the lost one ended, as far as anybody knows.
+        lost: Option<LedgerEnd>,
+        /// Why, of at most [`LONGEST_REASON`] bytes.
+        reason: String,
     },
     /// Give a worker of another machine a certificate. Answer: [`Response::Worker`].
     EnrollWorker {
@@ -398,6 +421,9 @@ pub struct SignerStatus {
 pub struct SealingInfo {
     /// By what.
     pub kind: SealingKind,
+    /// What the passphrase is sealed with where it comes from, when that is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passphrase: Option<CredentialSeal>,
     /// What that does not protect from, when it is less than it looks; meant for people.
     pub warning: Option<String>,
 }

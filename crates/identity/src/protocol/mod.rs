@@ -19,8 +19,8 @@ pub use frame::{
     write_frame,
 };
 pub use message::{
-    Failure, KeyStoreInfo, LEDGER_PIECE, LONGEST_SECRET, Request, RequestFrame, Response,
-    ResponseFrame, SealingInfo, SealingKind, SignedAssertion, SignedProof, SignerStatus, VERSION,
-    WireSecret,
+    Failure, KeyStoreInfo, LEDGER_PIECE, LONGEST_REASON, LONGEST_SECRET, Request, RequestFrame,
+    Response, ResponseFrame, SealingInfo, SealingKind, SignedAssertion, SignedProof, SignerStatus,
+    VERSION, WireSecret,
 };
 pub use worker::{WorkerCertificate, WorkerInfo, WorkerLimits};

@@ -49,9 +49,7 @@ impl Core {
         secret: &Secret,
         by: &Requester,
     ) -> Result<(), Failure> {
-        if secret.expose().is_empty() || secret.expose().len() > LONGEST_SECRET {
-            return Err(refusal(format!("a secret has 1 to {LONGEST_SECRET} bytes")));
-        }
+        bounded(secret)?;
         let _making = lock(&self.making_secret);
         self.record(&LedgerEvent::OwnSecretStored { name: name.clone(), by: by.clone() })?;
         let stored = self.secrets.store(Owner::Mailkeep, name, secret);
@@ -80,4 +78,12 @@ impl Core {
         let forgotten = self.secrets.forget(Owner::Mailkeep, name);
         forgotten.map_err(|error| unwritable("secret", &error))
     }
+}
+
+/// A secret that comes from outside may have so many bytes.
+pub(super) fn bounded(secret: &Secret) -> Result<(), Failure> {
+    if secret.expose().is_empty() || secret.expose().len() > LONGEST_SECRET {
+        return Err(refusal(format!("a secret has 1 to {LONGEST_SECRET} bytes")));
+    }
+    Ok(())
 }

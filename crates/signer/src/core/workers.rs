@@ -44,7 +44,7 @@ impl Core {
             Peer::Local { administers, listed, uid, .. } => {
                 let manages = manages(request);
                 if manages && !administers {
-                    let reason = "workers are managed by the signer's own user, or root";
+                    let reason = "only the signer's own user, or root, may do that";
                     return Err(refusal(reason.to_owned()));
                 }
                 if !manages && !listed {
@@ -56,7 +56,7 @@ impl Core {
                 // Asked each time: a list that changed counts for connections that are open, too.
                 let worker = self.workers.admit(fingerprint, (self.clock)()).map_err(refusal)?;
                 if manages(request) {
-                    return Err(refusal("workers are managed on the signer's machine".to_owned()));
+                    return Err(refusal("that is done on the signer's machine".to_owned()));
                 }
                 if matches!(request, Request::Status | Request::Checkpoint) {
                     return Ok(());
@@ -64,6 +64,7 @@ impl Core {
                 let is_about_keys = !matches!(
                     request,
                     Request::CreateSecret { .. }
+                        | Request::StoreSecret { .. }
                         | Request::ReleaseSecret { .. }
                         | Request::Credentials { .. }
                 );
@@ -127,11 +128,14 @@ pub(crate) fn not_listed(uid: u32) -> String {
     format!("user {uid} may not talk to the signer")
 }
 
-/// Whether a request is about the workers themselves.
+/// Whether a request is one of whoever runs the signer: about its workers, or about what it is.
 pub(crate) fn manages(request: &Request) -> bool {
     matches!(
         request,
-        Request::EnrollWorker { .. } | Request::Workers { .. } | Request::RevokeWorker { .. }
+        Request::EnrollWorker { .. }
+            | Request::Workers { .. }
+            | Request::RevokeWorker { .. }
+            | Request::Follow { .. }
     )
 }
 
@@ -168,6 +172,8 @@ mod tests {
         };
         assert!(refused(&ask(true, false, enroll())));
         assert!(refused(&ask(true, false, Request::Workers { after: None })));
+        let follow = || Request::Follow { lost: None, reason: "the disk is gone".into() };
+        assert!(refused(&ask(true, false, follow())));
         assert!(refused(&ask(true, false, Request::RevokeWorker { name: "x".parse().unwrap() })));
         assert!(matches!(ask(true, false, Request::Status), Response::Status(_)));
         assert!(refused(&ask(false, true, Request::Status)));
