@@ -106,6 +106,14 @@ pub enum VaultError {
         /// What is wrong.
         what: String,
     },
+    /// The directory holds no recovery kit.
+    #[error("'{}' holds no recovery kit: {what}", dir.display())]
+    NotAKit {
+        /// The directory.
+        dir: PathBuf,
+        /// What is missing or wrong.
+        what: String,
+    },
     /// The place where an export or a recovery kit goes failed.
     #[error("cannot write '{}': {source}", path.display())]
     Output {

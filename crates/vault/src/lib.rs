@@ -49,7 +49,7 @@ pub use formats::{
     attachments_in_icalendar, icalendar, photo_in_vcard, setting_json, todo, vcard,
     write_icalendar, write_todo,
 };
-pub use recovery_kit::{RecoveryKit, write_recovery_kit};
+pub use recovery_kit::{ReadKit, RecoveryKit, read_recovery_kit, write_recovery_kit};
 pub use repository::Vault;
 pub use round::{
     Content, FailedItem, ItemChange, MailboxRound, NewStream, OpenContent, Placed, Round,

@@ -1,4 +1,8 @@
-use std::{fs, io::Write, path::Path};
+use std::{
+    fs::{self, File},
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+};
 
 use mailkeep_model::{Secret, TenantName};
 
@@ -51,6 +55,42 @@ pub fn write_recovery_kit(out: &Path, kit: &RecoveryKit<'_>) -> Result<(), Vault
     Ok(())
 }
 
+/// What a recovery kit has for Mailkeep.
+#[derive(Debug)]
+pub struct ReadKit {
+    /// Where the repository lay when the kit was written.
+    pub repository: PathBuf,
+    /// What opens it.
+    pub password: Secret,
+}
+
+/// Bytes of a file of a kit: the path and the password are far shorter.
+const LONGEST: u64 = 16 * 1024;
+
+/// Reads the files `repository` and `password` of a kit; of each, the first line counts.
+///
+/// # Errors
+/// [`VaultError::NotAKit`].
+pub fn read_recovery_kit(dir: &Path) -> Result<ReadKit, VaultError> {
+    let not_a_kit = |what: String| VaultError::NotAKit { dir: dir.to_owned(), what };
+    let line = |name: &str| {
+        let line =
+            first_line(&dir.join(name)).map_err(|error| not_a_kit(format!("{name}: {error}")))?;
+        if line.is_empty() {
+            return Err(not_a_kit(format!("the first line of '{name}' is empty")));
+        }
+        Ok(line)
+    };
+    let repository = PathBuf::from(line("repository")?);
+    Ok(ReadKit { repository, password: Secret::new(line("password")?) })
+}
+
+fn first_line(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(LONGEST).read_to_string(&mut text)?;
+    Ok(text.lines().next().unwrap_or_default().trim_end().to_owned())
+}
+
 fn readme(kit: &RecoveryKit<'_>, repository: &Path) -> String {
     format!(
         "RECOVERY KIT for the mail of tenant '{tenant}'\n\
@@ -73,6 +113,9 @@ fn readme(kit: &RecoveryKit<'_>, repository: &Path) -> String {
          \n\
          If the repository lies elsewhere, change the path in the file 'repository'.\n\
          \n\
+         With Mailkeep, when the signer is lost: mailkeep identity recover {tenant} --kit DIR, with\n\
+         this directory (docs/operating.md, 'When the signer is lost').\n\
+         \n\
          What you get: a directory for each mailbox; in it mailbox.json (whose it is), folders.json\n\
          (the folders' true names) and mail/, the folders. The messages of a month are .eml files in\n\
          a directory like 2026-11, events .ics and contacts .vcf files; items.jsonl beside them has\n\
@@ -84,4 +127,23 @@ fn readme(kit: &RecoveryKit<'_>, repository: &Path) -> String {
         repository = repository.display(),
         id = kit.repository_id,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_kit_is_said_to_be_none_and_what_is_missing() {
+        let directory = tempfile::tempdir().unwrap();
+        let said = || read_recovery_kit(directory.path()).unwrap_err().to_string();
+        assert!(said().contains("holds no recovery kit: repository"), "{}", said());
+        fs::write(directory.path().join("repository"), "/srv/vault/acme\r\n").unwrap();
+        fs::write(directory.path().join("password"), "\n").unwrap();
+        assert!(said().contains("'password' is empty"), "{}", said());
+        fs::write(directory.path().join("password"), "one\ntwo\n").unwrap();
+        let kit = read_recovery_kit(directory.path()).unwrap();
+        assert_eq!(kit.repository, Path::new("/srv/vault/acme"));
+        assert_eq!(kit.password.expose(), "one");
+    }
 }
