@@ -42,6 +42,7 @@ pub mod proof;
 pub mod protocol;
 mod receipts;
 pub mod rotation;
+mod succession;
 pub mod uti;
 
 pub use chain::{Fault, FaultKind, Hash, Head, LineError, MAX_LINE, Record, Summary, Torn};
@@ -56,3 +57,4 @@ pub use protocol::{
     WorkerLimits,
 };
 pub use receipts::{ReceiptError, ReceiptEvent, ReceiptLog, verify as verify_receipts};
+pub use succession::{Kept, Unexplained};

@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::{
-    JobId,
+    CheckpointKey, JobId,
     chain::{self, Event, Fault, Head, MAX_LINE, Summary, encode_line, parse_line},
 };
 
@@ -54,6 +54,14 @@ pub enum ReceiptEvent {
         client_request_id: Uuid,
         /// The provider's error code, e.g. `700027`.
         code: String,
+    },
+    /// The signer was lost and another one took its place: assertions in front of this, for that tenant,
+    /// are in a ledger that is lost.
+    SignerReplaced {
+        /// Whose keys were lost.
+        tenant: TenantName,
+        /// What the new signer signs the checkpoints of its ledger with.
+        checkpoint_key: CheckpointKey,
     },
     /// A piece of a record was found at the end, which a crash had left, and was removed.
     Torn {
@@ -116,6 +124,20 @@ impl ReceiptLog {
             Ok(file) => Ok(Self { shared: Arc::new(Shared { path, file: Mutex::new(file) }) }),
             Err(source) => Err(ReceiptError::Io { path, source }),
         }
+    }
+
+    /// The signer was lost, and another one took its place.
+    ///
+    /// # Errors
+    /// [`ReceiptError`].
+    pub fn signer_replaced(
+        &self,
+        now: OffsetDateTime,
+        tenant: &TenantName,
+        checkpoint_key: &CheckpointKey,
+    ) -> Result<(), ReceiptError> {
+        let (tenant, checkpoint_key) = (tenant.clone(), checkpoint_key.clone());
+        self.shared.append(now, &ReceiptEvent::SignerReplaced { tenant, checkpoint_key })
     }
 
     /// A token is about to be requested. To be called before the request goes out.
