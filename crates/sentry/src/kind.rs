@@ -40,6 +40,8 @@ pub enum IncidentKind {
     TooMuch,
     /// A message of ours that has to be backed up and inspected was not in time.
     CanaryMissed,
+    /// The signer was lost and another one took its place, by order: its ledger begins anew.
+    LedgerBegunAnew,
 }
 
 /// How bad an incident is.
@@ -211,6 +213,17 @@ const WORDS: &[Words] = &[
             "Try again: mailkeep identity canary TENANT; the incident ends when one comes through",
         ],
     },
+    Words {
+        kind: IncidentKind::LedgerBegunAnew,
+        severity: Severity::Warning,
+        title: "the signer's ledger began anew, by order",
+        next_steps: &[
+            "Ask whoever ordered it: somebody who used our keys may have had the ledger, in which that stands, thrown away",
+            "Keep what the witness has of the ledger before: it is all that is left of it",
+            "See that no key from before is accepted any more: mailkeep identity recover TENANT; mailkeep identity posture TENANT",
+            "Nothing tells our own uses of the time before from others' any more: blast-radius reports it as blind. When that is understood, close the incident",
+        ],
+    },
 ];
 
 impl IncidentKind {
@@ -256,6 +269,7 @@ impl IncidentKind {
             Self::EvidenceDamaged => "evidence_damaged",
             Self::TooMuch => "too_much",
             Self::CanaryMissed => "canary_missed",
+            Self::LedgerBegunAnew => "ledger_begun_anew",
         }
     }
 }
@@ -278,6 +292,6 @@ mod tests {
             assert!(!kind.next_steps().is_empty(), "{kind:?}");
             assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
         }
-        assert_eq!(all.len(), IncidentKind::CanaryMissed as usize + 1);
+        assert_eq!(all.len(), IncidentKind::LedgerBegunAnew as usize + 1);
     }
 }

@@ -149,6 +149,56 @@ pub enum ServiceError {
         /// So many characters are needed.
         shortest: usize,
     },
+    /// The signer is the one that it was.
+    #[error(
+        "tenant {tenant}: the signer has not been replaced: it has the keys, and its ledger goes on. To change keys: 'mailkeep identity rotate {tenant}'; to shut somebody out: 'mailkeep identity revoke {tenant} --reason TEXT'"
+    )]
+    SignerNotLost {
+        /// The tenant.
+        tenant: TenantName,
+    },
+    /// Another signer than before is there, and its ledger does not say rightly whose place it takes.
+    #[error(
+        "tenant {tenant}: the signer is another one than before, and is not taken in its place: {what}. If nobody replaced it on purpose, keep its disk: somebody threw the ledger away"
+    )]
+    NoSuccession {
+        /// The tenant.
+        tenant: TenantName,
+        /// What it says, and what was seen.
+        what: String,
+    },
+    /// The repository's password was lost with the signer.
+    #[error(
+        "tenant {tenant}: the password of its repository {} was lost with the signer: name its recovery kit with --kit DIR",
+        path.display()
+    )]
+    KitNeeded {
+        /// The tenant.
+        tenant: TenantName,
+        /// The repository.
+        path: PathBuf,
+    },
+    /// A recovery kit does not open the tenant's repository.
+    #[error(
+        "tenant {tenant}: the recovery kit {} is not for this tenant's repository: its password does not open {}; it was written for {}",
+        kit.display(), path.display(), written_for.display()
+    )]
+    WrongKit {
+        /// The tenant.
+        tenant: TenantName,
+        /// The kit.
+        kit: PathBuf,
+        /// The repository that it names.
+        written_for: PathBuf,
+        /// The tenant's repository.
+        path: PathBuf,
+    },
+    /// The signer's ledger is not as the signer wrote it.
+    #[error("the signer's ledger: {what}")]
+    Ledger {
+        /// What is wrong with it, and where.
+        what: String,
+    },
     /// Another part stopped first; its error is the one to look at.
     #[error("stopped, because another part failed")]
     Stopped,

@@ -11,9 +11,9 @@ use std::{
     time::Duration,
 };
 
-use mailkeep_identity::Checkpoint;
+use mailkeep_identity::{CheckpointKey, WitnessLine};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use time::OffsetDateTime;
 
 use crate::{Service, ServiceError, program, service::blocking};
@@ -53,6 +53,8 @@ pub enum WitnessWay {
 pub struct Witnessed {
     /// The number of the last record that it knows of.
     pub seq: u64,
+    /// Of the ledger whose checkpoints are signed with this key.
+    pub ledger: Option<CheckpointKey>,
     /// When it was told.
     #[serde(with = "time::serde::rfc3339::option")]
     pub at: Option<OffsetDateTime>,
@@ -74,15 +76,21 @@ impl Service {
         }
         let signer = self.signer().await?;
         let checkpoint = signer.checkpoint().await?;
-        let mut line = serde_json::to_value(&checkpoint).expect("numbers and texts serialise");
+        let key = self.checkpoint_key().await?;
         // So that whoever keeps it can check it without this machine.
-        line["checkpoint_key"] = json!(signer.status().await?.checkpoint_key);
+        let mut line = WitnessLine { checkpoint, checkpoint_key: Some(key.clone()), follows: None };
         let mut told = Vec::new();
         for witness in &self.witnesses {
             let known = self.witnessed(witness).await?;
-            let state = match known.seq == checkpoint.head.seq && known.failing_since.is_none() {
+            let same = known.ledger.as_ref() == Some(&key);
+            let told_all = same && known.seq == line.checkpoint.head.seq;
+            // Of another ledger than the one it knows, it is told where that comes from.
+            if !same && line.follows.is_none() {
+                line.follows = self.followed().await?;
+            }
+            let state = match told_all && known.failing_since.is_none() {
                 true => known,
-                false => self.tell_witness(witness, known, &checkpoint, &line).await?,
+                false => self.tell_witness(witness, known, &line).await?,
             };
             told.push((witness.clone(), state));
         }
@@ -132,18 +140,18 @@ impl Service {
         &self,
         witness: &Witness,
         known: Witnessed,
-        checkpoint: &Checkpoint,
-        line: &Value,
+        line: &WitnessLine,
     ) -> Result<Witnessed, ServiceError> {
         let now = OffsetDateTime::now_utc();
+        let json = serde_json::to_value(line).expect("numbers and texts serialise");
         let told = match &witness.way {
             WitnessWay::File(path) => {
-                let (path, line) = (path.clone(), line.clone());
-                blocking(move || Ok(append(&path, &line).map_err(|error| error.to_string())))
+                let path = path.clone();
+                blocking(move || Ok(append(&path, &json).map_err(|error| error.to_string())))
                     .await?
             }
             WitnessWay::Program { path, arguments } => {
-                let running = tokio::time::timeout(PATIENCE, program::run(path, arguments, line));
+                let running = tokio::time::timeout(PATIENCE, program::run(path, arguments, &json));
                 running.await.unwrap_or_else(|_| {
                     Err(format!("it did not end within {} s", PATIENCE.as_secs()))
                 })
@@ -151,7 +159,8 @@ impl Service {
         };
         let state = match told {
             Ok(()) => Witnessed {
-                seq: checkpoint.head.seq,
+                seq: line.checkpoint.head.seq,
+                ledger: line.checkpoint_key.clone(),
                 at: Some(now),
                 failing_since: None,
                 error: None,

@@ -478,6 +478,6 @@ impl<'a> Course<'a> {
 }
 
 /// What people see a key as among those of its application.
-pub(super) fn name_at_the_provider(tenant: &TenantName, function: Function) -> String {
+pub(crate) fn name_at_the_provider(tenant: &TenantName, function: Function) -> String {
     format!("Mailkeep {tenant} {function}")
 }

@@ -21,6 +21,7 @@ pub use revoke::{Left, Purged, Revocation};
 pub use tending::{KeyFailure, KeyTending};
 
 use crate::{Service, ServiceError, service::audit_entry};
+pub(crate) use course::name_at_the_provider;
 use course::{Course, Manner};
 
 /// How a change of keys went.

@@ -56,7 +56,7 @@ const PURGE: &str = "credentials that are not ours could not be looked for";
 
 impl Revocation {
     /// Nothing done yet.
-    pub(super) fn of(tenant: &TenantName) -> Self {
+    pub(crate) fn of(tenant: &TenantName) -> Self {
         let (rotations, purged, cut, left) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         Self { tenant: tenant.clone(), rotations, purged, cut, left }
     }
@@ -220,7 +220,7 @@ impl Service {
     }
 
     /// [`Self::purge`]; when that cannot be begun, what that leaves.
-    async fn purge_or_say(&self, tenant: &Tenant, report: &mut Revocation) {
+    pub(crate) async fn purge_or_say(&self, tenant: &Tenant, report: &mut Revocation) {
         if let Err(error) = self.purge(tenant, report).await {
             let what = format!("{PURGE}: {error}");
             report.left.push(Left { function: Function::Auditor, what });

@@ -9,7 +9,8 @@ use std::{
 };
 
 use mailkeep_identity::{
-    Checkpoint, CheckpointKey, Fault, FaultKind, Head, ReceiptEvent, Record, SignerClient,
+    Checkpoint, CheckpointKey, Fault, FaultKind, Head, LedgerEnd, ReceiptEvent, Record,
+    SignerClient,
     journal::{self, About},
     ledger::{self, LedgerEvent, LedgerRecord, LedgerSummary, WitnessError},
     verify_receipts,
@@ -85,6 +86,20 @@ impl OwnRecordsSeen {
         // Restored from an older copy, it may lack what came long before it was found.
         let from = whole_until.unwrap_or(OffsetDateTime::UNIX_EPOCH) - OLDER_COPY;
         self.lost.push(Lost { from, to: now });
+    }
+
+    /// Where the ledger stood when it was seen last.
+    pub(super) fn ledger_end(&self) -> Option<LedgerEnd> {
+        let (checkpoint, checkpoint_key) = (self.checkpoint.clone()?, self.checkpoint_key.clone()?);
+        Some(LedgerEnd { checkpoint, checkpoint_key })
+    }
+
+    /// Takes the ledger that begins anew in the place of a lost one: of all the time before, nobody can
+    /// tell any more what we did.
+    pub(super) fn begun_anew(&mut self, present: LedgerEnd, now: OffsetDateTime) {
+        self.checkpoint_key = Some(present.checkpoint_key);
+        self.checkpoint = Some(present.checkpoint);
+        self.lost.push(Lost { from: OffsetDateTime::UNIX_EPOCH, to: now });
     }
 
     fn drop_what_is_older(&mut self, than: OffsetDateTime) {
@@ -185,7 +200,7 @@ impl Service {
         let (read, signatures) = self.read_ledger(known, Vec::new(), each).await?;
         Ok(match (read.outcome, &seen.checkpoint_key) {
             (_, Some(known)) if *known != read.key => Err(format!(
-                "the signer signs its checkpoints with another key than before ({}; it was {known}): it was replaced",
+                "the signer signs its checkpoints with another key than before ({}; it was {known}): it was replaced. If it was lost and this one is meant to take its place: mailkeep identity recover {tenant}",
                 read.key
             )),
             (Ok(_), _) => Ok((signatures, read.key, read.checkpoint)),

@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 use mailkeep_control::ControlError;
+use mailkeep_identity::{CheckpointKey, LedgerEnd};
 use mailkeep_model::TenantName;
 use mailkeep_sentry::Settle;
 use serde::{Deserialize, Serialize};
@@ -32,9 +33,24 @@ pub struct Watch {
     /// When the logs were last held against what we know of ourselves.
     #[serde(default, with = "time::serde::rfc3339::option")]
     pub(super) judged: Option<OffsetDateTime>,
+    /// The signer was lost, and another one took its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) signer_lost: Option<SignerLost>,
     /// Service principals (object ids) that we have disabled to end tokens, and are about to enable.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) switching: BTreeSet<String>,
+}
+
+/// That the signer was lost, and another one took its place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SignerLost {
+    /// When the new one was taken for ours.
+    #[serde(with = "time::serde::rfc3339")]
+    pub(crate) at: OffsetDateTime,
+    /// What the new one signs its checkpoints with.
+    pub(crate) checkpoint_key: CheckpointKey,
+    /// Where the ledger of the lost one was seen last.
+    pub(crate) lost: Option<LedgerEnd>,
 }
 
 /// How far a log was read.
@@ -49,6 +65,19 @@ pub struct LogRead {
 }
 
 impl Watch {
+    /// Where the signer's ledger stood when it was seen last.
+    pub(crate) fn ledger_end(&self) -> Option<LedgerEnd> {
+        self.own.ledger_end()
+    }
+
+    /// Takes the signer that is there for ours, in the place of one that was lost.
+    pub(crate) fn take_new_signer(&mut self, present: LedgerEnd, now: OffsetDateTime) {
+        let lost = self.own.ledger_end();
+        let checkpoint_key = present.checkpoint_key.clone();
+        self.signer_lost = Some(SignerLost { at: now, checkpoint_key, lost });
+        self.own.begun_anew(present, now);
+    }
+
     /// Who may own our applications and service principals, by their object ids, as far as they were
     /// looked at.
     pub(crate) fn accepted_owners(&self) -> BTreeMap<String, BTreeSet<String>> {
