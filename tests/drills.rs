@@ -30,7 +30,13 @@ fn the_drills_are_offered() {
     let directory = temporary();
     let mailkeep = Mailkeep::new(env!("CARGO_BIN_EXE_mailkeep"), directory.path().join("unused"));
     let offered = mailkeep.run(&["drill", "list"]).ok().text();
-    for drill in ["stolen-certificate", "stolen-token", "replayed-assertion", "protection-off"] {
+    for drill in [
+        "stolen-certificate",
+        "stolen-token",
+        "replayed-assertion",
+        "protection-off",
+        "lost-signer",
+    ] {
         assert!(offered.contains(drill), "{offered}");
     }
 }
@@ -53,4 +59,9 @@ fn an_assertion_that_is_used_twice_is_noticed_and_accounted_for() {
 #[test]
 fn protection_that_is_switched_off_is_noticed() {
     holds("protection-off", 10, 4);
+}
+
+#[test]
+fn a_lost_signer_costs_no_mail_and_its_ledger_is_not_shed_silently() {
+    holds("lost-signer", 15, 7);
 }

@@ -198,6 +198,12 @@ pub(crate) const TARGETS: &[Target] = &[
     },
     Target { name: "ledger", what: "the signer's ledger", seeds: LEDGERS, run: ledger_lines },
     Target {
+        name: "witness-lines",
+        what: "what a witness keeps, and the head of a sealed credential",
+        seeds: WITNESS_LINES,
+        run: witness_lines,
+    },
+    Target {
         name: "signer-frames",
         what: "both directions of the signer's protocol",
         seeds: FRAMES,
@@ -497,6 +503,22 @@ fn ledger_lines(data: &[u8]) {
     }
 }
 
+/// What one witness kept is told apart, whatever it is: nothing of it becomes a ledger's own without its key.
+fn witness_lines(data: &[u8]) {
+    let _ = mailkeep_identity::CredentialSeal::of(data);
+    let Ok(lines) = mailkeep_identity::WitnessLine::parse_all(&String::from_utf8_lossy(data))
+    else {
+        return;
+    };
+    let Some(key) = lines.iter().find_map(|line| line.checkpoint_key.clone()) else { return };
+    if let Ok(kept) = mailkeep_identity::Kept::of(&lines, &key, None) {
+        let own = |line: &&mailkeep_identity::WitnessLine| {
+            line.checkpoint_key.as_ref().is_none_or(|one| *one == key)
+        };
+        assert_eq!(kept.present.len(), lines.iter().filter(own).count());
+    }
+}
+
 fn signer_frames(data: &[u8]) {
     let mut rest = data;
     while let Ok(Some((json, behind))) = protocol::split_frame(rest) {
@@ -762,7 +784,15 @@ const LEDGERS: &[&[u8]] = &[
     b"{\"seq\":1,\"prev\":\"",
 ];
 
+const WITNESS_LINES: &[&[u8]] = &[
+    b"{\"seq\":1,\"hash\":\"0000000000000000000000000000000000000000000000000000000000000000\",\"time\":\"2026-11-23T09:00:02Z\",\"signature\":\"AAAA\",\"checkpoint_key\":\"BAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}\n\n{\"seq\":2,\"hash\":\"0000000000000000000000000000000000000000000000000000000000000000\",\"time\":\"2026-11-23T09:00:02Z\",\"signature\":\"AAAA\"}\n",
+    b"{\"seq\":3,\"hash\":\"0000000000000000000000000000000000000000000000000000000000000000\",\"time\":\"2026-11-23T09:00:02Z\",\"signature\":\"AAAA\",\"checkpoint_key\":\"BAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\",\"follows\":{\"checkpoint\":{\"seq\":1,\"hash\":\"0000000000000000000000000000000000000000000000000000000000000000\",\"time\":\"2026-11-23T09:00:02Z\",\"signature\":\"AAAA\"},\"checkpoint_key\":\"BAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}}",
+    b"Whxqht+dQJax1aZeCGLxmgEAAAAMAAAADAAAABAAAAA=",
+];
+
 const FRAMES: &[&[u8]] = &[
+    b"{\"v\":1,\"caller\":\"cli\",\"request\":{\"op\":\"follow\",\"lost\":null,\"reason\":\"the disk\"}}",
+    b"{\"v\":1,\"caller\":\"cli\",\"request\":{\"op\":\"store_secret\",\"job\":\"j-1\",\"tenant\":\"acme\",\"name\":\"repository\",\"secret\":\"x\"}}",
     b"\x00\x00\x00\x30{\"v\":1,\"caller\":\"cli\",\"request\":{\"op\":\"status\"}}",
     b"{\"v\":1,\"caller\":\"cli\",\"request\":{\"op\":\"release_secret\",\"job\":\"j-1\",\"tenant\":\"acme\",\"name\":\"repository\"}}",
     b"{\"v\":1,\"caller\":\"cli\",\"request\":{\"op\":\"enroll_worker\",\"name\":\"w\",\"limits\":{\"tenants\":[\"acme\"]},\"request_pem\":\"-\"}}",

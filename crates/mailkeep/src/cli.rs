@@ -14,7 +14,7 @@ mod workers;
 pub(crate) use alerts::{AlertKind, Alerts, AlertsAdd};
 pub(crate) use blast::BlastRadius;
 pub(crate) use canary::{Canary, TenantCanary};
-pub(crate) use workers::{Enroll, SignerCommand, Workers};
+pub(crate) use workers::{Enroll, SignerCommand, SignerRecover, Workers};
 
 use crate::commands::{ItemName, Place, parse_deadline, parse_time};
 
@@ -165,6 +165,10 @@ pub(crate) struct Signer {
     /// A file with the passphrase under which the master key is sealed; '-' reads standard input
     #[arg(long, value_name = "FILE", conflicts_with = "identity_file")]
     pub(crate) passphrase_file: Option<PathBuf>,
+    /// The credential that the passphrase came sealed in, as systemd-creds wrote it: its head says whether
+    /// a TPM holds it, for 'mailkeep doctor'
+    #[arg(long, value_name = "FILE", requires = "passphrase_file")]
+    pub(crate) sealed_credential: Option<PathBuf>,
     /// The master key as an age identity file, kept outside the data directory; made when absent
     #[arg(long, value_name = "FILE")]
     pub(crate) identity_file: Option<PathBuf>,
@@ -305,6 +309,13 @@ pub(crate) enum Identity {
     Rotate(Rotate),
     /// Shut a thief out: fresh keys at once, the old ones refused, foreign credentials removed
     Revoke(Revoke),
+    /// Go on with a new signer in the place of one that is lost for good
+    ///
+    /// The repository's password comes from the recovery kit; every function gets a new key, and those from
+    /// before are removed at the provider. What an administrator has to do for that is said, and written
+    /// with --out; the same command again goes on from there. First 'mailkeep signer recover', once. Ends
+    /// with 3 as long as something is left to do.
+    Recover(IdentityRecover),
     /// Read the provider's logs and find uses of our keys that are not ours
     Reconcile {
         /// The tenant
@@ -360,6 +371,23 @@ pub(crate) enum DrillName {
     ReplayedAssertion,
     /// Somebody with an administrator's account switches off what protects the tenant
     ProtectionOff,
+    /// The signer is gone for good, with keys, ledger and passwords; a thief may have a copy
+    LostSigner,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct IdentityRecover {
+    /// The tenant
+    pub(crate) tenant: TenantName,
+    /// Its recovery kit, as 'mailkeep recovery-kit' wrote it; once, where there is a repository
+    #[arg(long, value_name = "DIR")]
+    pub(crate) kit: Option<PathBuf>,
+    /// Write into this directory what the tenant's administrator runs
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// How long to wait for the provider: RFC 3339, or 30m, 2h from now
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = parse_deadline)]
+    pub(crate) deadline: OffsetDateTime,
 }
 
 #[derive(Args, Debug)]
@@ -427,6 +455,8 @@ pub(crate) enum Ledger {
     },
     /// Tell the outside witnesses (config.toml, [[witness]]) where the ledger stands; 'serve' does it each minute
     Witness,
+    /// Print where the ledger stood when it was last seen here, for 'mailkeep signer recover --witness'
+    LastSeen,
     /// Print the records
     Show {
         /// Only those about this tenant

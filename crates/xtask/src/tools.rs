@@ -18,7 +18,8 @@ struct Tool {
 
 /// Stock restic reads what we wrote, Python compares it, curl drives the lab, a PostgreSQL of our
 /// own is the second database of `control`, SoftHSM is a hardware security module without hardware,
-/// Pebble is a certificate authority that speaks ACME, and cryptography and SQLite are compiled from C.
+/// swtpm is a TPM without hardware, which tpm2-tools change and systemd-creds seals with, Pebble is a
+/// certificate authority that speaks ACME, and cryptography and SQLite are compiled from C.
 const FOR_TESTS: &[Tool] = &[
     Tool { program: "restic", package: "restic" },
     Tool { program: "python3", package: "python3-venv" },
@@ -27,6 +28,9 @@ const FOR_TESTS: &[Tool] = &[
     Tool { program: "cc", package: "build-essential" },
     Tool { program: "xz", package: "xz-utils" },
     Tool { program: "softhsm2-util", package: "softhsm2" },
+    Tool { program: "swtpm", package: "swtpm" },
+    Tool { program: "tpm2_pcrextend", package: "tpm2-tools" },
+    Tool { program: "systemd-creds", package: "systemd" },
     Tool { program: "pebble", package: "pebble" },
 ];
 

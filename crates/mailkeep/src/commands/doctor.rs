@@ -1,9 +1,9 @@
 use std::{fs::File, io::BufReader, os::unix::fs::MetadataExt};
 
 use mailkeep_control::{Departure, Tenant};
-use mailkeep_identity::verify_receipts;
+use mailkeep_identity::{CredentialSeal, SealingInfo, SealingKind, verify_receipts};
 use mailkeep_model::{Function, TenantName};
-use mailkeep_service::{DataDirectory, Outcome as Checked, Service, Watched, WitnessWay};
+use mailkeep_service::{DataDirectory, Outcome as Checked, Service, SignerOf, Watched, WitnessWay};
 use mailkeep_tls::CertificateStatus;
 use mailkeep_vault::Vault;
 use serde_json::json;
@@ -191,18 +191,69 @@ async fn signer(service: &Service, report: &mut Report<'_>) {
         Err(error) => Err(error),
     };
     match status {
-        Err(error) => report.say(State::Bad, "signer", &error.to_string()),
+        Err(error) => {
+            // Somebody whose signer is gone for good reads this first.
+            let lost = match service.ledger_last_seen().await {
+                Ok(Some(_)) => {
+                    "; when its directory, or what seals it, is lost for good: docs/operating.md, 'When the signer is lost'"
+                }
+                _ => "",
+            };
+            report.say(State::Bad, "signer", &format!("{error}{lost}"));
+        }
         Ok(status) => {
             let text = format!(
                 "answers, {} keys, ledger at record {}",
                 status.credentials, status.ledger.seq
             );
             report.say(State::Good, "signer", &text);
-            if let Some(warning) = status.sealing.warning {
-                report.say(State::Warning, "signer's sealing", &warning);
-            }
+            let (state, text) = match &status.sealing.warning {
+                Some(warning) => (State::Warning, warning.clone()),
+                None => (State::Good, sealing(&status.sealing)),
+            };
+            report.say(state, "signer's sealing", &text);
         }
     }
+}
+
+/// How the master key is held, for people.
+fn sealing(sealing: &SealingInfo) -> String {
+    let passphrase = match sealing.passphrase {
+        Some(CredentialSeal::Tpm) => ", which this machine's TPM seals",
+        Some(CredentialSeal::TpmAndHost) => {
+            ", which this machine's TPM and a key on its disk seal together"
+        }
+        _ => "",
+    };
+    match sealing.kind {
+        SealingKind::Passphrase => {
+            format!("the master key is sealed with a passphrase from outside{passphrase}")
+        }
+        _ => "the master key is a file of its own, on another medium".to_owned(),
+    }
+}
+
+/// Whether the signer is the one that a tenant was set up with; what to do when it is not.
+async fn signer_of(
+    service: &Service,
+    tenant: &Tenant,
+    name: &str,
+    report: &mut Report<'_>,
+) -> bool {
+    let text = match service.signer_of(tenant).await {
+        // Why it does not answer was said.
+        Err(_) | Ok(SignerOf::Ours) => return true,
+        Ok(SignerOf::Another { says_so: true }) => format!(
+            "its keys and its repository's password were lost with the signer: 'mailkeep identity recover {} --kit DIR --out DIR'",
+            tenant.name
+        ),
+        Ok(SignerOf::Another { says_so: false }) => format!(
+            "the signer is another one than before. When that one is lost for good: 1. 'mailkeep signer recover --reason TEXT', 2. 'mailkeep identity recover {} --kit DIR --out DIR'. When nobody replaced it on purpose: keep its disk, somebody threw the ledger away",
+            tenant.name
+        ),
+    };
+    report.say(State::Bad, &format!("{name}, signer"), &text);
+    false
 }
 
 /// The signer's ledger and the receipts.
@@ -369,6 +420,10 @@ async fn tenants(service: &Service, report: &mut Report<'_>) {
                 tenant.name
             );
             report.say(State::Missing, &name, &text);
+            continue;
+        }
+        // Without its keys everything else is refused as well.
+        if !signer_of(service, &tenant, &name, report).await {
             continue;
         }
         match service.check_tenant(&tenant.name).await {

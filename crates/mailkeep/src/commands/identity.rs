@@ -36,6 +36,11 @@ pub(super) async fn run(global: &Global, command: Identity, output: &Output) -> 
             alerts::deliver(&service, output).await;
             outcome
         }
+        Identity::Recover(arguments) => {
+            let outcome = super::recover::tenant(&service, &arguments, output).await;
+            alerts::deliver(&service, output).await;
+            outcome
+        }
         Identity::Reconcile { tenant, calls } => {
             for path in calls {
                 import(&service, &tenant, &path, output).await?;

@@ -7,8 +7,8 @@ use std::{
 };
 
 use mailkeep_identity::{
-    Checkpoint, CheckpointKey, MAX_LINE,
-    ledger::{self, LedgerEvent, LedgerRecord, LedgerSummary, WitnessError},
+    CheckpointKey, Kept, LedgerEnd, MAX_LINE, WitnessLine,
+    ledger::{self, LedgerEvent, LedgerRecord},
 };
 use mailkeep_model::TenantName;
 use mailkeep_service::{Service, ServiceError};
@@ -28,6 +28,7 @@ pub(super) async fn run(service: &Service, command: Ledger, output: &Output) -> 
             verify(service, &witness, ledger.as_deref(), output).await
         }
         Ledger::Witness => witness(service, output).await,
+        Ledger::LastSeen => last_seen(service, output).await,
         Ledger::Show { tenant, since } => show(service, tenant, since, output).await,
     }
 }
@@ -59,13 +60,32 @@ async fn witness(service: &Service, output: &Output) -> Outcome {
     Ok(exit)
 }
 
+async fn last_seen(service: &Service, output: &Output) -> Outcome {
+    let Some(LedgerEnd { checkpoint, checkpoint_key }) = service.ledger_last_seen().await? else {
+        let text =
+            "it was never seen here: 'identity reconcile', which needs an auditor, looks at it";
+        return Err(Failure::new(Exit::NotFound, text));
+    };
+    let line = WitnessLine { checkpoint, checkpoint_key: Some(checkpoint_key), follows: None };
+    let value = serde_json::to_value(&line).unwrap_or_default();
+    output.result(&value, || value.to_string());
+    Ok(Exit::Done)
+}
+
+/// A ledger, as far as it says of itself what it is.
+struct Told {
+    key: CheckpointKey,
+    /// What it follows, and why.
+    follows: Option<(Option<LedgerEnd>, String)>,
+}
+
 async fn verify(
     service: &Service,
     witnesses: &[std::path::PathBuf],
     copy: Option<&Path>,
     output: &Output,
 ) -> Outcome {
-    let mut checkpoints = Vec::new();
+    let mut lines = Vec::new();
     for path in witnesses {
         let kept = read_witness(path)?;
         if kept.is_empty() {
@@ -73,68 +93,116 @@ async fn verify(
                 format!("{} holds no checkpoints: nothing is held against it", path.display());
             return Err(Failure::usage(text));
         }
-        checkpoints.extend(kept);
+        lines.extend(kept);
     }
-    let witnessed = checkpoints.len();
-    let outcome = match copy {
-        None => service.read_ledger(checkpoints, (), |(), _| ()).await?.0.outcome,
-        Some(path) => verify_copy(service, path, &checkpoints).await?,
+    let told = match copy {
+        None => told_by_the_signer(service).await?,
+        Some(path) => told_by_a_copy(service, path, &mut lines).await?,
     };
-    match outcome {
-        Ok(summary) => {
-            let records = summary.head.seq;
-            let value = json!({
-                "records": records,
-                "head": summary.head.hash.to_string(),
-                "witnessed_by": witnessed,
-                "damage": null,
-            });
-            output.result(&value, || {
-                let agree = match witnessed {
-                    0 if copy.is_some() => "without --witness nobody says that it was not written anew".to_owned(),
-                    0 => "without --witness nobody but the signer itself says that it was not written anew".to_owned(),
-                    count => format!("{count} checkpoints agree"),
-                };
-                format!("{records} records, none changed, removed, moved or repeated; {agree}")
-            });
-            Ok(Exit::Done)
+    let lost_end = told.follows.as_ref().and_then(|(lost, _)| lost.as_ref());
+    let kept = match Kept::of(&lines, &told.key, lost_end) {
+        Ok(kept) => kept,
+        Err(error) => return Ok(damage(&error.to_string(), output)),
+    };
+    let witnessed = kept.present.len();
+    let outcome = match copy {
+        None => service.read_ledger(kept.present, (), |(), _| ()).await?.0.outcome,
+        Some(path) => ledger::verify_witnessed(open(path)?, &told.key, &kept.present, |_| ()),
+    };
+    let summary = match outcome {
+        Ok(summary) => summary,
+        Err(error) => return Ok(damage(&error.to_string(), output)),
+    };
+    let records = summary.head.seq;
+    let value = json!({
+        "records": records,
+        "head": summary.head.hash.to_string(),
+        "witnessed_by": witnessed,
+        "damage": null,
+        "lost": kept.lost,
+        "follows": told.follows.as_ref().map(|(lost, reason)| json!({"lost": lost, "reason": reason})),
+    });
+    output.result(&value, || {
+        let agree = match witnessed {
+            0 if copy.is_some() => {
+                "without --witness nobody says that it was not written anew".to_owned()
+            }
+            0 => "without --witness nobody but the signer itself says that it was not written anew"
+                .to_owned(),
+            count => format!("{count} checkpoints agree"),
+        };
+        let mut text =
+            format!("{records} records, none changed, removed, moved or repeated; {agree}");
+        if let Some((_, reason)) = &told.follows {
+            text.push_str(&format!("\nIt follows a ledger that is lost. Reason given: {}", plain(reason)));
         }
-        Err(error) => {
-            let what = error.to_string();
-            output.result(&json!({ "damage": what }), || {
-                format!("DAMAGE: {what}\nKeep the signer's disk as it is")
-            });
-            Ok(Exit::Damage)
+        for LedgerEnd { checkpoint, checkpoint_key } in &kept.lost {
+            text.push_str(&format!(
+                "\nNOT VERIFIED: the lost ledger that the witness knew up to record {} on {} (checkpoints signed with {checkpoint_key}); a copy of it can be, with --ledger FILE",
+                checkpoint.head.seq,
+                rfc3339(checkpoint.time)
+            ));
         }
-    }
+        text
+    });
+    Ok(if kept.lost.is_empty() { Exit::Done } else { Exit::Partly })
 }
 
-/// Verifies a copy of the ledger. A signer does not start with a damaged one: then the key is the one
-/// that the ledger names itself, and a ledger that somebody else made names another than the one that
-/// signed the checkpoints.
-async fn verify_copy(
+fn damage(what: &str, output: &Output) -> Exit {
+    output.result(&json!({ "damage": what }), || {
+        format!("DAMAGE: {what}\nKeep the signer's disk as it is")
+    });
+    Exit::Damage
+}
+
+async fn told_by_the_signer(service: &Service) -> Result<Told, Failure> {
+    let (read, follows) = service.read_ledger(Vec::new(), None, note_follows).await?;
+    Ok(Told { key: read.key, follows })
+}
+
+/// Of a copy of the ledger. A signer does not start with a damaged one: then the key is the one that the
+/// ledger names itself, and a ledger that somebody else made names another than the one that signed the
+/// checkpoints. So it is for a copy of one that was lost; what the witnesses kept of others says nothing
+/// of it then.
+async fn told_by_a_copy(
     service: &Service,
     path: &Path,
-    checkpoints: &[Checkpoint],
-) -> Result<Result<LedgerSummary, WitnessError>, Failure> {
-    let open = || {
-        let file = File::open(path);
-        file.map(BufReader::new)
-            .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))
-    };
+    lines: &mut Vec<WitnessLine>,
+) -> Result<Told, Failure> {
+    let named = named_key(open(path)?);
     let running = match service.signer().await {
         Ok(signer) => Some(signer.status().await.map_err(ServiceError::from)?.checkpoint_key),
         Err(_) => None,
     };
+    let of_named =
+        |line: &WitnessLine| line.checkpoint_key.as_ref().map(ToString::to_string) == named;
     let key = match running {
-        Some(key) => Some(key),
-        None => named_key(open()?),
+        Some(running) if Some(&running) != named.as_ref() && lines.iter().any(of_named) => {
+            lines.retain(of_named);
+            named
+        }
+        Some(running) => Some(running),
+        None => named,
     };
     let key: CheckpointKey = key
         .ok_or_else(|| Failure::failed(format!("{} does not begin as a ledger", path.display())))?
         .parse()
         .map_err(|error| Failure::failed(format!("the checkpoint key: {error}")))?;
-    Ok(ledger::verify_witnessed(open()?, &key, checkpoints, |_| ()))
+    let mut follows = None;
+    // What is wrong with it is found when it is held against the checkpoints.
+    let _ = ledger::verify_each(open(path)?, |record| note_follows(&mut follows, record));
+    Ok(Told { key, follows })
+}
+
+fn note_follows(found: &mut Option<(Option<LedgerEnd>, String)>, record: &LedgerRecord) {
+    if let LedgerEvent::Follows { lost, reason, .. } = &record.event {
+        *found = Some((lost.clone(), reason.clone()));
+    }
+}
+
+fn open(path: &Path) -> Result<BufReader<File>, Failure> {
+    let file = File::open(path).map(BufReader::new);
+    file.map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))
 }
 
 /// The key in the record that begins a ledger.
@@ -148,17 +216,13 @@ fn named_key(from: impl BufRead) -> Option<String> {
     }
 }
 
-fn read_witness(path: &Path) -> Result<Vec<Checkpoint>, Failure> {
+/// What a witness kept.
+pub(super) fn read_witness(path: &Path) -> Result<Vec<WitnessLine>, Failure> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))?;
-    let lines = text.lines().filter(|line| !line.trim().is_empty());
-    lines
-        .map(|line| {
-            serde_json::from_str(line).map_err(|error| {
-                Failure::usage(format!("{} holds no checkpoints: {error}", path.display()))
-            })
-        })
-        .collect()
+    WitnessLine::parse_all(&text).map_err(|(line, error)| {
+        Failure::usage(format!("{} holds no checkpoints: line {line}: {error}", path.display()))
+    })
 }
 
 async fn show(

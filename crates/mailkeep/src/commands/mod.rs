@@ -21,6 +21,7 @@ mod ledger;
 mod mailboxes;
 mod place;
 mod posture;
+mod recover;
 mod restore;
 mod restored;
 mod secret_file;

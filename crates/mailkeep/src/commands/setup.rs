@@ -53,7 +53,7 @@ pub(super) async fn run(service: &Service, arguments: TenantSetup, output: &Outp
     Ok(Exit::Done)
 }
 
-fn write(bundle: &Bundle, directory: &Path) -> Result<(), Failure> {
+pub(super) fn write(bundle: &Bundle, directory: &Path) -> Result<(), Failure> {
     let failed = |path: &Path, error: std::io::Error| {
         Failure::failed(format!("cannot write {}: {error}", path.display()))
     };

@@ -1,5 +1,6 @@
 use std::path::Path;
 
+use mailkeep_identity::CredentialSeal;
 use mailkeep_model::Secret;
 use mailkeep_service::DataDirectory;
 use mailkeep_signer::{Keys, Peers, RemoteOptions, Sealing, Signer, SignerOptions, refuse_dumps};
@@ -22,6 +23,10 @@ pub(super) async fn run(global: &Global, arguments: cli::Signer, output: &Output
     let socket = arguments.socket.clone().unwrap_or_else(|| data.signer_socket());
     let mut options = SignerOptions::new(data.signer(), socket.clone(), sealing);
     options.keys = keys(&arguments)?;
+    options.passphrase_seal = match &arguments.sealed_credential {
+        Some(path) => Some(seal(path)?),
+        None => None,
+    };
     if !arguments.allow_user.is_empty() {
         options.peers = Peers::Users(arguments.allow_user.clone());
     }
@@ -64,6 +69,15 @@ fn sealing(arguments: &cli::Signer) -> Result<Sealing, Failure> {
             "the signer's keys are sealed with something from outside: name a passphrase with --passphrase-file FILE ('-' reads it from standard input), or a key with --identity-file FILE (an age identity, kept off this disk)",
         )),
     }
+}
+
+/// What a credential is sealed with. Where that cannot be told nobody is to believe that a TPM holds it.
+fn seal(path: &Path) -> Result<CredentialSeal, Failure> {
+    let unusable =
+        |reason: &str| Failure::usage(format!("--sealed-credential {}: {reason}", path.display()));
+    let credential = secret_file::read(path).map_err(|error| unusable(&error.to_string()))?;
+    CredentialSeal::of(credential.as_bytes())
+        .ok_or_else(|| unusable("it is not what 'systemd-creds encrypt' writes"))
 }
 
 fn keys(arguments: &cli::Signer) -> Result<Keys, Failure> {

@@ -12,7 +12,7 @@ use mailkeep_tls::{TlsError, WorkerRequest};
 use serde_json::json;
 use time::OffsetDateTime;
 
-use super::{Outcome, browse::rfc3339};
+use super::{Outcome, browse::rfc3339, recover};
 use crate::{
     cli::{Enroll, Global, SignerCommand, Workers},
     exit::{Exit, Failure},
@@ -26,6 +26,9 @@ pub(super) async fn run(global: &Global, command: SignerCommand, output: &Output
     match command {
         SignerCommand::Request { name, out } => request(&name, &out, output),
         SignerCommand::Enroll(arguments) => enroll(global, &arguments, output).await,
+        SignerCommand::Recover(arguments) => {
+            Box::pin(recover::signer(global, &arguments, output)).await
+        }
         SignerCommand::Workers(Workers::List { socket }) => {
             let all = client(global, socket).workers().await.map_err(ServiceError::from)?;
             list(&all, output);
@@ -47,7 +50,7 @@ pub(super) async fn run(global: &Global, command: SignerCommand, output: &Output
 }
 
 /// A client that asks nothing by itself: who manages workers need not be one of those who may ask.
-fn client(global: &Global, socket: Option<PathBuf>) -> SignerClient {
+pub(super) fn client(global: &Global, socket: Option<PathBuf>) -> SignerClient {
     let socket = socket.unwrap_or_else(|| DataDirectory::new(&global.data).signer_socket());
     SignerClient::over(SignerClient::at_socket(socket), "cli".parse().expect("a valid label"))
 }

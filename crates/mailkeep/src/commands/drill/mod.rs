@@ -1,6 +1,7 @@
 //! Drills: what attackers have done, done again on a simulated tenant.
 
 mod acts;
+mod lost_signer;
 mod protection_off;
 mod replayed_assertion;
 mod report;
@@ -37,17 +38,32 @@ pub(super) async fn run(command: Drill, output: &Output) -> Outcome {
 async fn run_one(drill: DrillName, output: &Output) -> Result<Report, Failure> {
     let directory = tempfile::tempdir()
         .map_err(|error| Failure::failed(format!("a directory for the drill: {error}")))?;
-    let site = Site::start(directory.path(), output).await?;
+    let mut site = Site::start(directory.path(), output).await?;
     let name = drill.to_possible_value().map(|value| value.get_name().to_owned());
     let mut report = Report::new(name.unwrap_or_default());
-    let played = match drill {
-        DrillName::StolenCertificate => stolen_certificate::play(&site, &mut report, output).await,
-        DrillName::StolenToken => stolen_token::play(&site, &mut report, output).await,
-        DrillName::ReplayedAssertion => replayed_assertion::play(&site, &mut report, output).await,
-        DrillName::ProtectionOff => protection_off::play(&site, &mut report, output).await,
-    };
+    let played = play(drill, &mut site, &mut report, output).await;
     site.stop().await;
     played.map(|()| report)
+}
+
+/// An ordinary day, and then what the drill is about.
+async fn play(
+    drill: DrillName,
+    site: &mut Site,
+    report: &mut Report,
+    output: &Output,
+) -> Result<(), Failure> {
+    if drill == DrillName::ProtectionOff {
+        protection_off::prepare(site, output).await?;
+    }
+    site.ordinary_day(report, output).await?;
+    match drill {
+        DrillName::StolenCertificate => stolen_certificate::play(site, report, output).await,
+        DrillName::StolenToken => stolen_token::play(site, report, output).await,
+        DrillName::ReplayedAssertion => replayed_assertion::play(site, report, output).await,
+        DrillName::ProtectionOff => protection_off::play(site, report, output).await,
+        DrillName::LostSigner => lost_signer::play(site, report, output).await,
+    }
 }
 
 fn list(output: &Output) {

@@ -12,10 +12,13 @@ use super::{
 };
 use crate::{exit::Failure, output::Output};
 
-pub(super) async fn play(site: &Site, report: &mut Report, output: &Output) -> Result<(), Failure> {
+/// What is there before the day begins.
+pub(super) async fn prepare(site: &Site, output: &Output) -> Result<(), Failure> {
     output.note("the applications are locked to our addresses by Conditional Access");
-    site.lock("enabled").await?;
-    site.ordinary_day(report, output).await?;
+    site.lock("enabled").await
+}
+
+pub(super) async fn play(site: &Site, report: &mut Report, output: &Output) -> Result<(), Failure> {
     site.add(Function::Prober, &["Mail.Send"]).await?;
     let canary = site.canary(time::Duration::minutes(5), output).await?;
     report.expect(

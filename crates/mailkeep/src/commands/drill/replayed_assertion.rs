@@ -12,8 +12,6 @@ use super::{
 use crate::{exit::Failure, output::Output};
 
 pub(super) async fn play(site: &Site, report: &mut Report, output: &Output) -> Result<(), Failure> {
-    site.ordinary_day(report, output).await?;
-
     output.note("a worker gets a token; the request is in the log of a proxy that somebody reads");
     let worked = site.work().await?;
     let overheard = Overheard {

@@ -7,6 +7,8 @@ use serde::Serialize;
 pub(super) struct Report {
     drill: String,
     expectations: Vec<Expectation>,
+    /// What the timeline's seconds are counted from.
+    since: &'static str,
     timeline: Vec<Moment>,
     #[serde(skip)]
     begun: Instant,
@@ -20,7 +22,7 @@ struct Expectation {
     seen: String,
 }
 
-/// When something happened, since the theft.
+/// When something happened, since it began.
 #[derive(Debug, Serialize)]
 struct Moment {
     seconds: f64,
@@ -30,13 +32,19 @@ struct Moment {
 impl Report {
     pub(super) fn new(drill: String) -> Self {
         let (expectations, timeline) = (Vec::new(), Vec::new());
-        Self { drill, expectations, timeline, begun: Instant::now() }
+        let since = "the first theft";
+        Self { drill, expectations, since, timeline, begun: Instant::now() }
     }
 
     /// The clock of the timeline starts.
     pub(super) fn begin(&mut self, what: &'static str) {
         self.begun = Instant::now();
         self.at(what);
+    }
+
+    /// What it is that began, when that is no theft.
+    pub(super) fn since(&mut self, what: &'static str) {
+        self.since = what;
     }
 
     pub(super) fn at(&mut self, what: &'static str) {
@@ -57,7 +65,7 @@ impl Report {
             let mark = if one.held { "held  " } else { "FAILED" };
             lines.push(format!("{mark}  {}\n          seen: {}", one.what, one.seen));
         }
-        lines.push("\nseconds since the first theft".to_owned());
+        lines.push(format!("\nseconds since {}", self.since));
         for moment in &self.timeline {
             lines.push(format!("{:>8.1}  {}", moment.seconds, moment.what));
         }

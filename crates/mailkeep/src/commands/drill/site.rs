@@ -2,18 +2,24 @@
 
 use std::{
     collections::HashMap,
+    fs, io,
     path::{Path, PathBuf},
 };
 
+use mailkeep_identity::WitnessLine;
 use mailkeep_lab::{Description, Thief};
 use mailkeep_model::{Function, TenantName};
 use mailkeep_service::{
-    DataDirectory, Registration, Service, auditor_rights, reader_rights, steward_rights,
+    DataDirectory, Recovery, Registration, Service, Witness, WitnessWay, auditor_rights,
+    reader_rights, steward_rights,
 };
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use super::acts::{elsewhere, failed};
+use super::{
+    acts::{elsewhere, failed},
+    lost_signer::{Others, soon},
+};
 
 use crate::{
     commands::{
@@ -27,6 +33,8 @@ use crate::{
 const TENANT: &str = "drill";
 /// Mailboxes of the simulated tenant.
 const MAILBOXES: &str = "3";
+/// What the outside witness keeps; in a drill it lies where everything lies.
+const WITNESS: &str = "witness.jsonl";
 
 pub(super) struct Site {
     pub(super) service: Service,
@@ -35,7 +43,8 @@ pub(super) struct Site {
     admin: Admin,
     pub(super) registered: HashMap<Function, Registered>,
     key_file: PathBuf,
-    running: [Running; 2],
+    lab_process: Running,
+    signer: Option<Running>,
 }
 
 impl Site {
@@ -43,22 +52,19 @@ impl Site {
     pub(super) async fn start(data: &Path, output: &Output) -> Result<Self, Failure> {
         output.note("starting a simulated Microsoft 365 and the signer …");
         let key_file = data.join("signer-key.txt");
-        let key = key_file.display().to_string();
-        let lab_arguments = ["lab", "--mailboxes", MAILBOXES];
-        let signer_arguments = ["signer", "--identity-file", &key];
         let (lab, signer) = tokio::join!(
-            Running::start(data, &lab_arguments),
-            Running::start(data, &signer_arguments),
+            Running::start(data, &["lab", "--mailboxes", MAILBOXES]),
+            start_signer(data, &key_file),
         );
-        let running = [lab?, signer?];
-        let lab = described(&running[0].ready)?;
+        let (lab_process, signer) = (lab?, Some(signer?));
+        let lab = described(&lab_process.ready)?;
         let admin = Admin::new(&lab)?;
-        let caller = "drill".parse().expect("a valid label");
-        let service = Service::open(DataDirectory::new(data), caller).await?;
+        let service = open(data).await?;
         let tenant: TenantName = TENANT.parse().expect("a valid name");
         service.add_tenant(&tenant, connection(&lab)?).await?;
+        let registered = HashMap::new();
         let mut site =
-            Self { service, tenant, lab, admin, registered: HashMap::new(), key_file, running };
+            Self { service, tenant, lab, admin, registered, key_file, lab_process, signer };
         let reader: Vec<&str> = reader_rights(site.service.extras());
         site.register(Function::Reader, &reader).await?;
         site.register(Function::Auditor, &auditor_rights()).await?;
@@ -167,9 +173,85 @@ impl Site {
         Ok(())
     }
 
+    /// The signer is gone for good: its directory with keys, registry, ledger and passwords, and the key
+    /// that sealed them. Nobody can reach it any more.
+    pub(super) async fn lose_signer(&mut self) -> Result<(), Failure> {
+        if let Some(signer) = self.signer.take() {
+            signer.stop().await;
+        }
+        let gone = |error: io::Error| Failure::failed(format!("losing the signer: {error}"));
+        fs::remove_dir_all(self.service.data().signer()).map_err(gone)?;
+        fs::remove_file(&self.key_file).map_err(gone)?;
+        self.reopen().await
+    }
+
+    /// Another signer, of which nobody knows anything yet.
+    pub(super) async fn begin_signer(&mut self) -> Result<(), Failure> {
+        self.signer = Some(start_signer(self.service.data().root(), &self.key_file).await?);
+        self.reopen().await
+    }
+
+    /// What can be done without an administrator to go on with the new signer.
+    pub(super) async fn recover(&self, kit: Option<&Path>) -> Result<Recovery, Failure> {
+        Ok(self.service.recover_from_lost_signer(&self.tenant, kit, soon()).await?)
+    }
+
+    /// The administrator registers the certificate that signs now.
+    pub(super) async fn administrator_registers(
+        &self,
+        function: Function,
+        others: Others,
+    ) -> Result<(), Failure> {
+        let certificate = self.service.certificate(&self.tenant, function).await?;
+        let path = format!("applications/{}", self.registered[&function].client_id);
+        let change = json!({ "add_certificate": certificate.certificate_pem });
+        let there: Value = self.admin.post(&path, &change).await?;
+        if let Others::Stay = others {
+            return Ok(());
+        }
+        let new = &certificate.thumbprint_sha1;
+        let keys = there["keys"].as_array().into_iter().flatten();
+        let is_new = |key: &&Value| {
+            key["thumbprint"].as_str().is_some_and(|one| one.eq_ignore_ascii_case(new))
+        };
+        for key in keys.filter(|key| !is_new(key)) {
+            let change = json!({ "remove_key": key["key_id"] });
+            let _: Value = self.admin.post(&path, &change).await?;
+        }
+        Ok(())
+    }
+
+    /// What the outside witness keeps.
+    pub(super) fn witness_lines(&self) -> Result<Vec<WitnessLine>, Failure> {
+        let failed = |what: String| Failure::failed(format!("the witness: {what}"));
+        let text = fs::read_to_string(self.service.data().root().join(WITNESS));
+        let text = text.map_err(|error| failed(error.to_string()))?;
+        WitnessLine::parse_all(&text).map_err(|(line, what)| failed(format!("line {line}: {what}")))
+    }
+
+    /// As another process does, which remembers no connection.
+    async fn reopen(&mut self) -> Result<(), Failure> {
+        let data = self.service.data().root().to_owned();
+        self.service = open(&data).await?;
+        Ok(())
+    }
+
     pub(super) async fn stop(self) {
-        for process in self.running {
+        for process in self.signer.into_iter().chain([self.lab_process]) {
             process.stop().await;
         }
     }
+}
+
+async fn open(data: &Path) -> Result<Service, Failure> {
+    let caller = "drill".parse().expect("a valid label");
+    let way = WitnessWay::File(data.join(WITNESS));
+    let witness = Witness { name: "auditor".to_owned(), way };
+    let service = Service::open(DataDirectory::new(data), caller).await?;
+    Ok(service.with_witnesses(vec![witness]))
+}
+
+async fn start_signer(data: &Path, key_file: &Path) -> Result<Running, Failure> {
+    let key = key_file.display().to_string();
+    Running::start(data, &["signer", "--identity-file", &key]).await
 }

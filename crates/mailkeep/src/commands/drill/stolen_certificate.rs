@@ -17,8 +17,6 @@ use super::{
 use crate::{exit::Failure, output::Output};
 
 pub(super) async fn play(site: &Site, report: &mut Report, output: &Output) -> Result<(), Failure> {
-    site.ordinary_day(report, output).await?;
-
     output.note("the thief opens the sealed key with the key file that lay beside it");
     let mut thief = site.thief()?;
     report.begin("the thief gets his first token");

@@ -12,8 +12,6 @@ use super::{
 use crate::{exit::Failure, output::Output};
 
 pub(super) async fn play(site: &Site, report: &mut Report, output: &Output) -> Result<(), Failure> {
-    site.ordinary_day(report, output).await?;
-
     output.note("a worker gets a token for a job; somebody lifts it from its memory");
     let worked = site.work().await?;
     let lifted = worked.granted.token.clone();
