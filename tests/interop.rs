@@ -3,6 +3,7 @@
 //! `cargo xtask interop` installs them. The scripts in `interop/` use them as their documentation
 //! says; what is here starts a lab, and looks at the outcome from its side.
 
+mod secrets;
 mod story;
 
 use std::{
@@ -11,8 +12,11 @@ use std::{
     process::Command,
 };
 
+use mailkeep_identity::SignerClient;
+use mailkeep_model::Function;
+use secrets::Sealed;
 use serde_json::{Value, json};
-use story::{Lab, Mailkeep, Run, shared_data, temporary};
+use story::{Lab, Mailkeep, Run, World, shared_data, temporary};
 use tempfile::TempDir;
 
 /// What an application that does everything has to be granted.
@@ -45,6 +49,44 @@ fn msal_gets_tokens_by_certificate_and_is_told_every_refusal() {
             .count()
     };
     assert!(agents("python-requests") > 20, "{signed_in:#?}");
+}
+
+#[test]
+fn our_assertion_is_the_one_that_msal_makes_of_the_same_certificate() {
+    let Some(clients) = Clients::installed() else { return };
+    // 1. A tenant that our own program can back up, with the certificate that it prints.
+    let passphrase = "known to this story alone";
+    let program = env!("CARGO_BIN_EXE_mailkeep");
+    let world = World::with_passphrase(program, &["--mailboxes", "1"], passphrase);
+    let client_id = world.set_up("acme");
+    world.backup("acme");
+
+    // 2. The signer makes an assertion, and msal gets the same key, which only the passphrase opens.
+    let data = world.mailkeep.data();
+    let signed = tokio::runtime::Runtime::new().expect("a runtime").block_on(async {
+        let caller = "interop".parse().expect("a valid label");
+        let ready: Value = serde_json::from_str(&world.signer().first_line).expect("JSON");
+        let socket = ready["socket"].as_str().expect("where the signer listens");
+        let signer = SignerClient::connect(socket, caller).await;
+        let signer = signer.expect("the signer answers");
+        let (tenant, job) = ("acme".parse().expect("a valid name"), uuid::Uuid::new_v4().into());
+        signer.sign_assertion(&job, &tenant, Function::Reader).await.expect("an assertion")
+    });
+    let sealed = Sealed::open(data.join("signer"), passphrase);
+    let (key, certificate) = sealed.key("acme", "reader");
+    let (admin_url, admin_token) = world.lab.admin();
+    let description = json!({
+        "authority": world.lab.authority(), "graph": world.lab.graph(), "ca": world.lab.ca(),
+        "tenant": world.lab.tenant(), "admin_url": admin_url, "admin_token": admin_token,
+        "client_id": client_id, "key": key, "certificate": certificate,
+        "ours": signed.assertion.expose(), "token_endpoint": signed.token_endpoint,
+        "directory": world.path(""),
+    });
+
+    // 3. The lab gives a token for each. They say the same, in the same words.
+    let run = clients.python("assertions.py", &description).ok();
+    assert_eq!(run.json()["failed"], json!([]), "{run}");
+    eprintln!("{}", run.text());
 }
 
 #[test]

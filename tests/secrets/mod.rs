@@ -1,5 +1,8 @@
 //! What the signer alone may know, and how it is looked for.
 
+// Every story is a program of its own and uses a part of this.
+#![allow(dead_code, unused_imports)]
+
 mod sealed;
 mod search;
 

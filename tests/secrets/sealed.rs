@@ -87,6 +87,17 @@ impl Sealed {
         hidden
     }
 
+    /// The only key of a tenant and function: PKCS#8 and certificate, each as base64 of DER.
+    #[track_caller]
+    pub(crate) fn key(&self, tenant: &str, function: &str) -> (String, String) {
+        let path = self.directory.join("keys").join(tenant).join(format!("{function}.age"));
+        let content = self.content(&path).expect("the sealed key");
+        let content: Value = serde_json::from_slice(&content).expect("a credential");
+        let [key] = &content["keys"].as_array().expect("keys")[..] else { panic!("several keys") };
+        let text = |name: &str| key[name].as_str().expect("it is there").to_owned();
+        (text("pkcs8"), text("certificate"))
+    }
+
     /// `None` when the file is gone meanwhile.
     #[track_caller]
     fn content(&self, path: &Path) -> Option<Vec<u8>> {

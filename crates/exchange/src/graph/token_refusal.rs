@@ -170,6 +170,11 @@ pub(super) fn of_token(config: &GraphConfig, status: u16, body: &[u8]) -> (u32, 
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        fs,
+        path::{Path, PathBuf},
+    };
+
     use super::*;
     use crate::graph::refusal::tests::{config, config_of};
 
@@ -201,6 +206,29 @@ mod tests {
             let (_, error) = of_token(&config(), 401, body.as_bytes());
             assert!(!error.to_string().contains("restorer"), "{error}");
         }
+    }
+
+    /// Rows of a table: a code of five to seven digits in front, several with a stroke between.
+    fn codes(table: &str) -> impl Iterator<Item = u32> {
+        let rows = table.lines().filter_map(|line| line.strip_prefix("| "));
+        let cells = rows.filter_map(|row| row.split('|').next());
+        cells.flat_map(|cell| cell.split('/')).filter_map(|code| code.trim().parse().ok())
+    }
+
+    #[test]
+    fn no_refusal_that_entra_is_known_to_give_is_left_without_a_way_out() {
+        let shared = std::env::var_os("MAILKEEP_SHARED_DATA").map_or_else(
+            || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"),
+            PathBuf::from,
+        );
+        let Ok(facts) = fs::read_to_string(shared.join("entra/facts.md")) else {
+            eprintln!("skipped, because there is no entra/facts.md in {}", shared.display());
+            return;
+        };
+        let found: Vec<u32> = codes(&facts).collect();
+        assert!(found.len() >= 18, "{found:?}");
+        let unknown = found.iter().filter(|code| ENTRA.iter().all(|known| known.code != **code));
+        assert_eq!(unknown.collect::<Vec<_>>(), Vec::<&u32>::new());
     }
 
     #[test]
