@@ -43,7 +43,7 @@ fn the_drills_are_offered() {
 
 #[test]
 fn a_stolen_certificate_is_noticed_shut_and_accounted_for() {
-    holds("stolen-certificate", 10, 8);
+    holds("stolen-certificate", 12, 8);
 }
 
 #[test]

@@ -83,4 +83,4 @@ pub use lab::Lab;
 pub use options::{
     AssertionAlgorithms, Description, LabOptions, Registered, Registration, TenantDescription,
 };
-pub use thief::{Eavesdropper, Granted, Overheard, OwnKey, Thief};
+pub use thief::{Eavesdropper, Granted, Overheard, OwnIssuer, OwnKey, Thief};

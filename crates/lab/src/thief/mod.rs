@@ -5,6 +5,7 @@
 //! ours away. He shares no code with what is to notice him.
 
 mod eavesdropper;
+mod issuer;
 
 use std::{fs, net::IpAddr, path::Path, time::Duration};
 
@@ -24,6 +25,7 @@ use crate::{Description, LabError};
 
 pub use eavesdropper::{Eavesdropper, Granted, Overheard};
 use eavesdropper::{opens, read, token};
+pub use issuer::OwnIssuer;
 
 /// In front of what a sealed file holds.
 const TAG: usize = 32;
@@ -269,8 +271,12 @@ fn signed(key: &RsaKeyPair, thumbprint: &[u8], claims: &Value) -> Result<String,
         "typ": "JWT",
         "x5t#S256": BASE64URL_NOPAD.encode(thumbprint),
     });
+    signed_as(&header, key, claims)
+}
+
+fn signed_as(header: &Value, key: &RsaKeyPair, claims: &Value) -> Result<String, LabError> {
     let part = |value: &Value| BASE64URL_NOPAD.encode(value.to_string().as_bytes());
-    let text = format!("{}.{}", part(&header), part(claims));
+    let text = format!("{}.{}", part(header), part(claims));
     let mut signature = vec![0; key.public_modulus_len()];
     key.sign(&RSA_PSS_SHA256, &SystemRandom::new(), text.as_bytes(), &mut signature)
         .map_err(|_| LabError::Thief("cannot sign".to_owned()))?;

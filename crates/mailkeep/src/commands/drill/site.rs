@@ -7,7 +7,7 @@ use std::{
 };
 
 use mailkeep_identity::WitnessLine;
-use mailkeep_lab::{Description, Thief};
+use mailkeep_lab::{Description, OwnIssuer, Thief};
 use mailkeep_model::{Function, TenantName};
 use mailkeep_service::{
     DataDirectory, Recovery, Registration, Service, Witness, WitnessWay, auditor_rights,
@@ -114,6 +114,12 @@ impl Site {
     ) -> Result<(), Failure> {
         let path = format!("applications/{}", self.registered[&function].client_id);
         let _: Value = self.admin.post(&path, change).await?;
+        Ok(())
+    }
+
+    /// Puts what a thief's identity provider publishes where the directory finds it.
+    pub(super) async fn publish(&self, issuer: &OwnIssuer) -> Result<(), Failure> {
+        let _: Value = self.admin.post("issuers", &issuer.published()).await?;
         Ok(())
     }
 

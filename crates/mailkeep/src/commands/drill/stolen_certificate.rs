@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use mailkeep_identity::rotation::Stage;
+use mailkeep_lab::OwnIssuer;
 use mailkeep_model::Function;
 use mailkeep_sentry::IncidentKind;
 use mailkeep_service::Unobserved;
-use serde_json::json;
 use time::{Duration, OffsetDateTime};
 
 use super::{
@@ -31,15 +31,18 @@ pub(super) async fn play(site: &Site, report: &mut Report, output: &Output) -> R
         thief.remove_key(&object, &key).await.map_err(failed)?;
     }
     report.at("he has removed ours");
-    let federated = json!({
-        "add_federated": {
-            "name": "nightly",
-            "issuer": "https://issuer.elsewhere.example",
-            "subject": "repo:elsewhere",
-        },
-    });
-    site.administrator_changes(Function::Reader, &federated).await?;
+    let issuer = OwnIssuer::make("https://issuer.elsewhere.example", "repo:elsewhere");
+    let issuer = issuer.map_err(failed)?;
+    let let_in_before = thief.is_let_in_by(&issuer).await.map_err(failed)?;
+    site.administrator_changes(Function::Reader, &issuer.trust()).await?;
+    site.publish(&issuer).await?;
     report.at("an administrator whom he owns has added a federated credential");
+    let let_in_by_issuer = thief.is_let_in_by(&issuer).await.map_err(failed)?;
+    report.expect(
+        "with the federated credential his own identity provider gets him tokens, and not before",
+        let_in_by_issuer && !let_in_before,
+        format!("before: {}, with it: {}", accepted(let_in_before), accepted(let_in_by_issuer)),
+    );
 
     output.note("the logs are read");
     let found = site.reconcile().await?;
@@ -81,6 +84,12 @@ pub(super) async fn play(site: &Site, report: &mut Report, output: &Output) -> R
         "the stolen key and the one that he added are refused",
         !let_in && !let_in_with_own,
         format!("stolen: {}, added: {}", accepted(let_in), accepted(let_in_with_own)),
+    );
+    let let_in_by_issuer = thief.is_let_in_by(&issuer).await.map_err(failed)?;
+    report.expect(
+        "what his own identity provider says is refused",
+        !let_in_by_issuer,
+        accepted(let_in_by_issuer),
     );
     let reads = thief.can_read(&victim).await.map_err(failed)?;
     report.expect(
