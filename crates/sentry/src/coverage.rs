@@ -23,16 +23,19 @@ pub enum LogSource {
         /// Why, for people.
         why: String,
     },
-    /// It was, with everything in it since then.
+    /// It was, with everything in it since then but for the holes.
     Read {
         /// The beginning of what was read.
         #[serde(with = "time::serde::rfc3339")]
         since: OffsetDateTime,
-        /// When it was last read with nothing left out.
+        /// When it was last read.
         #[serde(with = "time::serde::rfc3339")]
         until: OffsetDateTime,
         /// How long a record takes to show up, at most.
         settle: Settle,
+        /// When something was told that is not understood, or was no longer given out.
+        #[serde(default, skip_serializing_if = "Spans::is_empty")]
+        holes: Spans,
     },
 }
 
@@ -59,15 +62,16 @@ pub(crate) struct Beacon {
 
 /// When a log shows all that happened.
 pub(crate) fn seen(mut beacons: Vec<Beacon>, source: &LogSource, now: OffsetDateTime) -> Spans {
-    let LogSource::Read { since, until, settle } = source else { return Spans::default() };
+    let LogSource::Read { since, until, settle, holes } = source else { return Spans::default() };
     beacons.sort_by_key(|beacon| beacon.sent);
     let horizon = now.min(*until) - settle.duration();
     let Some(whole) = Span::new(*since, horizon) else { return Spans::default() };
-    beacons
+    let between: Spans = beacons
         .windows(2)
         .filter_map(|pair| Span::new(pair[0].arrived?, pair[1].arrived?))
         .filter_map(|span| span.intersection(&whole))
-        .collect()
+        .collect();
+    between.without(holes)
 }
 
 /// When mailboxes recorded nothing because they had recorded too much, by mailbox.
@@ -88,6 +92,11 @@ mod tests {
         OffsetDateTime::UNIX_EPOCH + Duration::minutes(minutes)
     }
 
+    fn read(since: i64, until: i64, settle: u32) -> LogSource {
+        let (since, until, settle) = (at(since), at(until), Settle(settle * 60));
+        LogSource::Read { since, until, settle, holes: Spans::default() }
+    }
+
     fn beacons(arrived: &[(i64, bool)]) -> Vec<Beacon> {
         let beacon = |(sent, there): &(i64, bool)| Beacon {
             sent: at(*sent),
@@ -102,18 +111,27 @@ mod tests {
 
     #[test]
     fn nothing_is_seen_around_a_use_of_ours_that_never_arrived() {
-        let log = LogSource::Read { since: at(0), until: at(60), settle: Settle(0) };
+        let log = read(0, 60, 0);
         let all = beacons(&[(0, true), (5, true), (10, false), (15, true), (20, true)]);
         let seen = seen(all, &log, at(60));
         assert_eq!(seen.as_slice(), [span(0, 5), span(15, 20)]);
     }
 
     #[test]
+    fn one_record_that_is_not_understood_blinds_its_own_moment_and_nothing_behind_it() {
+        let holes: Spans = [span(22, 24)].into_iter().collect();
+        let (since, until, settle) = (at(0), at(60), Settle(0));
+        let log = LogSource::Read { since, until, settle, holes };
+        let all = beacons(&[(0, true), (20, true), (40, true), (60, true)]);
+        assert_eq!(seen(all, &log, at(60)).as_slice(), [span(0, 22), span(24, 60)]);
+    }
+
+    #[test]
     fn nothing_is_seen_before_it_has_had_time_to_arrive() {
-        let log = LogSource::Read { since: at(2), until: at(55), settle: Settle(30 * 60) };
+        let log = read(2, 55, 30);
         let seen = seen(beacons(&[(0, true), (20, true), (40, true)]), &log, at(55));
         assert_eq!(seen.as_slice(), [span(2, 25)]);
-        let broken = LogSource::Read { since: at(2), until: at(40), settle: Settle(30 * 60) };
+        let broken = read(2, 40, 30);
         let before = super::seen(beacons(&[(0, true), (20, true), (40, true)]), &broken, at(55));
         assert_eq!(before.as_slice(), [span(2, 10)], "nothing behind the last whole reading");
         let absent = LogSource::Absent { why: "no licence".into() };

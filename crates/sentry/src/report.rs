@@ -18,7 +18,7 @@ pub use fleet::{FleetPage, MOST_SECTIONS};
 pub use html::html;
 
 use crate::{
-    BlastRadius, Incident, LogSource, Logs, MailboxReach, Span, State, Stretch, TokenReach,
+    BlastRadius, Incident, LogSource, Logs, MailboxReach, Span, Spans, State, Stretch, TokenReach,
 };
 
 /// Messages of a mailbox that are listed one by one; of the others, the number is said.
@@ -156,12 +156,25 @@ fn logs(logs: &Logs) -> [(&'static str, &LogSource); 3] {
 /// Whether a log was read, in words.
 pub fn source_text(source: &LogSource) -> String {
     match source {
-        LogSource::Read { since, settle, .. } => format!(
-            "read since {}; what is younger than {} minutes may still come",
+        LogSource::Read { since, settle, holes, .. } => format!(
+            "read since {}; what is younger than {} minutes may still come{}",
             at(*since),
-            settle.duration().whole_minutes()
+            settle.duration().whole_minutes(),
+            holes_text(holes)
         ),
         LogSource::Absent { why } => format!("not read: {why}. What it would tell is not known"),
+    }
+}
+
+/// When something was told that nobody understands.
+fn holes_text(holes: &Spans) -> String {
+    let Some(whole) = holes.whole() else { return String::new() };
+    let (from, to) = (at(whole.from), at(whole.to));
+    match holes.as_slice().len() {
+        1 => format!("; from {from} to {to} it has a record that is not understood: blind"),
+        many => format!(
+            "; at {many} times between {from} and {to} it has records that are not understood: blind"
+        ),
     }
 }
 

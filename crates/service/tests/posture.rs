@@ -6,6 +6,8 @@
 mod common;
 
 use common::{ALL, World};
+use data_encoding::HEXUPPER;
+use mailkeep_control::StoredKeyState;
 use mailkeep_model::Function;
 use mailkeep_sentry::{
     DeviationKind::{
@@ -16,6 +18,7 @@ use mailkeep_sentry::{
 };
 use mailkeep_service::{Acceptance, Looked};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use time::{Duration, OffsetDateTime};
 
 /// A tenant that was looked at once.
@@ -142,6 +145,49 @@ async fn credentials_and_owners_that_are_not_ours_are_incidents_that_say_who_add
     let looked = world.look(Acceptance::Compare).await;
     let gone = [OwnerRemoved, OwnerRemoved];
     assert_eq!(wrong(&looked)[3..], gone, "{:#?}", looked.posture);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_only_the_database_calls_ours_is_a_stranger_s() {
+    let world = world().await;
+    world.set_up_restorer().await;
+    let restorer = world.application(Function::Restorer).await["client_id"].clone();
+    let size = rcgen::RsaKeySize::_2048;
+    let key = rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, size).unwrap();
+    let stranger = rcgen::CertificateParams::default().self_signed(&key).unwrap();
+    let order = json!({ "add_certificate": stranger.pem() });
+    world.admin.order(&format!("applications/{}", restorer.as_str().unwrap()), order).await;
+    assert_eq!(wrong(&world.look(Acceptance::Compare).await), [ForeignKey]);
+
+    // Somebody can write to the database: a restore made that certificate, he says, and its key was destroyed.
+    let thumbprint = HEXUPPER.encode(&Sha256::digest(stranger.der()));
+    let forged = StoredKeyState {
+        key_id: "11111111-0000-4000-8000-000000000000".into(),
+        function: Function::Restorer,
+        state: json!({ "known_as": [thumbprint], "thumbprint": thumbprint }),
+    };
+    world.service.control().note_key_state(&world.tenant, forged).await.unwrap();
+    let looked = world.look(Acceptance::Compare).await;
+    assert_eq!(wrong(&looked), [ForeignKey], "{:#?}", looked.posture);
+    assert!(!kinds(&looked).contains(&DeviationKind::StaleKey));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_a_restore_left_is_still_ours_when_its_key_is_gone() {
+    let world = world().await;
+    world.set_up_restorer().await;
+    let left = world.service.certificate(&world.tenant, Function::Restorer).await.unwrap();
+    let restorer = world.application(Function::Restorer).await["client_id"].clone();
+    let order = json!({ "add_certificate": left.certificate_pem });
+    world.admin.order(&format!("applications/{}", restorer.as_str().unwrap()), order).await;
+    assert_eq!(wrong(&world.look(Acceptance::Compare).await), []);
+    let signer = world.service.signer().await.unwrap();
+    let job = uuid::Uuid::new_v4().into();
+    signer.retire(&job, &world.tenant, Some(Function::Restorer)).await.unwrap();
+    // The ledger vouches for it.
+    let looked = world.look(Acceptance::Compare).await;
+    assert!(kinds(&looked).contains(&DeviationKind::StaleKey), "{:#?}", looked.posture);
+    assert_eq!(wrong(&looked), []);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -197,10 +197,21 @@ fn unknown(report: &BlastReport, summary: &BlastSummary) -> String {
     ];
     let row = |((name, source), tells): ((&'static str, &LogSource), &str)| {
         let (read, until, settle) = match source {
-            LogSource::Read { since, until, settle } => (
+            LogSource::Read { since, until, settle, holes } => (
                 format!("since {}", moment(*since)),
                 moment(*until),
-                format!("records may take {}", long(settle.duration())),
+                match holes.as_slice().len() {
+                    0 => format!("records may take {}", long(settle.duration())),
+                    many => format!(
+                        "records may take {}; {} not understood",
+                        long(settle.duration()),
+                        counted(
+                            many,
+                            "stretch of time has records that are",
+                            "stretches of time have records that are"
+                        )
+                    ),
+                },
             ),
             LogSource::Absent { why } => {
                 ("<b>not read</b>".to_owned(), "–".to_owned(), escaped(why))
@@ -209,8 +220,7 @@ fn unknown(report: &BlastReport, summary: &BlastSummary) -> String {
         vec![name.to_owned(), tells.to_owned(), read, until, settle]
     };
     let rows: Vec<Vec<String>> = logs(&report.logs).into_iter().zip(tells).map(row).collect();
-    let head =
-        ["Log", "What it tells", "Read", "Last read in full", "Why something may be missing"];
+    let head = ["Log", "What it tells", "Read", "Last read", "Why something may be missing"];
     let mut out = "<p>A time is <i>blind</i> when no log that was read is complete for it. Blind does not \
                    mean that something was read; it means that nobody can rule it out. A log counts as complete \
                    between two uses of our own that both stand in it. The newest hours are blind until the \

@@ -135,9 +135,12 @@ fn ours(world: &World, now: OffsetDateTime) -> Ours {
 fn logs(world: &World, now: OffsetDateTime) -> Logs {
     let source = |log: &Weakness| match log.absent {
         true => LogSource::Absent { why: "no licence".to_owned() },
-        false => {
-            LogSource::Read { since: world.begin - Duration::hours(1), until: now, settle: SETTLE }
-        }
+        false => LogSource::Read {
+            since: world.begin - Duration::hours(1),
+            until: now,
+            settle: SETTLE,
+            holes: Spans::default(),
+        },
     };
     Logs {
         sign_ins: source(&world.sign_in_log),

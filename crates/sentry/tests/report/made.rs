@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mailkeep_model::AccessedMessage;
 use mailkeep_sentry::{
-    BlastRadius, LogSource, Logs, MailboxReach, Settle, Span, State, Stretch, TokenReach,
+    BlastRadius, LogSource, Logs, MailboxReach, Settle, Span, Spans, State, Stretch, TokenReach,
     TokenRead,
     report::{BlastReport, IncidentState, KeysRevoked, ReportedIncident},
 };
@@ -65,7 +65,10 @@ fn timeline(read: &[(OffsetDateTime, i64)]) -> Vec<Stretch> {
 }
 
 fn logs() -> Logs {
-    let read = |settle| LogSource::Read { since: BEGIN, until: NOW, settle: Settle(settle) };
+    let read = |settle| {
+        let holes = Spans::default();
+        LogSource::Read { since: BEGIN, until: NOW, settle: Settle(settle), holes }
+    };
     Logs {
         sign_ins: read(12 * 3600),
         mail: read(24 * 3600),

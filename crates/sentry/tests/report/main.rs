@@ -9,7 +9,7 @@ mod tokens;
 
 use made::{at, message, quiet, theft};
 use mailkeep_sentry::{
-    LogSource, MailboxReach, Settle,
+    LogSource, MailboxReach, Settle, Spans,
     report::{FleetPage, IncidentState, MOST_SECTIONS, html, text},
 };
 use time::Duration;
@@ -154,7 +154,12 @@ fn a_page_of_a_thousand_tenants_that_were_reached_has_the_worst_in_full_and_all_
 fn the_text_says_which_logs_were_read_and_how_incidents_stand() {
     let mut report = theft();
     report.incidents[0].state = IncidentState::Closed;
-    report.logs.mail = LogSource::Read { since: at(0), until: at(60), settle: Settle(86_400) };
+    report.logs.mail = LogSource::Read {
+        since: at(0),
+        until: at(60),
+        settle: Settle(86_400),
+        holes: Spans::default(),
+    };
     let text = text(&report);
     for said in [
         "requests: not read: nobody exports it",

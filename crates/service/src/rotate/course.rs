@@ -390,13 +390,9 @@ impl<'a> Course<'a> {
         let known_id = self.known(key_id).and_then(|known| known.note.provider_id.clone());
         let provider_id = match known_id {
             Some(id) => Some(id),
-            // The provider gave it a name of its own, as it does when an administrator adds it.
-            None => {
-                self.service.learn_of_registrations(&self.tenant).await?;
-                self.seen = false;
-                self.look().await?;
-                self.known(key_id).and_then(|known| known.note.provider_id.clone())
-            }
+            // The provider gave it a name of its own, as it does when an administrator adds it; or its answer
+            // was lost.
+            None => self.find_out(key_id, &object, now).await?,
         };
         // One that is not there any more needs no removing.
         if let Some(id) = provider_id {
@@ -408,6 +404,60 @@ impl<'a> Course<'a> {
         self.note(key_id, |known| known.note.found.removed = Some(now)).await?;
         self.step(StepKind::Removed, key_id);
         Ok(())
+    }
+
+    /// What the provider calls a key: the auditor looks, or else the steward. `None`: it is not there.
+    async fn find_out(
+        &mut self,
+        key_id: &str,
+        object: &ObjectId,
+        now: OffsetDateTime,
+    ) -> Result<Option<String>, ServiceError> {
+        match self.service.learn_of_registrations(&self.tenant).await {
+            Ok(_) => {
+                self.seen = false;
+                self.look().await?;
+                return Ok(self.known(key_id).and_then(|known| known.note.provider_id.clone()));
+            }
+            Err(ServiceError::NotRegistered { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        let key = self.keys.iter().find(|key| key.key_id == key_id);
+        let Some(certificate) = key.and_then(|key| key.certificate.certificate_der()) else {
+            let reason = format!("the certificate of key {key_id} cannot be read");
+            return Err(ServiceError::Refused { tenant: self.tenant.name.clone(), reason });
+        };
+        let looked = match self.service.steward(&self.tenant).await? {
+            Some(steward) => steward.find_key(object, &certificate).await,
+            // It may have been given more rights than it needs.
+            None => self.registrar.find_key(object, &certificate).await,
+        };
+        let found = match looked {
+            Ok(found) => found,
+            Err(ExchangeError::Forbidden { .. }) => {
+                let thumbprint = key.map(|key| key.certificate.thumbprint_sha1.clone());
+                // The provider tells as well whether it takes it.
+                self.try_key(key_id, now).await?;
+                if self.known(key_id).is_some_and(|one| one.note.found.refused == Some(now)) {
+                    return Ok(None);
+                }
+                let reason = format!(
+                    "the old key has to be removed by an administrator: the answer in which the provider named it was lost, and without an auditor or a steward nobody may look. On the application {} it is the certificate with the thumbprint {} (Entra ID, App registrations, Certificates & secrets)",
+                    self.binding.client_id,
+                    thumbprint.unwrap_or_default()
+                );
+                return Err(ServiceError::Refused { tenant: self.tenant.name.clone(), reason });
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if let Some(id) = &found {
+            self.note(key_id, |known| {
+                known.note.known_as.insert(id.clone());
+                known.note.provider_id = Some(id.clone());
+            })
+            .await?;
+        }
+        Ok(found)
     }
 
     /// A proof that is refused may mean that somebody removed the key that it was made with, or that the

@@ -29,7 +29,7 @@ impl Service {
     ) -> Result<(), ServiceError> {
         // Without one there is nobody who could; the tokens end by themselves, and the report says when.
         let Some(steward) = self.steward(tenant).await? else { return Ok(()) };
-        for registration in self.learn_of_registrations(tenant).await? {
+        for registration in self.registrations_for(tenant, report).await? {
             let function = tenant.function_of(&registration.client_id);
             let (Some(function), Some(principal)) = (function, &registration.principal) else {
                 continue;

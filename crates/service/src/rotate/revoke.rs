@@ -9,7 +9,7 @@ use mailkeep_identity::{
     CredentialInfo, Slot,
     rotation::{Order, Stage},
 };
-use mailkeep_model::{Function, RegisteredObject, Registration, TenantName};
+use mailkeep_model::{Function, RegisteredKey, RegisteredObject, Registration, TenantName};
 use serde::Serialize;
 use serde_json::json;
 use time::{Duration, OffsetDateTime};
@@ -30,6 +30,9 @@ pub struct Revocation {
     pub cut: Vec<Function>,
     /// What somebody else has to do, most important first.
     pub left: Vec<Left>,
+    /// Our applications as they were read last; `None` before that, and when something was changed since.
+    #[serde(skip)]
+    pub(super) seen: Option<Vec<Registration>>,
 }
 
 /// A credential that was taken away.
@@ -58,7 +61,7 @@ impl Revocation {
     /// Nothing done yet.
     pub(crate) fn of(tenant: &TenantName) -> Self {
         let (rotations, purged, cut, left) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { tenant: tenant.clone(), rotations, purged, cut, left }
+        Self { tenant: tenant.clone(), rotations, purged, cut, left, seen: None }
     }
 
     /// Whether nothing is left to do.
@@ -122,6 +125,10 @@ impl Service {
     /// Takes away what was added while keys were changed.
     pub(super) async fn end_revocation(&self, tenant: &Tenant, report: &mut Revocation) {
         report.left.retain(|left| !left.what.starts_with(PURGE));
+        // Where nothing was changed, what was read before is as good.
+        if report.rotations.iter().any(|rotation| !rotation.done.is_empty()) {
+            report.seen = None;
+        }
         self.purge_or_say(tenant, report).await;
         self.cut_tokens_or_say(tenant, report).await;
     }
@@ -239,11 +246,13 @@ impl Service {
                 }
             }
         }
-        let registrations = self.learn_of_registrations(tenant).await?;
+        let registrations = self.registrations_for(tenant, report).await?;
         let held = self.signer().await?.credentials(Some(&tenant.name)).await?;
         let known = self.known_keys_with(&tenant.name, &held).await?;
+        let known = self.vouched_keys(&tenant.name, known, &held, &registrations).await?;
         let steward = self.steward(tenant).await?;
         let accepted = self.watch(&tenant.name).await?.accepted_owners();
+        let mut changed = false;
         for registration in &registrations {
             let Some(function) = tenant.function_of(&registration.client_id) else { continue };
             if !leases.contains_key(&function) {
@@ -278,7 +287,10 @@ impl Service {
                     None => Err("there is no steward's key".to_owned()),
                 };
                 match gone {
-                    Ok(()) => report.purged.push(Purged { function, what }),
+                    Ok(()) => {
+                        report.purged.push(Purged { function, what });
+                        changed = true;
+                    }
                     Err(why) => {
                         let what = format!("{REMOVE} {what} ({why})");
                         report.left.push(Left { function, what });
@@ -286,7 +298,20 @@ impl Service {
                 }
             }
         }
+        report.seen = (!changed).then_some(registrations);
         Ok(())
+    }
+
+    /// Our applications as they are: read once, and again only when something was changed since.
+    pub(super) async fn registrations_for(
+        &self,
+        tenant: &Tenant,
+        report: &mut Revocation,
+    ) -> Result<Vec<Registration>, ServiceError> {
+        match report.seen.take() {
+            Some(seen) => Ok(seen),
+            None => self.learn_of_registrations(tenant).await,
+        }
     }
 }
 
@@ -355,12 +380,10 @@ impl<'a> Foreign<'a> {
         accepted: &BTreeMap<String, BTreeSet<String>>,
         found: &mut Vec<Self>,
     ) {
-        let is_ours = |key: &&mailkeep_model::RegisteredKey| {
-            ours.contains(&key.key_id)
-                || key
-                    .thumbprint
-                    .as_ref()
-                    .is_some_and(|one| ours.contains(&one.to_ascii_lowercase()))
+        // Whoever adds a certificate chooses its id himself; its thumbprint he does not.
+        let is_ours = |key: &&RegisteredKey| {
+            let name = key.thumbprint.as_ref().unwrap_or(&key.key_id);
+            ours.contains(&name.to_ascii_lowercase())
         };
         let keep: Vec<String> =
             object.keys.iter().filter(is_ours).map(|key| key.key_id.clone()).collect();
@@ -415,5 +438,38 @@ fn object(on: &ObjectId) -> &'static str {
     match on {
         ObjectId::Application(_) => "the application",
         ObjectId::Principal(_) => "its service principal",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thief_s_certificate_is_not_kept_because_he_gave_it_the_name_of_ours() {
+        let (ours, his) = ("A".repeat(64), "B".repeat(64));
+        let key = |id: &str, thumbprint: Option<&str>| RegisteredKey {
+            key_id: id.into(),
+            thumbprint: thumbprint.map(str::to_owned),
+            identifier: Some(ours.clone()),
+            name: None,
+            start: None,
+            end: None,
+        };
+        let keys = vec![
+            key("theirs", Some(&ours)),
+            key("ours", Some(&his)),
+            key("ours", None),
+            key("other", None),
+        ];
+        let (name, passwords, owners) = ("reader".into(), Vec::new(), Vec::new());
+        let object = RegisteredObject { id: "o".into(), name, keys, passwords, owners };
+        let known: HashSet<String> = ["ours".to_owned(), ours.to_lowercase()].into();
+        let (on, mut found) = (ObjectId::Application("o".into()), Vec::new());
+        Foreign::on_object(&object, &on, &known, &BTreeMap::new(), &mut found);
+        let foreign: Vec<String> = found.iter().map(Foreign::what).collect();
+        assert_eq!(foreign.len(), 2, "{foreign:?}");
+        assert!(foreign[0].contains("certificate ours"), "{foreign:?}");
+        assert!(foreign[1].contains("certificate other"), "{foreign:?}");
     }
 }

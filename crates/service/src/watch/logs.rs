@@ -5,7 +5,7 @@ use std::io::BufRead;
 use mailkeep_control::LogRecord;
 use mailkeep_exchange::{Entry, ExchangeError, GraphAuditor, Logged, parse_activity_export};
 use mailkeep_model::{MailAccess, ProviderCall, SignIn, TenantName};
-use mailkeep_sentry::Settle;
+use mailkeep_sentry::{Settle, Span, Spans};
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 
@@ -15,6 +15,8 @@ use crate::{Service, ServiceError};
 /// How far back a log is read the first time; Entra keeps sign-ins for seven days in tenants without
 /// a licence, and for thirty with one.
 const FIRST: Duration = Duration::days(7);
+/// Logs and we do not have the same clock.
+const AROUND: Duration = Duration::seconds(30);
 /// Records that are kept in one transaction.
 const AT_ONCE: usize = 5000;
 /// A line of an export is a request of ours, and those are short.
@@ -99,7 +101,7 @@ impl Service {
         self.take_in(tenant, log, told, |one: &MailAccess| one.at, watch, now).await
     }
 
-    /// Keeps what a log told. How far it was read is noted only when it left nothing out.
+    /// Keeps what a log told, and when it told something that is not understood.
     async fn take_in<T: Entry + Serialize>(
         &self,
         tenant: &TenantName,
@@ -114,14 +116,12 @@ impl Service {
             // What cannot be read is not known; what others tell counts all the same.
             Err(error) => return Ok(LogResult::Absent(error.to_string())),
         };
-        let whole = told.is_complete();
         let (since, damaged) = (told.since, told.damaged + told.missing);
+        let holes = holes(&told, now);
         let record = |one: T| LogRecord { id: one.id().to_owned(), at: at(&one), record: one };
         let records: Vec<LogRecord<T>> = told.entries.into_iter().map(record).collect();
         self.keep(tenant, log, &records).await?;
-        if whole {
-            watch.note(log, LogRead { since, until: now });
-        }
+        watch.note(log, LogRead { since, until: now, holes });
         Ok(LogResult::Read { new: records.len(), damaged })
     }
 
@@ -148,9 +148,9 @@ impl Service {
             }
             match parse_activity_export(&line) {
                 Ok(Some(call)) => {
-                    let read = whole.get_or_insert(LogRead { since: call.at, until: call.at });
-                    *read =
-                        LogRead { since: read.since.min(call.at), until: read.until.max(call.at) };
+                    let (since, until, holes) = (call.at, call.at, Spans::default());
+                    let read = whole.get_or_insert(LogRead { since, until, holes });
+                    (read.since, read.until) = (read.since.min(since), read.until.max(until));
                     taken += 1;
                     calls.push(LogRecord {
                         id: call.request_id.clone(),
@@ -190,6 +190,17 @@ impl Service {
         }
         Ok(())
     }
+}
+
+/// When a log told something that is not understood: the moments of what has one, and all that was asked
+/// for where there is something of which nobody knows when it was.
+fn holes<T>(told: &Logged<T>, now: OffsetDateTime) -> Spans {
+    if told.has_undated_gaps() {
+        return Span::new(told.since, now).into_iter().collect();
+    }
+    // A record of reads is about what happened for so long after it.
+    let long = MailAccess::AGGREGATED;
+    told.dated.iter().map(|at| Span { from: *at - AROUND, to: *at + long + AROUND }).collect()
 }
 
 fn read_line(from: &mut impl BufRead, line: &mut Vec<u8>) -> std::io::Result<usize> {

@@ -1,10 +1,14 @@
 //! What we know of ourselves in one tenant.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use mailkeep_control::{ControlError, StoredKeyState, Tenant, TenantFunction};
-use mailkeep_identity::{CredentialInfo, KeyInfo, Slot, rotation::KeyFindings};
-use mailkeep_model::{Function, RegisteredKey, Registration, TenantName};
+use mailkeep_identity::{
+    CredentialInfo, KeyInfo, Slot,
+    ledger::{LedgerEvent, LedgerRecord},
+    rotation::KeyFindings,
+};
+use mailkeep_model::{Function, RegisteredKey, RegisteredObject, Registration, TenantName};
 use mailkeep_sentry::{OurApplication, OurKey, Ours, join_uses};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -96,6 +100,60 @@ impl Service {
         Ok(known)
     }
 
+    /// Known keys, without certificates on our applications (`there`) that the database alone calls theirs:
+    /// whoever can write there would pass his own off as one that was ours. A certificate is a key's when the
+    /// signer has it so, or the ledger says that it was made or taken for it.
+    pub(crate) async fn vouched_keys(
+        &self,
+        tenant: &TenantName,
+        mut known: Vec<KnownKey>,
+        held: &[CredentialInfo],
+        there: &[Registration],
+    ) -> Result<Vec<KnownKey>, ServiceError> {
+        let there: HashSet<&str> = objects(there)
+            .flat_map(|object| &object.keys)
+            .filter_map(|key| key.thumbprint.as_deref())
+            .collect();
+        let now: HashSet<Vouched> = held
+            .iter()
+            .flat_map(|one| one.keys.iter().map(|key| (one.key_use.function, key)))
+            .map(|(function, key)| {
+                vouched(function, &key.key_id, &key.certificate.thumbprint_sha256)
+            })
+            .collect();
+        let is_doubtful = |key: &KnownKey, name: &str| {
+            let name = name.to_ascii_uppercase();
+            there.contains(name.as_str())
+                && !now.contains(&vouched(key.function, &key.key_id, &name))
+        };
+        let any = known.iter().any(|key| key.note.known_as.iter().any(|one| is_doubtful(key, one)));
+        if !any {
+            return Ok(known);
+        }
+        let of = tenant.clone();
+        let each = move |found: &mut HashSet<Vouched>, record: &LedgerRecord| match &record.event {
+            LedgerEvent::KeyCreated { tenant, function, key_id, thumbprint, .. }
+            | LedgerEvent::CertificateInstalled { tenant, function, key_id, thumbprint, .. }
+                if *tenant == of =>
+            {
+                found.insert(vouched(*function, key_id, thumbprint));
+            }
+            _ => {}
+        };
+        let (read, ledger) = self.read_ledger(Vec::new(), HashSet::new(), each).await?;
+        // One that is damaged vouches for nothing.
+        let ledger = read.outcome.map(|_| ledger).unwrap_or_default();
+        for key in &mut known {
+            let names = std::mem::take(&mut key.note.known_as);
+            let is_theirs = |name: &String| {
+                !is_doubtful(key, name)
+                    || ledger.contains(&vouched(key.function, &key.key_id, name))
+            };
+            key.note.known_as = names.into_iter().filter(is_theirs).collect();
+        }
+        Ok(known)
+    }
+
     /// Keeps what is known of a key.
     pub(crate) async fn note_key(
         &self,
@@ -111,9 +169,8 @@ impl Service {
         tenant: &TenantName,
         registrations: &[Registration],
     ) -> Result<(), ServiceError> {
-        let objects =
-            registrations.iter().flat_map(|one| [Some(&one.application), one.principal.as_ref()]);
-        let keys: Vec<&RegisteredKey> = objects.flatten().flat_map(|object| &object.keys).collect();
+        let keys: Vec<&RegisteredKey> =
+            objects(registrations).flat_map(|object| &object.keys).collect();
         for mut known in self.known_keys(tenant).await? {
             let mut learned = false;
             for key in &keys {
@@ -182,6 +239,18 @@ impl Service {
         };
         Ok((ours, own.seen))
     }
+}
+
+/// A key of a function, by the signer's name for it, and a certificate of it (SHA-256, upper case).
+type Vouched = (Function, String, String);
+
+fn vouched(function: Function, key_id: &str, thumbprint: &str) -> Vouched {
+    (function, key_id.to_owned(), thumbprint.to_ascii_uppercase())
+}
+
+/// Applications and service principals.
+fn objects(registrations: &[Registration]) -> impl Iterator<Item = &RegisteredObject> {
+    registrations.iter().flat_map(|one| std::iter::once(&one.application).chain(&one.principal))
 }
 
 fn stored(key: &KnownKey) -> StoredKeyState {

@@ -219,6 +219,7 @@ impl Service {
     ) -> Result<Vec<ExpectedApplication>, ServiceError> {
         let held = self.signer().await?.credentials(Some(&tenant.name)).await?;
         let known = self.known_keys_with(&tenant.name, &held).await?;
+        let known = self.vouched_keys(&tenant.name, known, &held, there).await?;
         let needs = self.needs(&tenant.name).await?;
         let names = |rights: Vec<Right>| -> Vec<String> {
             rights.into_iter().map(|right| right.name.to_owned()).collect()

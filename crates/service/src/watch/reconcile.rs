@@ -5,7 +5,7 @@ use mailkeep_sentry::{Incident, LogSource, Logs, Reconciliation, Records, Settin
 use serde::Serialize;
 use time::{Duration, OffsetDateTime};
 
-use super::{LogName, OwnRecordsSeen, Watch, logs::LogResult};
+use super::{LogName, LogRead, OwnRecordsSeen, Watch, logs::LogResult};
 use crate::{Service, ServiceError};
 
 /// How far back the logs are held against what we know. Entra forgets sign-ins after thirty days.
@@ -203,7 +203,8 @@ fn source(watch: &Watch, log: LogName, result: Option<LogResult>) -> LogSource {
     }
     match watch.read.get(&log) {
         Some(read) => {
-            LogSource::Read { since: read.since, until: read.until, settle: watch.settle(log) }
+            let LogRead { since, until, holes } = read.clone();
+            LogSource::Read { since, until, settle: watch.settle(log), holes }
         }
         None => LogSource::Absent { why: never_read(log).to_owned() },
     }

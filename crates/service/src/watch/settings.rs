@@ -4,7 +4,7 @@ use ipnet::IpNet;
 use mailkeep_control::ControlError;
 use mailkeep_identity::{CheckpointKey, LedgerEnd};
 use mailkeep_model::TenantName;
-use mailkeep_sentry::Settle;
+use mailkeep_sentry::{Settle, Span, Spans};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -54,7 +54,7 @@ pub(crate) struct SignerLost {
 }
 
 /// How far a log was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogRead {
     /// Everything since then.
     #[serde(with = "time::serde::rfc3339")]
@@ -62,6 +62,9 @@ pub struct LogRead {
     /// When it was read last.
     #[serde(with = "time::serde::rfc3339")]
     pub until: OffsetDateTime,
+    /// But for what was not understood then, or was no longer given out.
+    #[serde(default, skip_serializing_if = "Spans::is_empty")]
+    pub holes: Spans,
 }
 
 impl Watch {
@@ -90,11 +93,16 @@ impl Watch {
     }
 
     /// Notes that a log was read; what is between this and the last time counts as read only when
-    /// nothing was left out.
+    /// nothing was left out. What was read again is as it is now: a record may have been mended.
     pub(super) fn note(&mut self, log: LogName, read: LogRead) {
         let before = self.read.get(&log).filter(|before| read.since <= before.until);
         let since = before.map_or(read.since, |before| before.since.min(read.since));
-        self.read.insert(log, LogRead { since, ..read });
+        let older = before.and_then(|before| {
+            let older = Span::new(before.since, read.since)?;
+            Some(before.holes.intersection(&[older].into_iter().collect()))
+        });
+        let holes = read.holes.union(&older.unwrap_or_default());
+        self.read.insert(log, LogRead { since, holes, ..read });
     }
 }
 
@@ -154,11 +162,19 @@ mod tests {
     #[test]
     fn a_log_that_was_not_read_for_too_long_begins_anew() {
         let at = |hour: i64| OffsetDateTime::UNIX_EPOCH + Duration::hours(hour);
+        let hole = |from, to| Span { from: at(from), to: at(to) };
+        let read = |since, until, holes: &[Span]| LogRead {
+            since: at(since),
+            until: at(until),
+            holes: holes.iter().copied().collect(),
+        };
         let mut watch = Watch::default();
-        watch.note(LogName::SignIns, LogRead { since: at(0), until: at(10) });
-        watch.note(LogName::SignIns, LogRead { since: at(8), until: at(20) });
-        assert_eq!(watch.read[&LogName::SignIns], LogRead { since: at(0), until: at(20) });
-        watch.note(LogName::SignIns, LogRead { since: at(30), until: at(40) });
-        assert_eq!(watch.read[&LogName::SignIns], LogRead { since: at(30), until: at(40) });
+        watch.note(LogName::SignIns, read(0, 10, &[hole(3, 4), hole(7, 9)]));
+        watch.note(LogName::SignIns, read(8, 20, &[hole(12, 13)]));
+        // What was not understood then, and is now, is no hole any more; what was not read again stays one.
+        let holes = [hole(3, 4), hole(7, 8), hole(12, 13)];
+        assert_eq!(watch.read[&LogName::SignIns], read(0, 20, &holes));
+        watch.note(LogName::SignIns, read(30, 40, &[]));
+        assert_eq!(watch.read[&LogName::SignIns], read(30, 40, &[]));
     }
 }

@@ -10,7 +10,7 @@ use mailkeep_lab::{Lab, LabOptions, Registration};
 use mailkeep_model::{Function, ProviderKind, TenantName};
 use mailkeep_service::{
     Connection, DataDirectory, Observer, PassLimits, PassReport, Registration as Ours, Service,
-    ServiceError, Unobserved, auditor_rights, reader_rights, restorer_rights,
+    ServiceError, Unobserved, auditor_rights, reader_rights, restorer_rights, steward_rights,
 };
 use mailkeep_signer::{RateLimit, Sealing, Signer, SignerOptions};
 use reqwest::Method;
@@ -197,6 +197,31 @@ impl World {
         let ours = Ours { function, client_id: client_id.clone() };
         self.service.register(&self.tenant, ours).await.unwrap();
         client_id
+    }
+
+    /// Registers the application that changes the others, as the owner of those that there are.
+    pub(crate) async fn set_up_steward(&self) {
+        let function = Function::Steward;
+        let certificate = self.service.certificate(&self.tenant, function).await.unwrap();
+        let order = json!({
+            "tenant": self.directory_id(),
+            "name": "steward",
+            "certificate": certificate.certificate_pem,
+            "roles": steward_rights(),
+        });
+        let registered = self.admin.order("register", order).await;
+        let client_id = registered["client_id"].as_str().unwrap().to_owned();
+        let owner = json!({ "add_owner": registered["service_principal_id"] });
+        for other in self.service.tenant(&self.tenant).await.unwrap().functions {
+            self.admin.order(&format!("applications/{}", other.client_id), owner.clone()).await;
+        }
+        self.service.register(&self.tenant, Ours { function, client_id }).await.unwrap();
+    }
+
+    /// An application as the lab has it, by the name that it was registered under.
+    pub(crate) async fn registered(&self, name: &str) -> Value {
+        let all = self.admin.show("applications").await;
+        all.as_array().unwrap().iter().find(|one| one["name"] == name).unwrap().clone()
     }
 
     /// The lab's first tenant.

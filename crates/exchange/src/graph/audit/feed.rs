@@ -248,7 +248,8 @@ pub fn parse_feed_content(body: &[u8]) -> Result<(Vec<FeedContent>, usize), Exch
     let read = |wire: Wire| -> Result<Option<FeedContent>, Damaged> {
         Ok(Some(FeedContent { id: wire.content_id, uri: wire.content_uri }))
     };
-    Ok(entries(told, read))
+    let page = entries(told, read);
+    Ok((page.entries, page.damaged))
 }
 
 #[cfg(test)]

@@ -18,6 +18,8 @@ pub struct LogPage<T> {
     pub entries: Vec<T>,
     /// How many entries are not understood.
     pub damaged: usize,
+    /// When those of them were of which that much is understood.
+    pub dated: Vec<OffsetDateTime>,
     /// Where the next one is.
     pub next: Option<String>,
 }
@@ -36,27 +38,34 @@ pub(super) fn page<W: DeserializeOwned, T>(
     }
     let page: Page = serde_json::from_slice(body)
         .map_err(|error| ExchangeError::protocol(action, format!("not understood: {error}")))?;
-    let (entries, damaged) = entries(page.value, read);
-    Ok(LogPage { entries, damaged, next: page.next })
+    Ok(LogPage { next: page.next, ..entries(page.value, read) })
 }
 
-/// Reads entries; and how many are not understood.
+/// Reads entries, and says what is not understood: all that there is of a page.
 pub(super) fn entries<W: DeserializeOwned, T>(
     told: Vec<Value>,
     read: impl Fn(W) -> Result<Option<T>, Damaged>,
-) -> (Vec<T>, usize) {
-    let mut damaged = 0;
-    let mut entries = Vec::with_capacity(told.len());
+) -> LogPage<T> {
+    let entries = Vec::with_capacity(told.len());
+    let mut page = LogPage { entries, damaged: 0, dated: Vec::new(), next: None };
     for one in told {
+        let at = time_of(&one);
         match W::deserialize(one).map_err(Damaged::from).and_then(&read) {
-            Ok(entry) => entries.extend(entry),
+            Ok(entry) => page.entries.extend(entry),
             Err(Damaged(reason)) => {
                 tracing::warn!(reason, "an entry of a log is not understood");
-                damaged += 1;
+                page.damaged += 1;
+                page.dated.extend(at);
             }
         }
     }
-    (entries, damaged)
+    page
+}
+
+/// When an entry was, whatever else of it is not understood: so much alone is blind for it.
+fn time_of(entry: &Value) -> Option<OffsetDateTime> {
+    const NAMES: [&str; 3] = ["createdDateTime", "activityDateTime", "CreationTime"];
+    NAMES.iter().find_map(|name| time(entry.get(name)?.as_str()?))
 }
 
 /// Why an entry is not understood.
@@ -197,6 +206,18 @@ mod tests {
         assert_eq!(hex("aGVsbG8=").as_deref(), Some("68656C6C6F"));
         assert_eq!(hex("ours, of May").as_deref(), Some("6F7572732C206F66204D6179"));
         assert_eq!(hex(" "), None);
+    }
+
+    #[test]
+    fn of_an_entry_that_is_not_understood_it_is_still_known_when_it_was() {
+        let at = "2026-11-27T08:00:00Z";
+        let told = serde_json::json!([
+            {"id": 1, "createdDateTime": at}, {"id": 2, "CreationTime": "2026-11-27T08:00:00"},
+            {"id": 3, "createdDateTime": "yesterday"}, 4,
+        ]);
+        let refuse = |_: Value| Err::<Option<()>, _>(Damaged("as a test".to_owned()));
+        let page = entries(serde_json::from_value(told).unwrap(), refuse);
+        assert_eq!((page.damaged, page.dated), (4, vec![time(at).unwrap(); 2]));
     }
 
     #[test]

@@ -13,6 +13,8 @@ pub struct Logged<T> {
     pub entries: Vec<T>,
     /// Entries that are not understood.
     pub damaged: usize,
+    /// When those of them were of which that much is understood.
+    pub dated: Vec<OffsetDateTime>,
     /// Pieces of the log that it named and would not give out any more.
     pub missing: usize,
     /// Since when the log was asked: later than wanted where it keeps nothing that old, or was switched
@@ -29,7 +31,13 @@ pub trait Entry {
 
 impl<T> Logged<T> {
     pub(super) fn asked_since(since: OffsetDateTime) -> Self {
-        Self { entries: Vec::new(), damaged: 0, missing: 0, since, ids: HashSet::new() }
+        let (entries, dated) = (Vec::new(), Vec::new());
+        Self { entries, damaged: 0, dated, missing: 0, since, ids: HashSet::new() }
+    }
+
+    /// Whether something is missing of which nobody knows when it was.
+    pub fn has_undated_gaps(&self) -> bool {
+        self.missing > 0 || self.damaged > self.dated.len()
     }
 
     /// Whether the log told everything that it has of the time that it was asked for.
@@ -42,6 +50,7 @@ impl<T: Entry> Logged<T> {
     /// Takes in what is new and wanted.
     pub(super) fn add(&mut self, page: LogPage<T>, is_wanted: impl Fn(&T) -> bool) {
         self.damaged += page.damaged;
+        self.dated.extend(page.dated);
         for entry in page.entries.into_iter().filter(is_wanted) {
             if self.ids.insert(entry.id().to_owned()) {
                 self.entries.push(entry);

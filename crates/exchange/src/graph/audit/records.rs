@@ -140,8 +140,7 @@ pub fn parse_audit_records(body: &[u8]) -> Result<LogPage<MailAccess>, ExchangeE
     let told: Vec<Value> = serde_json::from_slice(body).map_err(|error| {
         ExchangeError::protocol("reading audit records", format!("not understood: {error}"))
     })?;
-    let (entries, damaged) = entries(told, Record::read);
-    Ok(LogPage { entries, damaged, next: None })
+    Ok(entries(told, Record::read))
 }
 
 #[cfg(test)]

@@ -199,7 +199,7 @@ mod tests {
         assert_eq!(pages(&page(datetime!(2026-11-27 09:00 UTC)), since), 10);
         assert_eq!(pages(&page(datetime!(2026-11-27 05:00 UTC)), since), 2);
         assert_eq!(pages(&page(datetime!(2026-11-27 10:00 UTC)), since), 36_000);
-        let none = LogPage { entries: Vec::new(), damaged: 0, next: None };
+        let none = LogPage { entries: Vec::new(), damaged: 0, dated: Vec::new(), next: None };
         assert_eq!(pages(&none, since), 1);
     }
 }
