@@ -446,7 +446,8 @@ pub(crate) struct Whose {
 pub(crate) enum Ledger {
     /// Check that no record was changed, removed, moved or repeated
     Verify {
-        /// Checkpoints that were kept elsewhere, one JSON object a line; may be repeated
+        /// Checkpoints that were kept elsewhere, one JSON object a line; a directory: those of all its
+        /// files. May be repeated
         #[arg(long, value_name = "FILE")]
         witness: Vec<PathBuf>,
         /// A copy of the ledger, instead of the one that the running signer has
@@ -457,6 +458,14 @@ pub(crate) enum Ledger {
     Witness,
     /// Print where the ledger stood when it was last seen here, for 'mailkeep signer recover --witness'
     LastSeen,
+    /// Seal what a bucket among the witnesses is told with; the signer keeps it
+    WitnessKey {
+        /// The witness, as config.toml names it
+        name: String,
+        /// A file with two lines: the access key's id, and its secret; '-' reads standard input
+        #[arg(long, value_name = "FILE")]
+        secret_file: PathBuf,
+    },
     /// Print the records
     Show {
         /// Only those about this tenant

@@ -7,7 +7,7 @@ use std::{
 
 use mailkeep_exchange::Extras;
 use mailkeep_service::{
-    DataDirectory, HintTiming, KeyTending, NotifyOptions, PassLimits, Witness, WitnessWay,
+    Bucket, DataDirectory, HintTiming, KeyTending, NotifyOptions, PassLimits, Witness, WitnessWay,
 };
 use mailkeep_tls::{
     Acme, CertificateSource, ListenerOptions, OldestTls, SignerPort, TlsFiles, WorkerFiles,
@@ -40,19 +40,72 @@ pub(crate) struct WitnessConfig {
     /// A program with its arguments, which gets a line on its standard input.
     #[serde(default)]
     command: Vec<String>,
+    /// A bucket with object lock.
+    #[serde(default)]
+    s3: Option<S3Config>,
+}
+
+/// `s3 = { … }`: a bucket that speaks like Amazon's.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct S3Config {
+    /// `https://BUCKET.s3.REGION.amazonaws.com/PREFIX` or `https://HOST/BUCKET/PREFIX`.
+    url: String,
+    region: String,
+    /// For how many days an object is locked.
+    #[serde(default = "locked_days")]
+    keep_days: u16,
+    /// Whose certificates are trusted, in the place of the system's (PEM).
+    #[serde(default)]
+    ca: Option<PathBuf>,
+}
+
+/// A bit more than a year: whoever looks once a year sees all of it.
+fn locked_days() -> u16 {
+    400
+}
+
+impl S3Config {
+    fn bucket(&self) -> Result<Bucket, &'static str> {
+        let Self { url, region, keep_days, ca } = self;
+        let url: Url = url.parse().map_err(|_| "s3: the address is none")?;
+        let loopback = match url.host() {
+            Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+            Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+            _ => false,
+        };
+        if url.scheme() != "https" && !(url.scheme() == "http" && loopback) {
+            return Err("s3: the address is not https");
+        }
+        if !url.username().is_empty() || url.query().is_some() || url.fragment().is_some() {
+            return Err(
+                "s3: write the address as https://BUCKET.HOST/PREFIX; its key is sealed by 'mailkeep identity ledger witness-key'",
+            );
+        }
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        if region.is_empty() || !region.chars().all(plain) {
+            return Err("s3: region is a name like eu-central-1");
+        }
+        if *keep_days == 0 {
+            return Err("s3: keep_days: an object that is locked for no time proves nothing");
+        }
+        let (region, ca) = (region.clone(), ca.clone());
+        Ok(Bucket { url, region, keep_days: *keep_days, ca })
+    }
 }
 
 impl Config {
     pub(crate) fn witnesses(&self) -> Result<Vec<Witness>, Failure> {
         let mut all: Vec<Witness> = Vec::new();
-        for WitnessConfig { name, file, command } in &self.witness {
+        for WitnessConfig { name, file, command, s3 } in &self.witness {
             let refuse = |text: &str| Failure::usage(format!("[[witness]] '{name}': {text}"));
-            let way = match (file, command.as_slice()) {
-                (Some(path), []) => WitnessWay::File(path.clone()),
-                (None, [path, arguments @ ..]) => {
+            let way = match (file, command.as_slice(), s3) {
+                (Some(path), [], None) => WitnessWay::File(path.clone()),
+                (None, [path, arguments @ ..], None) => {
                     WitnessWay::Program { path: path.into(), arguments: arguments.to_vec() }
                 }
-                _ => return Err(refuse("name either a file or a command")),
+                (None, [], Some(s3)) => WitnessWay::Bucket(s3.bucket().map_err(refuse)?),
+                _ => return Err(refuse("name one of file, command and s3")),
             };
             if name.is_empty() || all.iter().any(|one| one.name == *name) {
                 return Err(refuse("each needs a name of its own"));

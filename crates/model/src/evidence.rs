@@ -71,6 +71,9 @@ pub struct MailAccess {
     pub address: Option<IpAddr>,
     /// The mailbox's address (`MailboxOwnerUPN`), lower case; its GUID where that is all that is told.
     pub mailbox: String,
+    /// Its GUID (`MailboxGuid`), lower case, where that is told: it stays when the address changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mailbox_id: Option<String>,
     /// Whether single messages or a whole folder was read.
     pub breadth: Breadth,
     /// The messages, as far as the record names them.

@@ -26,6 +26,7 @@ mod coverage;
 mod damage;
 mod incident;
 mod kind;
+mod names;
 mod ours;
 mod posture;
 mod reconcile;
@@ -46,6 +47,7 @@ pub use coverage::{LogSource, Settle};
 pub use damage::{Damage, OwnRecord};
 pub use incident::{Evidence, Incident, MOST_EVIDENCE, Source};
 pub use kind::{IncidentKind, Severity};
+pub use names::under_our_names;
 pub use ours::{Call, CallAbout, Journal, OurApplication, OurKey, Ours};
 pub use posture::{
     Accepted, Deviation, DeviationKind, Expected, ExpectedApplication, ExpectedKey, Found,

@@ -143,6 +143,14 @@ pub enum ServiceError {
         /// Why, without any secret.
         reason: String,
     },
+    /// A witness of the ledger cannot be given a key.
+    #[error("witness '{witness}': {reason}")]
+    Witness {
+        /// Its name.
+        witness: String,
+        /// Why.
+        reason: String,
+    },
     /// What is to be the name of a key stands in too much.
     #[error("a key's name has at least {shortest} characters; its thumbprint has 40")]
     KeyName {

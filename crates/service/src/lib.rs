@@ -23,6 +23,7 @@
 //! durable in the vault: a crash anywhere repeats work and loses none.
 
 mod alerts;
+mod bucket;
 mod canary;
 mod catch_up;
 mod certificates;
@@ -53,6 +54,7 @@ pub use alerts::{
     Alert, AlertEvent, AlertMessage, Delivered, Destination, DestinationName, Due, RelayTls,
     Repeat, Rule, Shape, Target, Told, due,
 };
+pub use bucket::Bucket;
 pub use canary::{CanaryOutcome, CanaryPlan, CanaryReport};
 pub use certificates::{CertificateRequest, Expiry, Installed, expiry};
 pub use check::{Check, Outcome};

@@ -1,5 +1,5 @@
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -34,6 +34,8 @@ pub struct Service {
     pub(crate) extras: Extras,
     pub(crate) key_policy: Policy,
     pub(crate) witnesses: Vec<Witness>,
+    /// What witnesses are told with, as far as the signer was asked for it.
+    pub(crate) witness_keys: tokio::sync::Mutex<BTreeMap<String, Secret>>,
 }
 
 impl Service {
@@ -60,6 +62,7 @@ impl Service {
             extras: Extras::default(),
             key_policy: Policy::default(),
             witnesses: Vec::new(),
+            witness_keys: tokio::sync::Mutex::default(),
         })
     }
 

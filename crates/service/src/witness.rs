@@ -5,18 +5,22 @@
 //! cut off. A witness gets the newest checkpoint as a line of JSON whenever the ledger has grown.
 
 use std::{
+    collections::BTreeMap,
     fs::OpenOptions,
     io::Write,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use mailkeep_identity::{CheckpointKey, WitnessLine};
+use data_encoding::HEXLOWER;
+use mailkeep_identity::{CheckpointKey, Head, SecretName, WitnessLine};
+use mailkeep_model::Secret;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
-use crate::{Service, ServiceError, program, service::blocking};
+use crate::{Bucket, Service, ServiceError, bucket::BucketKey, program, service::blocking};
 
 /// How often it is looked whether the ledger has grown.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
@@ -37,14 +41,15 @@ pub struct Witness {
 pub enum WitnessWay {
     /// A line is added to this file: on another machine's disk, or on one that can only be added to.
     File(PathBuf),
-    /// The line is given to a program on its standard input, without a shell: the way to a second host, or
-    /// to a bucket with object lock.
+    /// The line is given to a program on its standard input, without a shell: the way to a second host.
     Program {
         /// The program.
         path: PathBuf,
         /// Its arguments.
         arguments: Vec<String>,
     },
+    /// An object for each line is put into a bucket and locked there.
+    Bucket(Bucket),
 }
 
 /// How far a witness knows the ledger.
@@ -65,6 +70,14 @@ pub struct Witnessed {
     pub error: Option<String>,
 }
 
+impl Witnessed {
+    /// Whether it was told so much of this ledger, and nothing has failed since.
+    fn knows(&self, ledger: &CheckpointKey, seq: u64) -> bool {
+        let same = self.ledger.as_ref() == Some(ledger) && self.seq == seq;
+        same && self.failing_since.is_none()
+    }
+}
+
 impl Service {
     /// Tells every witness where the ledger stands, unless it knows; how far each knows it then.
     ///
@@ -75,22 +88,37 @@ impl Service {
             return Ok(Vec::new());
         }
         let signer = self.signer().await?;
-        let checkpoint = signer.checkpoint().await?;
+        let mut checkpoint = signer.checkpoint().await?;
         let key = self.checkpoint_key().await?;
+        let mut known = Vec::new();
+        for witness in &self.witnesses {
+            known.push((witness, self.witnessed(witness).await?));
+        }
+        // That a bucket's key was handed out is a record of its own, which all are to know of.
+        let mut bucket_keys = BTreeMap::new();
+        for (witness, known) in &known {
+            let is_bucket = matches!(witness.way, WitnessWay::Bucket(_));
+            if is_bucket && !known.knows(&key, checkpoint.head.seq) {
+                bucket_keys.insert(&witness.name, self.witness_key(&witness.name).await);
+            }
+        }
+        if !bucket_keys.is_empty() {
+            checkpoint = signer.checkpoint().await?;
+        }
         // So that whoever keeps it can check it without this machine.
         let mut line = WitnessLine { checkpoint, checkpoint_key: Some(key.clone()), follows: None };
         let mut told = Vec::new();
-        for witness in &self.witnesses {
-            let known = self.witnessed(witness).await?;
-            let same = known.ledger.as_ref() == Some(&key);
-            let told_all = same && known.seq == line.checkpoint.head.seq;
+        for (witness, known) in known {
             // Of another ledger than the one it knows, it is told where that comes from.
-            if !same && line.follows.is_none() {
+            if known.ledger.as_ref() != Some(&key) && line.follows.is_none() {
                 line.follows = self.followed().await?;
             }
-            let state = match told_all && known.failing_since.is_none() {
+            let bucket_key = bucket_keys.remove(&witness.name);
+            // One that only lacks that another's key was handed out is told the next time.
+            let waits = matches!(witness.way, WitnessWay::Bucket(_)) && bucket_key.is_none();
+            let state = match waits || known.knows(&key, line.checkpoint.head.seq) {
                 true => known,
-                false => self.tell_witness(witness, known, &line).await?,
+                false => self.tell_witness(witness, known, &line, bucket_key).await?,
             };
             told.push((witness.clone(), state));
         }
@@ -130,6 +158,68 @@ impl Service {
         }
     }
 
+    /// Seals what an object store's witness is told with: the access key's id, and the secret in the next line.
+    ///
+    /// # Errors
+    /// [`ServiceError::Witness`] when there is no such witness, or it is no such text.
+    pub async fn seal_witness_key(&self, name: &str, key: &str) -> Result<(), ServiceError> {
+        let refused = |reason: &str| ServiceError::Witness {
+            witness: name.to_owned(),
+            reason: reason.to_owned(),
+        };
+        let witness = self.witnesses.iter().find(|one| one.name == name);
+        let witness =
+            witness.ok_or_else(|| refused("there is none of that name in config.toml"))?;
+        if !matches!(witness.way, WitnessWay::Bucket(_)) {
+            return Err(refused("it is no bucket, and needs no key"));
+        }
+        if BucketKey::parse(key).is_none() {
+            return Err(refused("a key has two lines: the access key's id, and its secret"));
+        }
+        let (job, key) = (self.new_job(), Secret::new(key.to_owned()));
+        Ok(self.signer().await?.store_own_secret(&job, &secret_name(name), key).await?)
+    }
+
+    /// The key of a bucket: asked of the signer once, which writes that down, and kept as long as it is taken.
+    /// Asked for each time, every line would make the next one.
+    async fn witness_key(&self, name: &str) -> Result<Secret, String> {
+        if let Some(key) = self.witness_keys.lock().await.get(name) {
+            return Ok(key.clone());
+        }
+        let signer = self.signer().await.map_err(|error| error.to_string())?;
+        let key = signer.release_own_secret(&self.new_job(), &secret_name(name)).await;
+        let key = key.map_err(|error| {
+            format!("{error}. 'mailkeep identity ledger witness-key' seals what it is told with")
+        })?;
+        self.witness_keys.lock().await.insert(name.to_owned(), key.clone());
+        Ok(key)
+    }
+
+    /// Puts a checkpoint where it cannot be changed.
+    async fn put_into(
+        &self,
+        bucket: &Bucket,
+        name: &str,
+        line: &WitnessLine,
+        key: Option<Result<Secret, String>>,
+    ) -> Result<(), String> {
+        let key = key.unwrap_or_else(|| Err("nobody asked for its key".to_owned()))?;
+        let key = BucketKey::parse(key.expose()).ok_or("its key is damaged: seal it again")?;
+        let Head { seq, hash } = &line.checkpoint.head;
+        // Two that differ have different names, whatever number somebody gives a record.
+        let hash: String = hash.to_string().chars().take(16).collect();
+        let mut content = serde_json::to_vec(line).expect("numbers and texts serialise");
+        content.push(b'\n');
+        let object = format!("{seq:016}-{hash}.json");
+        let put = bucket.put(&key, &object, content, OffsetDateTime::now_utc()).await;
+        let Err(not_put) = put else { return Ok(()) };
+        if not_put.by_its_key {
+            // Somebody may seal another.
+            self.witness_keys.lock().await.remove(name);
+        }
+        Err(not_put.why)
+    }
+
     async fn witnessed(&self, witness: &Witness) -> Result<Witnessed, ServiceError> {
         let known = self.control.witness(&witness.name).await?;
         // One that nobody can read any more is told again.
@@ -141,6 +231,7 @@ impl Service {
         witness: &Witness,
         known: Witnessed,
         line: &WitnessLine,
+        bucket_key: Option<Result<Secret, String>>,
     ) -> Result<Witnessed, ServiceError> {
         let now = OffsetDateTime::now_utc();
         let json = serde_json::to_value(line).expect("numbers and texts serialise");
@@ -155,6 +246,9 @@ impl Service {
                 running.await.unwrap_or_else(|_| {
                     Err(format!("it did not end within {} s", PATIENCE.as_secs()))
                 })
+            }
+            WitnessWay::Bucket(bucket) => {
+                self.put_into(bucket, &witness.name, line, bucket_key).await
             }
         };
         let state = match told {
@@ -175,6 +269,12 @@ impl Service {
         self.control.note_witness(&witness.name, value).await?;
         Ok(state)
     }
+}
+
+/// By a hash, because a witness may be called anything.
+fn secret_name(witness: &str) -> SecretName {
+    let hash = HEXLOWER.encode(&Sha256::digest(witness)[..8]);
+    format!("witness-{hash}").parse().expect("short enough, and of the right characters")
 }
 
 /// One write, so that the lines of two writers do not mix; on the disk when it returns.

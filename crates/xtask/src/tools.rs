@@ -35,10 +35,12 @@ const FOR_TESTS: &[Tool] = &[
 ];
 
 /// Python's libraries that read the events and contacts which we write, with rules of time zones as
-/// new as ours, and a mail server that takes alerts.
+/// new as ours, a mail server that takes alerts, and a bucket with object lock.
 const PYTHON: &[&str] = &[
     "aiosmtpd==1.4.6",
+    "boto3==1.44.8",
     "icalendar==7.3.0",
+    "moto[s3,iam,server]==5.2.5",
     "recurring-ical-events==3.8.2",
     "tzdata==2026.6",
     "vobject==0.9.9",

@@ -15,7 +15,7 @@ use mailkeep_service::{Service, ServiceError};
 use serde_json::json;
 use time::OffsetDateTime;
 
-use super::{Outcome, browse::rfc3339};
+use super::{Outcome, browse::rfc3339, secret_file};
 use crate::{
     cli::Ledger,
     exit::{Exit, Failure},
@@ -29,6 +29,15 @@ pub(super) async fn run(service: &Service, command: Ledger, output: &Output) -> 
         }
         Ledger::Witness => witness(service, output).await,
         Ledger::LastSeen => last_seen(service, output).await,
+        Ledger::WitnessKey { name, secret_file } => {
+            let key = secret_file::read(&secret_file).map_err(|error| {
+                Failure::usage(format!("cannot read {}: {error}", secret_file.display()))
+            })?;
+            service.seal_witness_key(&name, &key).await?;
+            let sealed = json!({"witness": name, "key": "sealed"});
+            output.result(&sealed, || format!("the signer keeps the key of {}", plain(&name)));
+            Ok(Exit::Done)
+        }
         Ledger::Show { tenant, since } => show(service, tenant, since, output).await,
     }
 }
@@ -218,6 +227,17 @@ fn named_key(from: impl BufRead) -> Option<String> {
 
 /// What a witness kept.
 pub(super) fn read_witness(path: &Path) -> Result<Vec<WitnessLine>, Failure> {
+    if path.is_dir() {
+        let failed = |error| Failure::usage(format!("cannot read {}: {error}", path.display()));
+        let mut all = Vec::new();
+        for entry in std::fs::read_dir(path).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            if path.is_file() {
+                all.extend(read_witness(&path)?);
+            }
+        }
+        return Ok(all);
+    }
     let text = std::fs::read_to_string(path)
         .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))?;
     WitnessLine::parse_all(&text).map_err(|(line, error)| {

@@ -450,6 +450,7 @@ impl World {
             client_request_id: name,
             address: Some(token.address),
             mailbox: mailbox.to_owned(),
+            mailbox_id: None,
             breadth: Breadth::Messages,
             messages: items.into_iter().map(message).collect(),
             throttled: self.chance(0.003),

@@ -22,6 +22,7 @@ fn read(minutes: i64, breadth: Breadth, messages: &[usize]) -> MailAccess {
         client_request_id: None,
         address: None,
         mailbox: ANNA.to_owned(),
+        mailbox_id: None,
         breadth,
         messages: messages.iter().map(|number| message("m", *number)).collect(),
         throttled: false,

@@ -1,7 +1,9 @@
 use mailkeep_control::{FoundIncident, Recorded, StoredIncident, Tenant};
 use mailkeep_exchange::{Extras, GraphAuditor};
 use mailkeep_model::{Function, Registration, TenantName};
-use mailkeep_sentry::{Incident, LogSource, Logs, Reconciliation, Records, Settings, reconcile};
+use mailkeep_sentry::{
+    Incident, LogSource, Logs, Reconciliation, Records, Settings, reconcile, under_our_names,
+};
 use serde::Serialize;
 use time::{Duration, OffsetDateTime};
 
@@ -171,12 +173,13 @@ impl Service {
     ) -> Result<(Records, Reconciliation, (usize, usize), OwnRecordsSeen), ServiceError> {
         let since = (now - REACH).max(tenant.created - Duration::hours(1));
         let name = &tenant.name;
-        let records = Records {
+        let mut records = Records {
             sign_ins: self.control.log_records(name, LogName::SignIns.as_str(), since).await?,
             accesses: self.control.log_records(name, LogName::MailAccesses.as_str(), since).await?,
             calls: self.control.log_records(name, LogName::Calls.as_str(), since).await?,
         };
         let (ours, seen) = self.ours(tenant, watch, since).await?;
+        under_our_names(&mut records.accesses, &ours.journal);
         let found = reconcile(&ours, &records, &logs(watch), &Settings::default(), now);
         let ours = (found.own_sign_ins(), found.own_accesses());
         Ok((records, found, ours, seen))

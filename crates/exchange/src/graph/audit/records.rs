@@ -90,7 +90,8 @@ impl Record {
         let context = self.app_access_context.as_ref();
         let applications =
             [context.and_then(|one| one.client_app_id.clone()), self.client_app_id, self.app_id];
-        let mailbox = id(self.mailbox_owner_upn).or_else(|| id(self.mailbox_guid));
+        let mailbox_id = id(self.mailbox_guid);
+        let mailbox = id(self.mailbox_owner_upn).or_else(|| mailbox_id.clone());
         let told = [self.client_ip_address.as_deref(), self.client_ip.as_deref()];
         let parent = self.item.and_then(|item| item.parent_folder);
         let folders = self.folders.unwrap_or_default().into_iter().chain(parent);
@@ -102,6 +103,7 @@ impl Record {
             client_request_id: guid(self.client_request_id),
             address: told.into_iter().flatten().find_map(address),
             mailbox: needed("mailbox", mailbox)?,
+            mailbox_id,
             breadth,
             messages: folders.flat_map(Folder::read).collect(),
             throttled,
