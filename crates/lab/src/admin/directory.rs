@@ -12,7 +12,7 @@ use super::applications::administrator;
 use super::{Refused, read, refused, unknown_mailbox};
 use crate::entra::{self, Activity, Location, Policy, Resource, SignIn, Target};
 use crate::lab::Shared;
-use crate::state::{FlowSettings, KeyCredential, Mailbox, ScopedRole, permissions_of};
+use crate::state::{Command, FlowSettings, KeyCredential, Mailbox, ScopedRole, permissions_of};
 
 /// `/_lab/entra`: what is set, and, with a body, what is changed.
 pub(super) fn settings(shared: &Shared, change: Option<&[u8]>) -> Result<Value, Refused> {
@@ -158,6 +158,36 @@ pub(super) fn exchange_roles(shared: &Shared, body: &[u8]) -> Result<Value, Refu
     let tested: Vec<Value> =
         tested.iter().flat_map(|mailbox| roles.iter().map(|role| result(role, mailbox))).collect();
     Ok(json!({ "roles": roles, "test": tested }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Cmdlet {
+    tenant: Option<String>,
+    /// `New-TransportRule`.
+    command: String,
+    #[serde(default)]
+    parameters: std::collections::BTreeMap<String, String>,
+    /// Who runs it; the tenant's administrator when absent.
+    user: Option<String>,
+    /// Where they come from.
+    address: Option<IpAddr>,
+}
+
+/// `POST /_lab/exchange`: a command of Exchange's administrators.
+pub(super) fn exchange(shared: &Shared, body: &[u8]) -> Result<Value, Refused> {
+    let wanted: Cmdlet = read(body)?;
+    let tenant = shared.tenant(wanted.tenant.as_deref()).map_err(|error| refused(&error))?;
+    let command = Command {
+        name: wanted.command,
+        parameters: wanted.parameters,
+        user: wanted.user.unwrap_or_else(|| format!("admin@{}", tenant.domain)),
+        address: wanted.address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+    };
+    let organization = (tenant.id, tenant.domain.as_str());
+    tenant.exchange_admin.run(&command, organization, shared.clock.unix()).map_err(bad)?;
+    let noun = command.name.split_once('-').map_or("", |(_, noun)| noun);
+    Ok(json!({ "objects": tenant.exchange_admin.objects(noun) }))
 }
 
 #[derive(Deserialize)]

@@ -96,6 +96,7 @@ fn route(
         ("POST", "administrator") => directory::administrator_token(shared, body),
         ("POST", "issuers") => directory::issuer(shared, body),
         ("POST", "exchange-roles") => directory::exchange_roles(shared, body),
+        ("POST", "exchange") => directory::exchange(shared, body),
         ("POST", "mail-flow") => directory::mail_flow(shared, body),
         ("POST", "signins") => directory::sign_in(shared, body),
         ("GET", "faults") => Ok(json!(shared.faults.rules())),

@@ -24,6 +24,8 @@ pub(crate) struct Settings {
     pub(crate) directory_audits: LogSettings,
     pub(crate) mail_items_accessed: MailItemsSettings,
     pub(crate) graph_activity: LogSettings,
+    /// The log of what Exchange's administrators do; its licence is that of reads of mail.
+    pub(crate) exchange_admin: ExchangeAdminSettings,
     /// How long a query of the audit log runs.
     pub(crate) audit_query: u32,
 }
@@ -35,6 +37,13 @@ pub(crate) struct LogSettings {
     /// Whether the tenant has the licence for it. What happened without one is not logged later.
     pub(crate) licensed: bool,
     /// Until an entry can be read.
+    pub(crate) delay: u32,
+}
+
+/// The log of what Exchange's administrators do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExchangeAdminSettings {
     pub(crate) delay: u32,
 }
 
@@ -66,6 +75,7 @@ impl Default for Settings {
                 most_records: 1000,
             },
             graph_activity: log,
+            exchange_admin: ExchangeAdminSettings::default(),
             audit_query: 0,
         }
     }

@@ -13,7 +13,7 @@ use super::errors::GraphError;
 use super::input::{self, Occasion};
 use super::{Desk, folders, write};
 use crate::compose::{Attachment, Letter, Nature};
-use crate::state::{Core, Mailbox, Party, SeedMessage, WellKnown};
+use crate::state::{Core, Mailbox, Party, Properties, SeedMessage, WellKnown};
 
 /// Most recipients of a message: Exchange Online's default.
 const MOST_RECIPIENTS: usize = 500;
@@ -64,6 +64,10 @@ fn deliver(desk: &Desk<'_>, order: Order, recipients: &BTreeSet<String>) -> Resu
         // The sender gets a report that it was not delivered, which nobody here reads.
         return Ok(());
     }
+    let rules = Rules::of(desk, &order.letter, recipients);
+    if rules.deletes {
+        return Ok(());
+    }
     let core = match order.mime {
         Some(core) if !flow.sealed => core,
         _ => {
@@ -75,12 +79,55 @@ fn deliver(desk: &Desk<'_>, order: Order, recipients: &BTreeSet<String>) -> Resu
             Arc::new(Core::parse(Bytes::from(letter.mime()), None))
         }
     };
-    for address in recipients {
+    for address in &rules.recipients {
         if let Some(to) = desk.tenant.mailbox(address) {
             put(&to, WellKnown::Inbox, Arc::clone(&core), false, desk.now)?;
         }
     }
     Ok(())
+}
+
+/// What rules of Exchange's do to a message.
+struct Rules {
+    deletes: bool,
+    recipients: BTreeSet<String>,
+}
+
+impl Rules {
+    fn of(desk: &Desk<'_>, letter: &Letter, recipients: &BTreeSet<String>) -> Self {
+        let mut rules = Self { deletes: false, recipients: recipients.clone() };
+        let admin = &desk.tenant.exchange_admin;
+        let is = |rule: &Properties, name: &str, wanted: &str| {
+            rule.get(name).is_some_and(|value| value.eq_ignore_ascii_case(wanted))
+        };
+        let enabled = |rule: &Properties| !is(rule, "Enabled", "False");
+        let added = |rule: &Properties, name: &str| rule.get(name).map(|to| to.to_lowercase());
+        for rule in admin.objects("TransportRule").into_iter().filter(enabled) {
+            let from = rule.get("From");
+            let to = rule.get("SentTo");
+            let words = rule.get("SubjectContainsWords");
+            let subject = letter.subject.to_lowercase();
+            let fits = from.is_none_or(|from| from.eq_ignore_ascii_case(&desk.mailbox.address))
+                && to.is_none_or(|to| recipients.contains(&to.to_lowercase()))
+                && words.is_none_or(|words| subject.contains(&words.to_lowercase()));
+            if !fits {
+                continue;
+            }
+            rules.deletes |= is(&rule, "DeleteMessage", "True");
+            if let Some(to) = added(&rule, "RedirectMessageTo") {
+                rules.recipients = BTreeSet::from([to]);
+            }
+            rules.recipients.extend(added(&rule, "BlindCopyTo"));
+        }
+        // A report in reality; here the message itself.
+        for rule in admin.objects("JournalRule").into_iter().filter(enabled) {
+            let of = rule.get("Recipient").map(|one| one.to_lowercase());
+            if of.is_none_or(|one| recipients.contains(&one)) {
+                rules.recipients.extend(added(&rule, "JournalEmailAddress"));
+            }
+        }
+        rules
+    }
 }
 
 fn put(

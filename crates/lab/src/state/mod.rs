@@ -10,6 +10,7 @@ mod contacts;
 mod content;
 mod credential;
 mod directory;
+mod exchange_admin;
 mod extended;
 mod folder;
 mod mail_flow;
@@ -38,6 +39,7 @@ pub(crate) use contacts::{
 pub(crate) use content::{Content, Core, Importance, Party, SeedMessage};
 pub(crate) use credential::{Credentials, KeyCredential, PasswordCredential};
 pub(crate) use directory::{Directory, Group, Member, UserChange};
+pub(crate) use exchange_admin::{Command, ExchangeAdmin, Properties};
 pub(crate) use extended::{ExtendedProperties, TooMuch};
 pub(crate) use folder::{Entry, Folder, ROOT, WellKnown};
 pub(crate) use mail_flow::{FlowSettings, MailFlow};

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 use uuid::Uuid;
 
 use super::{
-    Application, Directory, DirectoryObject, ExchangeAccess, KeyCredential, Known, MailFlow,
-    Mailbox, Registry, RoleAssignment, ServicePrincipal,
+    Application, Directory, DirectoryObject, ExchangeAccess, ExchangeAdmin, KeyCredential, Known,
+    MailFlow, Mailbox, Registry, RoleAssignment, ServicePrincipal,
 };
 use crate::entra::{AuditLog, ConditionalAccess, SignInLog};
 use crate::mail_audit::MailAudit;
@@ -53,6 +53,7 @@ pub(crate) struct Tenant {
     pub(crate) audits: AuditLog,
     pub(crate) mail_audit: MailAudit,
     pub(crate) mail_flow: MailFlow,
+    pub(crate) exchange_admin: ExchangeAdmin,
 }
 
 impl Tenant {
@@ -68,6 +69,7 @@ impl Tenant {
             audits: AuditLog::default(),
             mail_audit: MailAudit::default(),
             mail_flow: MailFlow::default(),
+            exchange_admin: ExchangeAdmin::default(),
         }
     }
 

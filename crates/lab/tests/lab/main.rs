@@ -15,6 +15,7 @@ mod delta;
 mod directory;
 mod event_uploads;
 mod exchange;
+mod exchange_admin;
 mod faults;
 mod kinds;
 mod listener;

@@ -1,6 +1,6 @@
 //! Queries of the services' audit log
 //! (<https://learn.microsoft.com/graph/api/resources/security-auditlogquery>). What the lab has there
-//! is Exchange's `MailItemsAccessed`.
+//! is Exchange's `MailItemsAccessed` and what its administrators did.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -106,7 +106,10 @@ pub(super) fn records(office: &Office<'_>, id: &str) -> Result<Answer, GraphErro
     let mut found = Vec::new();
     if office.now >= ended && settings.mail_items_accessed.licensed {
         let delay = i64::from(settings.mail_items_accessed.delay);
-        let available = office.tenant.mail_audit.available(ended, delay);
+        let mut available = office.tenant.mail_audit.available(ended, delay);
+        let delay = i64::from(settings.exchange_admin.delay);
+        available.extend(office.tenant.exchange_admin.available(ended, delay));
+        available.sort_by_key(|(at, _)| *at);
         let fitting = available.into_iter().filter(|(at, data)| query.fits(*at, data));
         found = fitting.map(|(at, data)| record(at, &data)).collect();
     }
@@ -168,11 +171,14 @@ impl Query {
         let keyword = self.asked.get("keywordFilter").and_then(Value::as_str);
         let service = self.asked.get("serviceFilter").and_then(Value::as_str);
         in_time
-            && among("recordTypeFilters", &["exchangeItemAggregated"])
+            && among("recordTypeFilters", &[record_type(data)])
             && among("operationFilters", &[text("Operation")])
             && among("userPrincipalNameFilters", &[text("UserId")])
             && among("ipAddressFilters", &[text("ClientIP")])
-            && among("objectIdFilters", &[text("MailboxOwnerUPN"), text("MailboxGuid")])
+            && among(
+                "objectIdFilters",
+                &[text("MailboxOwnerUPN"), text("MailboxGuid"), text("ObjectId")],
+            )
             && among("serviceFilters", &[text("Workload")])
             && among("administrativeUnitIdFilters", &[])
             && service.is_none_or(|one| one.eq_ignore_ascii_case(text("Workload")))
@@ -181,19 +187,25 @@ impl Query {
     }
 }
 
+/// What kind of record it is: of Exchange's administrators, or of reads of mail.
+fn record_type(data: &Value) -> &'static str {
+    if data["RecordType"] == 1 { "exchangeAdmin" } else { "exchangeItemAggregated" }
+}
+
 /// `auditLogRecord`
 fn record(at: i64, data: &Value) -> Value {
+    let is_admin = record_type(data) == "exchangeAdmin";
     json!({
         "id": data["Id"],
         "createdDateTime": clock::iso(at),
-        "auditLogRecordType": "exchangeItemAggregated",
+        "auditLogRecordType": record_type(data),
         "operation": data["Operation"],
         "organizationId": data["OrganizationId"],
-        "userType": "application",
+        "userType": if is_admin { "admin" } else { "application" },
         "userId": data["UserId"],
         "userPrincipalName": data["UserId"],
         "service": data["Workload"],
-        "objectId": data["MailboxOwnerUPN"],
+        "objectId": if is_admin { &data["ObjectId"] } else { &data["MailboxOwnerUPN"] },
         "clientIp": data["ClientIP"],
         "administrativeUnits": [],
         "auditData": data,
