@@ -58,7 +58,7 @@ fn an_assertion_that_is_used_twice_is_noticed_and_accounted_for() {
 
 #[test]
 fn protection_that_is_switched_off_is_noticed() {
-    holds("protection-off", 10, 4);
+    holds("protection-off", 17, 8);
 }
 
 #[test]

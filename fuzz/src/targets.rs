@@ -441,6 +441,7 @@ fn graph_directory_audits(data: &[u8]) {
 fn audit_records(data: &[u8]) {
     is_a_page!(parse_audit_records, data);
     is_a_page!(parse_audit_query_page, data);
+    is_a_page!(parse_exchange_changes_page, data);
     if let Ok((content, damaged)) = mailkeep_exchange::parse_feed_content(data) {
         assert!(content.len() + damaged <= data.len());
     }
@@ -744,6 +745,7 @@ const DIRECTORY_AUDITS: &[&[u8]] = &[
 
 const AUDIT_RECORDS: &[&[u8]] = &[
     br#"[{"Id":"1","CreationTime":"2026-11-27T08:00:00","Operation":"MailItemsAccessed","ClientAppId":"A","ClientIPAddress":"203.0.113.5:9","ClientRequestId":"00112233-4455-6677-8899-aabbccddeeff","MailboxOwnerUPN":"ann@x.example","AppAccessContext":{"UniqueTokenId":"abc"},"OperationProperties":[{"Name":"MailAccessType","Value":"Bind"},{"Name":"IsThrottled","Value":"True"}],"Folders":[{"Path":"\\Inbox","FolderItems":[{"ImmutableId":"i","InternetMessageId":"<1@x>"}]}]},{"Operation":"Send"}]"#,
+    br#"{"value":[{"id":"2","auditData":{"Id":"r","CreationTime":"2026-11-27T08:00:00","RecordType":1,"Operation":"Set-TransportRule","ObjectId":"x.example\\Copy","UserId":"admin@x.example","ClientIP":"203.0.113.5:49152","ResultStatus":"True","Parameters":[{"Name":"BlindCopyTo","Value":"eve@y.example"}],"ModifiedProperties":[{"Name":"Enabled","OldValue":"False","NewValue":true}]}}]}"#,
     br#"{"value":[{"id":"1","createdDateTime":"2026-11-27T08:00:00Z","operation":"MailItemsAccessed","auditData":{"MailboxGuid":"g","Item":{"ParentFolder":{"Path":"\\Inbox"}}}}]}"#,
     br#"[{"contentId":"a$b","contentUri":"https://x.example/a"},{"contentId":"c"}]"#,
 ];

@@ -26,6 +26,7 @@ mod contact;
 mod directory;
 mod event;
 mod evidence;
+mod exchange_admin;
 mod finding;
 mod item;
 mod list;
@@ -52,6 +53,7 @@ pub use evidence::{
     AccessedMessage, Actor, Breadth, ChangedObject, CredentialKind, DirectoryChange, MailAccess,
     ProviderCall, SignIn,
 };
+pub use exchange_admin::{ExchangeChange, ExchangePart, ModifiedProperty};
 pub use finding::{Category, Finding, Severity, Verdict, VerdictKind};
 pub use item::{Detail, FollowUp, Importance, Item, ItemId, ItemKind};
 pub use list::{ListedApplication, ListedTenant, parse_listed_tenant};

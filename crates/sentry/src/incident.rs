@@ -30,6 +30,8 @@ pub enum Source {
     Ledger,
     /// What became of our canaries.
     Canary,
+    /// The provider's log of changes of Exchange's configuration.
+    ExchangeChanges,
 }
 
 /// One record that shows it.

@@ -42,6 +42,8 @@ pub enum IncidentKind {
     CanaryMissed,
     /// The signer was lost and another one took its place, by order: its ledger begins anew.
     LedgerBegunAnew,
+    /// Somebody changed where mail of the tenant goes, or which applications reach it.
+    ExchangeChanged,
 }
 
 /// How bad an incident is.
@@ -224,6 +226,16 @@ const WORDS: &[Words] = &[
             "Nothing tells our own uses of the time before from others' any more: blast-radius reports it as blind. When that is understood, close the incident",
         ],
     },
+    Words {
+        kind: IncidentKind::ExchangeChanged,
+        severity: Severity::Warning,
+        title: "where mail goes, or which applications reach it, was changed in Exchange",
+        next_steps: &[
+            "Ask the tenant's administrators whether they did it; when they did, close the incident",
+            "Else take it back (Exchange admin center, Mail flow; Compliance, Data lifecycle management, Exchange (legacy), Journal rules), and look at what the account did besides",
+            POSTURE,
+        ],
+    },
 ];
 
 impl IncidentKind {
@@ -270,6 +282,7 @@ impl IncidentKind {
             Self::TooMuch => "too_much",
             Self::CanaryMissed => "canary_missed",
             Self::LedgerBegunAnew => "ledger_begun_anew",
+            Self::ExchangeChanged => "exchange_changed",
         }
     }
 }
@@ -292,6 +305,6 @@ mod tests {
             assert!(!kind.next_steps().is_empty(), "{kind:?}");
             assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
         }
-        assert_eq!(all.len(), IncidentKind::LedgerBegunAnew as usize + 1);
+        assert_eq!(all.len(), IncidentKind::ExchangeChanged as usize + 1);
     }
 }

@@ -24,6 +24,7 @@ mod canary;
 mod contradiction;
 mod coverage;
 mod damage;
+mod exchange_changes;
 mod incident;
 mod kind;
 mod names;
@@ -45,6 +46,7 @@ pub use canary::{
 pub use contradiction::Contradiction;
 pub use coverage::{LogSource, Settle};
 pub use damage::{Damage, OwnRecord};
+pub use exchange_changes::exchange_incidents;
 pub use incident::{Evidence, Incident, MOST_EVIDENCE, Source};
 pub use kind::{IncidentKind, Severity};
 pub use names::under_our_names;

@@ -153,3 +153,67 @@ async fn a_log_that_is_not_licensed_makes_blind_and_is_no_failure() {
     assert!(found.found.seen.sign_ins.is_empty());
     assert_eq!(World::kinds(&found), []);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_that_somebody_adds_in_exchange_is_an_incident_that_says_who_and_what_was_before() {
+    let world = world().await;
+    let run = async |command: &str, parameters: serde_json::Value| {
+        let order = json!({
+            "command": command, "parameters": parameters,
+            "user": "eve@lab.example", "address": "203.0.113.5",
+        });
+        world.admin.order("exchange", order).await;
+    };
+    // What was there before the first look is how administrators wanted it.
+    let rule = json!({ "Name": "Old", "Comments": "since ever" });
+    run("New-TransportRule", rule).await;
+    let later = |minutes: i64| OffsetDateTime::now_utc() + time::Duration::minutes(minutes);
+    let first = world.service.reconcile(&world.tenant, later(1)).await.unwrap();
+    assert_eq!(World::kinds(&first), [], "{:#?}", first.incidents);
+    world.admin.order("clock", json!({ "offset_seconds": 120 })).await;
+
+    run(
+        "Set-MailboxAuditBypassAssociation",
+        json!({ "Identity": ANN, "AuditBypassEnabled": "True" }),
+    )
+    .await;
+    run("New-TransportRule", json!({ "Name": "Copy", "BlindCopyTo": "eve@elsewhere.example" }))
+        .await;
+    world.admin.order("clock", json!({ "offset_seconds": 150 })).await;
+    run("Set-TransportRule", json!({ "Identity": "Copy", "Comments": "backup" })).await;
+    let found = world.service.reconcile(&world.tenant, later(3)).await.unwrap();
+    let mut kinds = World::kinds(&found);
+    kinds.sort();
+    assert_eq!(kinds, [IncidentKind::ProtectionOff, IncidentKind::ExchangeChanged]);
+    let of_rule = found.incidents.iter().find(|one| one.1.kind == IncidentKind::ExchangeChanged);
+    let evidence = &of_rule.unwrap().1.evidence;
+    assert_eq!(evidence.len(), 2, "one incident a rule: {evidence:#?}");
+    for (place, parts) in [
+        (
+            0,
+            [
+                "New-TransportRule by eve@lab.example, from 203.0.113.5",
+                "before: nothing of that name",
+            ],
+        ),
+        (
+            1,
+            [
+                "Comments=backup",
+                "before: New-TransportRule by eve@lab.example: BlindCopyTo=eve@elsewhere.example Name=Copy",
+            ],
+        ),
+    ] {
+        for part in parts {
+            assert!(evidence[place].text.contains(part), "{part}: {}", evidence[place].text);
+        }
+    }
+    // Explained once, it stays closed although the log still tells of it.
+    for (recorded, _) in &found.incidents {
+        let now = OffsetDateTime::now_utc();
+        world.service.close_incident(recorded.id(), "a drill", now).await.unwrap();
+    }
+    world.service.reconcile(&world.tenant, later(4)).await.unwrap();
+    let all = world.service.incidents(Some(&world.tenant)).await.unwrap();
+    assert!(all.iter().all(|one| one.closed.is_some()), "{all:#?}");
+}

@@ -9,7 +9,6 @@ use mailkeep_model::Mailbox;
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::json;
-use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use super::{
@@ -114,14 +113,6 @@ impl GraphAuditor {
     /// Why there is no token.
     pub async fn granted_rights(&self) -> Result<Option<Vec<String>>, ExchangeError> {
         self.graph.granted_rights().await
-    }
-
-    /// Orders a search of the audit log and does not wait for it: a search takes minutes.
-    ///
-    /// # Errors
-    /// [`ExchangeError::Forbidden`], [`ExchangeError::Unlicensed`], [`ExchangeError::SwitchedOff`].
-    pub async fn try_searching(&self, now: OffsetDateTime) -> Result<(), ExchangeError> {
-        self.begin(now - Duration::minutes(1), now).await.map(drop)
     }
 }
 

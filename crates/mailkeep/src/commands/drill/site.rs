@@ -123,6 +123,18 @@ impl Site {
         Ok(())
     }
 
+    /// What somebody with the account of an administrator of Exchange runs, from the thief's address.
+    pub(super) async fn exchange(&self, command: &str, parameters: &Value) -> Result<(), Failure> {
+        let order = json!({
+            "tenant": self.lab.tenants.first().map(|tenant| tenant.id),
+            "command": command,
+            "parameters": parameters,
+            "address": elsewhere(),
+        });
+        let _: Value = self.admin.post("exchange", &order).await?;
+        Ok(())
+    }
+
     /// Locks all applications of the tenant to this machine; `state` as in Graph's policies.
     pub(super) async fn lock(&self, state: &str) -> Result<(), Failure> {
         const POLICY: &str = "6c0d5a52-0000-4000-8000-000000000001";
