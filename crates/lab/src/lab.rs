@@ -24,7 +24,7 @@ use crate::counters::Counters;
 use crate::entra::{Entra, Grants, Issuers, Replays};
 use crate::faults::Faults;
 use crate::feed::Feeds;
-use crate::graph::{Imports, Queries, Sealer, Subscriptions, Uploads};
+use crate::graph::{Imports, Queries, Sealer, Snapshots, Subscriptions, Uploads};
 use crate::journal::Journal;
 use crate::seed::builtin::{self, Person};
 use crate::seed::{self, SeedMailbox};
@@ -70,6 +70,7 @@ pub(crate) struct Shared {
     pub(crate) subscriptions: Subscriptions,
     /// Of the services' audit log.
     pub(crate) queries: Queries,
+    pub(crate) snapshots: Snapshots,
     pub(crate) feeds: Feeds,
     pub(crate) faults: Faults,
     pub(crate) counters: Counters,
@@ -129,6 +130,7 @@ impl Lab {
             imports: Imports::default(),
             subscriptions: Subscriptions::default(),
             queries: Queries::default(),
+            snapshots: Snapshots::default(),
             feeds: Feeds::default(),
             faults: Faults::default(),
             counters: Counters::default(),

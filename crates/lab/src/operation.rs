@@ -178,6 +178,10 @@ operations! {
     AuditQueryCreate = "auditquery.create",
     AuditQueryShow = "auditquery.show",
     AuditQueryRecords = "auditquery.records",
+    SnapshotCreate = "configuration.snapshot.create",
+    SnapshotJobShow = "configuration.job.show",
+    SnapshotJobDelete = "configuration.job.delete",
+    SnapshotShow = "configuration.snapshot.show",
     Batch = "batch",
     Unknown = "unknown",
 }

@@ -26,6 +26,7 @@ pub(crate) struct Settings {
     pub(crate) graph_activity: LogSettings,
     /// The log of what Exchange's administrators do; its licence is that of reads of mail.
     pub(crate) exchange_admin: ExchangeAdminSettings,
+    pub(crate) configuration: ConfigurationSettings,
     /// How long a query of the audit log runs.
     pub(crate) audit_query: u32,
 }
@@ -45,6 +46,16 @@ pub(crate) struct LogSettings {
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExchangeAdminSettings {
     pub(crate) delay: u32,
+}
+
+/// Snapshots of the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ConfigurationSettings {
+    /// How long one takes.
+    pub(crate) delay: u32,
+    /// Whether the service's own principal was granted what it needs to look.
+    pub(crate) granted: bool,
 }
 
 /// The log of accesses to mail.
@@ -76,6 +87,7 @@ impl Default for Settings {
             },
             graph_activity: log,
             exchange_admin: ExchangeAdminSettings::default(),
+            configuration: ConfigurationSettings { delay: 0, granted: true },
             audit_query: 0,
         }
     }

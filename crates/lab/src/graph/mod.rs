@@ -65,7 +65,7 @@ use answer::{Answer, Content};
 pub(crate) use calendars::everything as event_as_graph_shows;
 pub(crate) use contacts::everything as contact_as_graph_shows;
 pub(crate) use cursor::Sealer;
-pub(crate) use directory::Queries;
+pub(crate) use directory::{Queries, Snapshots};
 use errors::GraphError;
 pub(crate) use exchange::{IMPORTS, Imports, search_key, serve_import};
 pub(crate) use outlook::{

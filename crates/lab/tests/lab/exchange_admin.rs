@@ -114,3 +114,60 @@ async fn rules_do_to_mail_what_they_say_until_they_are_switched_off() {
     send(&graph, &world).await;
     assert_eq!(arrived(&world).await, [1, 2, 1]);
 }
+
+#[tokio::test]
+async fn a_snapshot_of_the_configuration_is_ordered_waited_for_and_read() {
+    let world = World::new().await;
+    world
+        .admin("POST", "entra", json!({ "configuration": { "delay": 60, "granted": true } }))
+        .await;
+    run(&world, "New-TransportRule", json!({ "Name": "Copy", "BlindCopyTo": "a@b.example" })).await;
+    let graph = world.graph(&["ConfigurationMonitoring.ReadWrite.All"]).await;
+    let looks = world.graph(&["ConfigurationMonitoring.Read.All"]).await;
+    let create = "admin/configurationManagement/configurationSnapshots/createSnapshot";
+    let rules = json!(["microsoft.exchange.transportRule", "microsoft.exchange.journalrule"]);
+    let order = |name: &str| json!({ "displayName": name, "description": "x", "resources": rules });
+    assert_eq!(looks.send("POST", create, order("Snapshot 1")).await.0.as_u16(), 403);
+    for bad in [
+        order("short"),
+        order("with: signs in it"),
+        json!({ "displayName": "Snapshot 1" }),
+        json!({ "displayName": "Snapshot 1", "resources": ["microsoft.exchange.auditbypass"] }),
+        json!({ "displayName": "Snapshot 1", "resources": rules, "kind": "all" }),
+    ] {
+        assert_eq!(graph.send("POST", create, bad.clone()).await.0.as_u16(), 400, "{bad}");
+    }
+    let (status, job) = graph.send("POST", create, order("Snapshot 1")).await;
+    assert_eq!((status.as_u16(), &job["status"]), (200, &json!("notStarted")));
+    assert_eq!(graph.send("POST", create, order("Snapshot 1")).await.0.as_u16(), 409);
+    let path = format!(
+        "admin/configurationManagement/configurationSnapshotJobs/{}",
+        job["id"].as_str().unwrap()
+    );
+    assert_eq!(looks.get(&path).await["status"], "running");
+    // What is changed while it runs is not in it.
+    run(&world, "Remove-TransportRule", json!({ "Identity": "Copy" })).await;
+    world.admin("POST", "clock", json!({ "offset_seconds": 61 })).await;
+    let done = looks.get(&path).await;
+    assert_eq!(done["status"], "succeeded");
+    let location = done["resourceLocation"].as_str().unwrap();
+    let below = location.split("/v1.0/").nth(1).unwrap();
+    let snapshot = looks.get(below).await;
+    let [rule] = &snapshot["resources"].as_array().unwrap()[..] else { panic!("{snapshot}") };
+    assert_eq!(rule["properties"]["BlindCopyTo"], "a@b.example");
+    assert_eq!(graph.send("DELETE", &path, json!({})).await.0.as_u16(), 204);
+    assert_eq!(looks.try_get(&path).await.0.as_u16(), 404);
+
+    world
+        .admin("POST", "entra", json!({ "configuration": { "delay": 0, "granted": false } }))
+        .await;
+    let (_, job) = graph.send("POST", create, order("Snapshot 2")).await;
+    let path = path.rsplit_once('/').unwrap().0.to_owned() + "/" + job["id"].as_str().unwrap();
+    let failed = looks.get(&path).await;
+    assert_eq!((&failed["status"], &failed["resourceLocation"]), (&json!("failed"), &json!("")));
+    for number in 0..11 {
+        let (status, _) = graph.send("POST", create, order(&format!("Snapshot A{number}"))).await;
+        assert_eq!(status.as_u16(), 200);
+    }
+    assert_eq!(graph.send("POST", create, order("Snapshot 99")).await.0.as_u16(), 400);
+}

@@ -4,6 +4,7 @@
 mod accesses;
 mod assignments;
 mod audits;
+mod configuration;
 mod credentials;
 mod federated;
 mod filter;
@@ -23,6 +24,7 @@ use serde_json::{Map, Value, json};
 
 pub(super) use accesses::note as note_accesses;
 pub(super) use audits::newest_first;
+pub(crate) use configuration::Snapshots;
 pub(super) use filter::{Filter, Known};
 pub(crate) use queries::Queries;
 pub(super) use route::Directory;
@@ -110,6 +112,12 @@ pub(super) fn answer(
         (Directory::Queries, _) => queries::create(office, &body(&[])?),
         (Directory::Query(id), _) => queries::show(office, id),
         (Directory::Records(id), _) => queries::records(office, id),
+        (Directory::SnapshotOrder, _) => {
+            configuration::create(office, &body(&["displayName", "description", "resources"])?)
+        }
+        (Directory::SnapshotJob(id), &Method::GET) => configuration::job(office, id),
+        (Directory::SnapshotJob(id), _) => configuration::forget(office, id),
+        (Directory::Snapshot(id), _) => configuration::snapshot(office, id),
     }
 }
 

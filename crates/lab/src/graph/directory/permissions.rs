@@ -39,6 +39,8 @@ const KNOWN: &[(&str, u128)] = &[
 const OTHERS: &[&str] = &[
     "ActivityFeed.Read",
     "AuditLogsQuery.Read.All",
+    "ConfigurationMonitoring.Read.All",
+    "ConfigurationMonitoring.ReadWrite.All",
     "Mail-Advanced.ReadWrite.All",
     "MailboxConfigItem.Read",
     "MailboxFolder.ReadWrite.All",

@@ -34,6 +34,10 @@ pub(crate) enum Directory {
     Queries,
     Query(String),
     Records(String),
+    /// Of Tenant Configuration Management.
+    SnapshotOrder,
+    SnapshotJob(String),
+    Snapshot(String),
 }
 
 /// How a URL names an object.
@@ -121,6 +125,22 @@ impl Directory {
                     _ => in_list(Self::Queries, Self::Query, rest),
                 }
             }
+            [one, two, three, four] if is(one, "admin") && is(two, "configurationManagement") => {
+                // With or without the namespace before it.
+                let name = four.rsplit('.').next()?;
+                match three {
+                    three if is(three, "configurationSnapshots") && is(name, "createSnapshot") => {
+                        Some(Self::SnapshotOrder)
+                    }
+                    three if is(three, "configurationSnapshots") => {
+                        Some(Self::Snapshot((*four).to_owned()))
+                    }
+                    three if is(three, "configurationSnapshotJobs") => {
+                        Some(Self::SnapshotJob((*four).to_owned()))
+                    }
+                    _ => None,
+                }
+            }
             _ => None,
         }
     }
@@ -176,6 +196,11 @@ impl Directory {
             Self::Queries => (Some(Op::AuditQueriesList), Some(Op::AuditQueryCreate), None, None),
             Self::Query(_) => (Some(Op::AuditQueryShow), None, None, None),
             Self::Records(_) => (Some(Op::AuditQueryRecords), None, None, None),
+            Self::SnapshotOrder => (None, Some(Op::SnapshotCreate), None, None),
+            Self::SnapshotJob(_) => {
+                (Some(Op::SnapshotJobShow), None, None, Some(Op::SnapshotJobDelete))
+            }
+            Self::Snapshot(_) => (Some(Op::SnapshotShow), None, None, None),
         };
         match *method {
             Method::GET => get,
@@ -192,7 +217,12 @@ impl Directory {
             Self::SignIns | Self::SignIn(_) | Self::Audits | Self::Audit(_) => {
                 Some((Limit::Reporting, 1))
             }
-            Self::Queries | Self::Query(_) | Self::Records(_) => None,
+            Self::Queries
+            | Self::Query(_)
+            | Self::Records(_)
+            | Self::SnapshotOrder
+            | Self::SnapshotJob(_)
+            | Self::Snapshot(_) => None,
             Self::Objects(_) | Self::Owners(..) | Self::Assignments(_) | Self::Federated(_) => {
                 Some((Limit::Directory, 2))
             }
