@@ -167,6 +167,14 @@ pub(crate) const TARGETS: &[Target] = &[
         run: audit_records,
     },
     Target {
+        name: "exchange-configuration",
+        what: "a snapshot of Exchange's configuration",
+        seeds: &[
+            br#"{"id":"1","parameters":[],"resources":[{"displayName":"r","resourceType":"microsoft.exchange.transportrule","properties":{"Name":"Copy","BlindCopyTo":["b@y.example"],"Enabled":true,"Ensure":"Present"}},{"resourceType":"microsoft.exchange.organizationconfig","properties":{"AuditDisabled":false}}]}"#,
+        ],
+        run: exchange_configuration,
+    },
+    Target {
         name: "activity-export",
         what: "a line of the exported log of requests to Graph",
         seeds: ACTIVITY_LINES,
@@ -428,6 +436,17 @@ macro_rules! is_a_page {
             }
         }
     };
+}
+
+fn exchange_configuration(data: &[u8]) {
+    if let Ok(objects) = mailkeep_exchange::parse_configuration(data) {
+        assert!(objects.len() <= data.len(), "objects from nowhere");
+        for object in objects {
+            let text = serde_json::to_vec(&object).expect("an object can be kept");
+            let again = serde_json::from_slice(&text).expect("our own object");
+            assert!(object == again, "an object changed on its way: {object:?}, {again:?}");
+        }
+    }
 }
 
 fn graph_sign_ins(data: &[u8]) {

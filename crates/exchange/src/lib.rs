@@ -29,17 +29,17 @@ mod usage;
 
 pub use error::ExchangeError;
 pub use graph::{
-    About, Access, ActivityFeed, Canary, CanarySending, Connections, Endpoint, Entry, Extras,
-    FeedContent, GraphAuditor, GraphConfig, GraphProvider, LARGEST_NOTIFICATIONS,
-    LONGEST_SUBSCRIPTION, LogPage, Logged, NewKey, Notification, ObjectId, Registrar, Subscription,
-    SubscriptionId, ToldUser, Topic, message_request, parse_access_policies_page,
-    parse_activity_export, parse_audit_query_page, parse_audit_records, parse_batch_answer,
-    parse_contacts_page, parse_directory_changes_page, parse_event, parse_events_page,
-    parse_exchange_changes_page, parse_exported, parse_feed_content, parse_folder_page,
-    parse_item_page, parse_mailbox_items_page, parse_named_locations_page, parse_notifications,
-    parse_refusal, parse_registered_object, parse_retry_after, parse_settings, parse_sign_ins_page,
-    parse_subscription, parse_task, parse_tasks_page, parse_token_answer, parse_token_refusal,
-    parse_users_page,
+    About, Access, ActivityFeed, Canary, CanarySending, ConfigurationSnapshot, Connections,
+    Endpoint, Entry, Extras, FeedContent, GraphAuditor, GraphConfig, GraphProvider,
+    LARGEST_NOTIFICATIONS, LONGEST_SUBSCRIPTION, LogPage, Logged, NewKey, Notification, ObjectId,
+    Registrar, Subscription, SubscriptionId, ToldUser, Topic, message_request,
+    parse_access_policies_page, parse_activity_export, parse_audit_query_page, parse_audit_records,
+    parse_batch_answer, parse_configuration, parse_contacts_page, parse_directory_changes_page,
+    parse_event, parse_events_page, parse_exchange_changes_page, parse_exported,
+    parse_feed_content, parse_folder_page, parse_item_page, parse_mailbox_items_page,
+    parse_named_locations_page, parse_notifications, parse_refusal, parse_registered_object,
+    parse_retry_after, parse_settings, parse_sign_ins_page, parse_subscription, parse_task,
+    parse_tasks_page, parse_token_answer, parse_token_refusal, parse_users_page,
 };
 pub use provider::{
     Content, Created, Details, Existing, Likeness, Looked, Mark, NewItem, Origin, Provider,

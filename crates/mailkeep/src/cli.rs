@@ -568,6 +568,9 @@ pub(crate) struct AskedFor {
     /// Let the prober send from this mailbox only; may be repeated
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) send_from: Vec<Address>,
+    /// Have the auditor look at Exchange's configuration, too, by snapshots that the provider takes
+    #[arg(long)]
+    pub(crate) exchange_configuration: bool,
     /// Write the files into this directory
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,

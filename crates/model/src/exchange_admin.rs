@@ -1,6 +1,6 @@
 //! What administrators change in Exchange, as its audit log tells.
 
-use std::net::IpAddr;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -144,6 +144,17 @@ pub struct ExchangeChange {
     pub modified: Vec<ModifiedProperty>,
     /// Whether it was carried out.
     pub succeeded: bool,
+}
+
+/// An object of the configuration as it stands: a rule, a connector, an assignment of a role.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExchangeObject {
+    /// The part that it belongs to.
+    pub part: ExchangePart,
+    /// Its name in that part.
+    pub name: String,
+    /// What is set, name and value.
+    pub properties: BTreeMap<String, String>,
 }
 
 /// A property that a change set.

@@ -53,7 +53,7 @@ pub use evidence::{
     AccessedMessage, Actor, Breadth, ChangedObject, CredentialKind, DirectoryChange, MailAccess,
     ProviderCall, SignIn,
 };
-pub use exchange_admin::{ExchangeChange, ExchangePart, ModifiedProperty};
+pub use exchange_admin::{ExchangeChange, ExchangeObject, ExchangePart, ModifiedProperty};
 pub use finding::{Category, Finding, Severity, Verdict, VerdictKind};
 pub use item::{Detail, FollowUp, Importance, Item, ItemId, ItemKind};
 pub use list::{ListedApplication, ListedTenant, parse_listed_tenant};

@@ -61,7 +61,7 @@ fn incident(
 }
 
 /// What makes us, or the tenant, blind is worse than a way that mail may take.
-fn kind(part: ExchangePart) -> IncidentKind {
+pub(crate) fn kind(part: ExchangePart) -> IncidentKind {
     match part {
         ExchangePart::AuditBypass | ExchangePart::Audit => IncidentKind::ProtectionOff,
         _ => IncidentKind::ExchangeChanged,

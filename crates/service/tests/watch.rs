@@ -217,3 +217,21 @@ async fn a_rule_that_somebody_adds_in_exchange_is_an_incident_that_says_who_and_
     let all = world.service.incidents(Some(&world.tenant)).await.unwrap();
     assert!(all.iter().all(|one| one.closed.is_some()), "{all:#?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sending_a_canary_and_looking_for_it_raises_no_alarm() {
+    let world = world().await;
+    world.pass().await;
+    world.set_up_prober(&["Mail.Send"]).await;
+    let mailboxes = &world.lab.description().tenants[0].mailboxes;
+    let from = mailboxes.iter().find(|one| *one != ANN).unwrap().parse().unwrap();
+    let plan = mailkeep_service::CanaryPlan::new(from, ANN.parse().unwrap());
+    world.service.set_canary_plan(&world.tenant, Some(plan)).await.unwrap();
+    let sent = world.service.send_canary(&world.tenant, None).await.unwrap();
+    // No pass runs: somebody has to look whether it arrived, with the reader's key.
+    let looked = world.service.look_after_canary(&world.tenant, sent.id, sent.deadline).await;
+    assert!(looked.unwrap().note.contains("arrived"));
+    world.audit_log_arrives().await;
+    let found = world.reconcile().await;
+    assert_eq!(World::kinds(&found), [], "{:#?}", found.incidents);
+}

@@ -54,10 +54,10 @@ pub use admin::{NewKey, ObjectId, Registrar};
 pub(crate) use answer::is_stuck;
 pub use answer::parse_retry_after;
 pub use audit::{
-    ActivityFeed, Entry, FeedContent, GraphAuditor, LogPage, Logged, parse_access_policies_page,
-    parse_activity_export, parse_audit_query_page, parse_audit_records,
-    parse_directory_changes_page, parse_exchange_changes_page, parse_feed_content,
-    parse_named_locations_page, parse_registered_object, parse_sign_ins_page,
+    ActivityFeed, ConfigurationSnapshot, Entry, FeedContent, GraphAuditor, LogPage, Logged,
+    parse_access_policies_page, parse_activity_export, parse_audit_query_page, parse_audit_records,
+    parse_configuration, parse_directory_changes_page, parse_exchange_changes_page,
+    parse_feed_content, parse_named_locations_page, parse_registered_object, parse_sign_ins_page,
 };
 pub use batch::parse_batch_answer;
 pub use canary::{Canary, CanarySending};

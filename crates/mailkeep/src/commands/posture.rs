@@ -2,7 +2,8 @@
 
 use mailkeep_control::Recorded;
 use mailkeep_model::{Function, Registration, TenantName};
-use mailkeep_service::{Acceptance, Looked, Service};
+use mailkeep_sentry::ExchangeDifference;
+use mailkeep_service::{Acceptance, ExchangeLook, Looked, Service};
 use serde_json::json;
 use time::OffsetDateTime;
 
@@ -19,7 +20,15 @@ pub(super) async fn run(
     output: &Output,
 ) -> Outcome {
     let acceptance = if accept { Acceptance::Accept } else { Acceptance::Compare };
-    let looked = service.posture(tenant, acceptance, OffsetDateTime::now_utc()).await?;
+    let now = OffsetDateTime::now_utc();
+    let mut looked = service.posture(tenant, acceptance, now).await?;
+    let exchange = match service.look_at_exchange(tenant, acceptance, now).await {
+        Ok(look) => Exchange::of(look),
+        Err(error) => {
+            looked.unseen.push(format!("a snapshot of Exchange's configuration: {error}"));
+            Exchange::default()
+        }
+    };
     alerts::deliver(service, output).await;
     let open = open_incidents(service, tenant).await?;
     let incident = |(recorded, incident): &(Recorded, mailkeep_sentry::Incident)| {
@@ -47,16 +56,52 @@ pub(super) async fn run(
         "incidents": looked.incidents.iter().map(incident).collect::<Vec<_>>(),
         "compared_with": looked.before.map(rfc3339),
         "unseen": looked.unseen,
+        "exchange": { "state": exchange.state, "differences": exchange.differences },
         "open": open,
     });
     output.result(&value, || {
-        let text = text(tenant, &looked, accept, open.len());
+        let text = text(tenant, &looked, &exchange, accept, open.len());
         text.lines().map(plain).collect::<Vec<_>>().join("\n")
     });
     Ok(if open.is_empty() { Exit::Done } else { Exit::Incident })
 }
 
-fn text(tenant: &TenantName, looked: &Looked, accept: bool, open: usize) -> String {
+/// What came of a look at Exchange's configuration, for people.
+#[derive(Default)]
+struct Exchange {
+    state: Option<&'static str>,
+    differences: Vec<String>,
+}
+
+impl Exchange {
+    fn of(look: ExchangeLook) -> Self {
+        let mut differences = Vec::new();
+        let state = match look {
+            ExchangeLook::NotAsked => None,
+            ExchangeLook::NotDue => Some("its last snapshot is young enough"),
+            ExchangeLook::Accepted => Some("it is accepted as the last snapshot has it"),
+            ExchangeLook::UnderWay => {
+                Some("the provider takes a snapshot; ask again, or leave it to 'serve'")
+            }
+            ExchangeLook::Seen { first: true, .. } => {
+                Some("seen for the first time: it is accepted as it is")
+            }
+            ExchangeLook::Seen { differences: found, .. } => {
+                differences = found.iter().map(ExchangeDifference::text).collect();
+                Some("compared with what was accepted")
+            }
+        };
+        Self { state, differences }
+    }
+}
+
+fn text(
+    tenant: &TenantName,
+    looked: &Looked,
+    exchange: &Exchange,
+    accept: bool,
+    open: usize,
+) -> String {
     let mut lines = Vec::new();
     for (function, registration) in &looked.registrations {
         lines.push(match registration {
@@ -72,6 +117,12 @@ fn text(tenant: &TenantName, looked: &Looked, accept: bool, open: usize) -> Stri
         let mark = if one.kind.incident().is_some() { "NOT AS EXPECTED" } else { "to know" };
         lines.push(format!("{mark}  {}: {}", one.function, one.text()));
         lines.push(format!("    {}", one.kind.remedy().replace("TENANT", tenant.as_str())));
+    }
+    for one in &exchange.differences {
+        lines.push(format!("NOT AS EXPECTED  Exchange: {one}"));
+    }
+    if let Some(state) = exchange.state {
+        lines.push(format!("Exchange's configuration: {state}"));
     }
     for what in &looked.unseen {
         lines.push(format!("not seen: {what}"));

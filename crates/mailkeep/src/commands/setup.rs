@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
-use mailkeep_model::TenantName;
+use mailkeep_model::{Function, TenantName};
 use mailkeep_service::{Bundle, Service};
 use serde_json::{Map, json};
 
@@ -19,6 +19,7 @@ pub(super) fn is_asked(asked: &AskedFor) -> bool {
         || asked.confine_to.is_some()
         || asked.confine_to_nothing
         || !asked.send_from.is_empty()
+        || asked.exchange_configuration
         || asked.out.is_some()
 }
 
@@ -34,6 +35,10 @@ pub(super) async fn run(service: &Service, arguments: TenantSetup, output: &Outp
     }
     if !told.send_from.is_empty() {
         asked.send_from = told.send_from.into_iter().collect();
+    }
+    if told.exchange_configuration {
+        asked.exchange_configuration = true;
+        asked.functions.insert(Function::Auditor);
     }
     service.ask_for(&tenant, &asked).await?;
     let bundle = service.setup(&tenant, &told.function).await?;

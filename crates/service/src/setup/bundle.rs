@@ -73,6 +73,7 @@ mod tests {
             functions: Function::ALL.into_iter().collect(),
             confined_to: Some(group.to_owned()),
             send_from: ["o'brien@acme.example".parse().unwrap()].into(),
+            exchange_configuration: false,
         };
         let application = |function| PlannedApplication {
             function,

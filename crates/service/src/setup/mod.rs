@@ -41,6 +41,9 @@ pub struct Asked {
     /// The mailboxes that the prober sends from.
     #[serde(default)]
     pub send_from: BTreeSet<Address>,
+    /// Whether the auditor has snapshots of Exchange's configuration taken.
+    #[serde(default)]
+    pub exchange_configuration: bool,
 }
 
 /// Longest name of a group, in characters (Exchange: 256 for an address, 64 for a name).
@@ -211,6 +214,7 @@ impl Service {
     /// What a tenant's functions need, as it is backed up.
     pub(crate) async fn needs(&self, name: &TenantName) -> Result<Needs, ServiceError> {
         let groups = !self.control.selection(name).await?.groups.is_empty();
-        Ok(Needs { extras: self.extras, groups })
+        let exchange_configuration = self.asked(name).await?.exchange_configuration;
+        Ok(Needs { extras: self.extras, groups, exchange_configuration })
     }
 }

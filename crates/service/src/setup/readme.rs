@@ -1,5 +1,7 @@
 //! What to do with the rest, in which order.
 
+use crate::rights::SNAPSHOTS;
+
 use super::{Plan, PlannedApplication, Scope, exchange_roles};
 
 pub(super) fn text(plan: &Plan) -> String {
@@ -30,6 +32,14 @@ pub(super) fn text(plan: &Plan) -> String {
             "exchange-roles.ps1: confines them to some mailboxes. Where they read all mailboxes up to now,\n   \
               run it before step 1 and wait two hours: Exchange takes that long, and nothing is read between.\n   \
               With -ClientId FUNCTION=ID,... for those that Mailkeep does not know yet.",
+        );
+    }
+    if plan.applications.iter().any(|one| one.granted().any(|right| right.name == SNAPSHOTS)) {
+        step(
+            "For snapshots of Exchange's configuration, which Microsoft's own service takes: add the service\n   \
+              principal of the application 03b07b79-c5bc-4b5e-9bfa-13acf4a99998 (Tenant Configuration\n   \
+              Management), grant it Exchange.ManageAsApp of Office 365 Exchange Online, and in Exchange the\n   \
+              roles 'View-Only Configuration' and 'View-Only Recipients'. Ours does not get these.",
         );
     }
     step("The command that step 1 printed, on the machine with Mailkeep.");

@@ -2,6 +2,7 @@
 //! and keeps what comes of it.
 
 mod blast;
+mod exchange;
 mod logs;
 mod ours;
 mod posture;
@@ -10,6 +11,7 @@ mod records;
 mod settings;
 mod tend;
 
+pub use exchange::ExchangeLook;
 pub use logs::LogName;
 pub use posture::{Acceptance, Looked};
 pub use reconcile::{LogOutcome, Reconciled};

@@ -39,7 +39,7 @@ pub(super) struct PostureSeen {
 
 /// Since when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Since(#[serde(with = "time::serde::rfc3339")] OffsetDateTime);
+pub(super) struct Since(#[serde(with = "time::serde::rfc3339")] pub(super) OffsetDateTime);
 
 /// What stands when the auditor may not look any more.
 const BLINDED: &str = "the auditor is refused";
@@ -84,8 +84,22 @@ fn exchange_seen(watch: &Watch) -> String {
         ),
         None => "not even its changes: the log of Exchange's administrators was never read ('mailkeep identity reconcile')".to_owned(),
     };
+    let standing = match &watch.exchange {
+        None => "no snapshot was taken ('mailkeep tenant setup TENANT --exchange-configuration' says what that needs)".to_owned(),
+        Some(seen) => {
+            let at = seen.at.map_or("no snapshot was read yet".to_owned(), |at| {
+                format!("the last snapshot that was read is of {}", instant(at))
+            });
+            if seen.failed.is_empty() {
+                return format!(
+                    "of Exchange's own configuration audit bypass and management scopes, and the rest since then: {at}; {changes}"
+                );
+            }
+            format!("{at}; what failed: {}", seen.failed.join("; "))
+        }
+    };
     format!(
-        "Exchange's own configuration as it stands ({PARTS}; look at it by hand once); {changes}"
+        "Exchange's own configuration as it stands ({PARTS}; look at it by hand once): {standing}; {changes}"
     )
 }
 

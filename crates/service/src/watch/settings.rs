@@ -8,7 +8,7 @@ use mailkeep_sentry::{Settle, Span, Spans};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::{LogName, OwnRecordsSeen, posture::PostureSeen};
+use super::{LogName, OwnRecordsSeen, exchange::ExchangeSeen, posture::PostureSeen};
 use crate::{Service, ServiceError};
 
 /// How a tenant is watched.
@@ -30,6 +30,9 @@ pub struct Watch {
     /// What was seen of the tenant's configuration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) posture: Option<PostureSeen>,
+    /// What was seen of Exchange's configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) exchange: Option<ExchangeSeen>,
     /// When the logs were last held against what we know of ourselves.
     #[serde(default, with = "time::serde::rfc3339::option")]
     pub(super) judged: Option<OffsetDateTime>,

@@ -96,7 +96,14 @@ impl Service {
     async fn watch_once(&self, (tenant, part): &Place) {
         let now = OffsetDateTime::now_utc();
         let outcome = match part {
-            Part::Posture => self.posture(tenant, Acceptance::Compare, now).await.map(drop),
+            Part::Posture => {
+                let looked = self.posture(tenant, Acceptance::Compare, now).await.map(drop);
+                // One does not stand for the other.
+                match self.look_at_exchange(tenant, Acceptance::Compare, now).await {
+                    Ok(_) => looked,
+                    Err(error) => looked.and(Err(error)),
+                }
+            }
             Part::Logs => self.reconcile(tenant, now).await.map(drop),
         };
         if let Err(error) = outcome {

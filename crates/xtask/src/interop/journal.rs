@@ -23,6 +23,7 @@ const OURS: &str = "mailkeep/";
 /// Preferences that Graph documents for Outlook.
 const PREFERENCES: &[&str] = &[
     "IdType",
+    "include-unknown-enum-members",
     "odata.maxpagesize",
     "odata.track-changes",
     "outlook.body-content-type",
@@ -34,6 +35,9 @@ const UPLOADS: &[&str] = &["/api/v2.0/", "/api/g"];
 const LARGEST_BATCH: usize = 20;
 /// What the digest of the schema has no types for: addresses that the reference pages name. `*` is a key.
 const WITHOUT_TYPES: &[&str] = &[
+    "/admin/configurationManagement/configurationSnapshotJobs/*",
+    "/admin/configurationManagement/configurationSnapshots/createSnapshot",
+    "/admin/configurationManagement/configurationSnapshots/*",
     "/identity/conditionalAccess/namedLocations",
     "/identity/conditionalAccess/policies",
     "/security/auditLog/queries",

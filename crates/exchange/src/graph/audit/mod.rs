@@ -12,6 +12,7 @@
 
 mod activity;
 mod changes;
+mod configuration;
 mod exchange_admin;
 mod feed;
 mod fields;
@@ -28,6 +29,7 @@ use mailkeep_model::Function;
 
 pub use activity::parse_activity_export;
 pub use changes::parse_directory_changes_page;
+pub use configuration::{ConfigurationSnapshot, parse_configuration};
 pub use exchange_admin::parse_exchange_changes_page;
 pub use feed::{ActivityFeed, FeedContent, parse_feed_content};
 pub use fields::LogPage;
