@@ -93,6 +93,12 @@ fn a_lost_signer_costs_no_mail_and_is_explained_to_everybody_who_looks() {
     let verify = ["identity", "ledger", "verify", "--witness", &witness];
     site.run(&verify).exits(21).says(&["DAMAGE", "that one was replaced"]);
 
+    // Nor because somebody closes the incident that it makes.
+    site.run(&["identity", "reconcile", "acme"]).exits(22).says(&["it was replaced"]);
+    site.run(&["incidents", "close", "1", "--note", "fine"]).ok();
+    site.run(&["identity", "reconcile", "acme"]).says(&["it was replaced", "ours: 0 sign-ins"]);
+    assert!(site.doctor().contains("another one than before"));
+
     // 4. An administrator orders it, with a reason.
     let order = ["signer", "recover", "--reason", REASON, "--witness", &witness];
     site.run(&order).ok().says(&["follows the lost one", "identity recover TENANT"]);
@@ -119,6 +125,9 @@ fn a_lost_signer_costs_no_mail_and_is_explained_to_everybody_who_looks() {
     let left = left.says(&["repository: opened", "not registered yet", "break-glass.sh"]);
     left.says(&["reader", "auditor", "steward"]);
 
+    let doctor = site.doctor();
+    assert!(doctor.contains("not all new keys are registered"), "{doctor}");
+
     // 7. The administrator runs what was written: no key from before is left, the new ones are there.
     let script = PathBuf::from(&out).join("break-glass.sh");
     site.administrator.sh(&script, &["shut"]).ok();
@@ -139,6 +148,7 @@ fn a_lost_signer_costs_no_mail_and_is_explained_to_everybody_who_looks() {
 
     // 9. What was before is neither called ours nor a theft; that it is so stays open until it is closed.
     let reconciled = site.run(&["identity", "reconcile", "acme"]).exits(22);
+    // The one that the silent change of signers made is explained by it.
     reconciled.says(&["1 open incidents"]);
     let open = site.run(&["incidents", "acme"]).text();
     assert!(open.contains("the signer's ledger began anew, by order"), "{open}");

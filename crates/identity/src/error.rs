@@ -35,7 +35,9 @@ pub enum IdentityError {
         source: io::Error,
     },
     /// There is no key for this tenant and function.
-    #[error("{key_use}: no key; create one with `mailkeep tenant add`")]
+    #[error(
+        "{key_use}: no key; create one with `mailkeep tenant add`, or see `mailkeep doctor` when there was one"
+    )]
     NoKey {
         /// Which.
         key_use: KeyUse,
@@ -47,7 +49,9 @@ pub enum IdentityError {
         key_use: KeyUse,
     },
     /// There is no secret of this name.
-    #[error("tenant '{tenant}': no secret '{name}'")]
+    #[error(
+        "tenant '{tenant}': the signer has no secret '{name}'; when it had one, `mailkeep doctor` says whether it is another signer than before"
+    )]
     NoSecret {
         /// Whose.
         tenant: TenantName,

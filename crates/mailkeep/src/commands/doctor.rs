@@ -243,6 +243,14 @@ async fn signer_of(
     let text = match service.signer_of(tenant).await {
         // Why it does not answer was said.
         Err(_) | Ok(SignerOf::Ours) => return true,
+        Ok(SignerOf::Recovering) => {
+            let text = format!(
+                "it took the place of a lost one, and not all new keys are registered: 'mailkeep identity recover {}' says what is left",
+                tenant.name
+            );
+            report.say(State::Warning, &format!("{name}, signer"), &text);
+            return true;
+        }
         Ok(SignerOf::Another { says_so: true }) => format!(
             "its keys and its repository's password were lost with the signer: 'mailkeep identity recover {} --kit DIR --out DIR'",
             tenant.name

@@ -93,19 +93,23 @@ fn text(recovery: &Recovery, arguments: &IdentityRecover) -> String {
             plain(&recovery.succession.by_whom())
         ));
     }
-    lines.push(match recovery.password {
-        Some(_) => "repository: opened with its password, which the signer has".to_owned(),
-        None => "repository: there is none yet".to_owned(),
+    lines.push(match recovery.repository {
+        true => "repository: opened with its password, which the signer has".to_owned(),
+        false => "repository: there is none yet".to_owned(),
     });
     for one in &recovery.functions {
         let state = if one.accepted { "accepted" } else { "not registered yet" };
         lines.push(format!(
             "{:<10} new key {}, certificate {}, application {}: {state}",
-            one.function, one.key_id, one.thumbprint_sha1, one.client_id
+            one.function.as_str(),
+            one.key_id,
+            one.thumbprint_sha1,
+            one.client_id
         ));
     }
     for purged in &recovery.purged {
-        lines.push(format!("{:<10} removed {}", purged.function, plain(&purged.what)));
+        let (function, what) = (purged.function.as_str(), plain(&purged.what));
+        lines.push(format!("{function:<10} removed {what}"));
     }
     if recovery.is_complete() {
         lines.push(format!(

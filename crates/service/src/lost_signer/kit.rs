@@ -10,25 +10,24 @@ use serde_json::json;
 use crate::{Service, ServiceError, service::blocking};
 
 impl Service {
-    /// Sees to it that the signer has the password of a tenant's repository: whether it has now; `None`
-    /// when there is no repository.
+    /// Sees to it that the signer has the password of a tenant's repository. Tells whether there is one.
     pub(super) async fn bring_password(
         &self,
         tenant: &Tenant,
         kit: Option<&Path>,
-    ) -> Result<Option<bool>, ServiceError> {
+    ) -> Result<bool, ServiceError> {
         let name = &tenant.name;
         let directory = self.data.vault(name);
         if !Vault::exists(&directory) {
             return match self.control.catalog_head(name).await? {
                 Some(_) => Err(ServiceError::VaultLost { tenant: name.clone(), path: directory }),
-                None => Ok(None),
+                None => Ok(false),
             };
         }
         let job = self.new_job();
         let Some(kit) = kit else {
             return match self.repository_password(name, &job).await {
-                Ok(_) => Ok(Some(true)),
+                Ok(_) => Ok(true),
                 Err(ServiceError::Identity(IdentityError::NoSecret { .. })) => {
                     Err(ServiceError::KitNeeded { tenant: name.clone(), path: directory })
                 }
@@ -54,6 +53,6 @@ impl Service {
         self.audit(name, "identity.recover.password", details).await?;
         let signer = self.signer().await?;
         signer.store_secret(&job, name, &SecretName::repository(), read.password).await?;
-        Ok(Some(true))
+        Ok(true)
     }
 }

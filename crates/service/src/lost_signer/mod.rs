@@ -13,7 +13,7 @@ mod succession;
 
 use std::path::Path;
 
-use mailkeep_control::{Recorded, Tenant, TenantFunction};
+use mailkeep_control::{Tenant, TenantFunction};
 use mailkeep_exchange::ExchangeError;
 use mailkeep_identity::{Binding, LedgerEnd, ReceiptLog};
 use mailkeep_model::{Function, TenantName};
@@ -35,8 +35,8 @@ pub struct Recovery {
     pub succession: Succession,
     /// Whether the new signer was taken for ours just now; the same call did so before otherwise.
     pub begun: bool,
-    /// Whether the new signer has the repository's password; `None`: there is no repository yet.
-    pub password: Option<bool>,
+    /// Whether there is a repository; then it opens with the password that the new signer has.
+    pub repository: bool,
     /// The functions, each with its new key.
     pub functions: Vec<RecoveredFunction>,
     /// Credentials from before that were taken away at the provider.
@@ -85,7 +85,7 @@ impl Service {
         let tenant = self.tenant(name).await?;
         let (succession, begun) = self.succession_for(&tenant).await?;
         // First what may be refused: of a wrong kit nothing is left behind.
-        let password = self.bring_password(&tenant, kit).await?;
+        let repository = self.bring_password(&tenant, kit).await?;
         if begun {
             self.take_new_signer(name, &succession).await?;
         }
@@ -94,12 +94,19 @@ impl Service {
             tenant: name.clone(),
             succession,
             begun,
-            password,
+            repository,
             functions: Vec::new(),
             purged: Vec::new(),
             left: Vec::new(),
         };
         self.register_anew(&tenant, &mut recovery, deadline).await?;
+        let finished = recovery.is_complete();
+        self.change_watch(name, |watch| {
+            if let Some(lost) = &mut watch.signer_lost {
+                lost.finished = finished;
+            }
+        })
+        .await?;
         Ok(recovery)
     }
 
@@ -146,11 +153,28 @@ impl Service {
         let subject = succession.present.checkpoint_key.to_string();
         let incident = Incident::of(IncidentKind::LedgerBegunAnew, None, None, &subject, evidence);
         // Before the pins: a crash in between repeats it, and leaves no change that nobody is told of.
-        let _: (Recorded, Incident) = self.keep_incident(name, &incident, now).await?;
+        let (recorded, _) = self.keep_incident(name, &incident, now).await?;
+        self.close_what_that_explains(name, recorded.id(), now).await?;
         self.audit(name, "identity.recover", json!(succession)).await?;
         self.note_in_receipts(name, succession, now)?;
         let present = succession.present.clone();
         self.change_watch(name, |watch| watch.take_new_signer(present, now)).await
+    }
+
+    /// That the ledger is another one was an incident before anybody ordered it. It is the same matter.
+    async fn close_what_that_explains(
+        &self,
+        name: &TenantName,
+        by: i64,
+        now: OffsetDateTime,
+    ) -> Result<(), ServiceError> {
+        for open in self.control.incidents(Some(name)).await? {
+            if open.closed.is_none() && open.kind == IncidentKind::LedgerDamaged.as_str() {
+                let note = format!("another signer took the place of a lost one: incident {by}");
+                self.control.close_incident(open.id, &note, now).await?;
+            }
+        }
+        Ok(())
     }
 
     /// The workers' own chain goes on; behind this, its receipts are about the new ledger.

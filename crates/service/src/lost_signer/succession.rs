@@ -113,9 +113,10 @@ impl Service {
         let begun = watch.signer_lost.as_ref().is_some_and(|lost| lost.checkpoint_key == key);
         let is_known = seen.as_ref().is_some_and(|seen| seen.checkpoint_key == key);
         let succession = self.succession().await?;
-        // Of a tenant that nobody watched, its keys tell.
-        let unsaid = succession.is_none() && seen.is_none();
-        if is_known && !begun || unsaid && self.holds_a_key_of(tenant).await? {
+        // Of a tenant that nobody watched, its keys tell; one that was added since then was never without them.
+        let since = succession.as_ref().is_none_or(|one| tenant.created > one.at);
+        let has_its_keys = seen.is_none() && since && self.holds_a_key_of(tenant).await?;
+        if is_known && !begun || has_its_keys {
             return Err(ServiceError::SignerNotLost { tenant: name.clone() });
         }
         let refused = |what: String| ServiceError::NoSuccession { tenant: name.clone(), what };
@@ -143,7 +144,9 @@ impl Service {
             Some(seen) => seen.checkpoint_key == key,
             None => self.holds_a_key_of(tenant).await?,
         };
+        let unfinished = watch.signer_lost.is_some_and(|lost| !lost.finished);
         Ok(match is_ours {
+            true if unfinished => SignerOf::Recovering,
             true => SignerOf::Ours,
             false => SignerOf::Another { says_so: self.succession().await?.is_some() },
         })
@@ -166,6 +169,8 @@ impl Service {
 pub enum SignerOf {
     /// The one that the tenant was set up with, or one that took its place.
     Ours,
+    /// One that took the place of a lost one; not all of its keys are in use yet.
+    Recovering,
     /// Another one.
     Another {
         /// Whether its ledger says that it follows a lost one.

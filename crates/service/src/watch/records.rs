@@ -34,6 +34,9 @@ pub(super) struct OwnRecordsSeen {
     pub(super) checkpoint_key: Option<CheckpointKey>,
     /// The newest checkpoint that the ledger agreed with.
     pub(super) checkpoint: Option<Checkpoint>,
+    /// Whether the ledger may be older than that checkpoint: it was damaged, and somebody has explained
+    /// that. It is the same signer's all the same: another one is taken only by order.
+    pub(super) ledger_explained: bool,
     /// Where the receipts ended.
     pub(super) receipts: Option<SeenHead>,
     /// How many bytes of the journal there were of each day.
@@ -76,8 +79,8 @@ impl OwnRecordsSeen {
     pub(super) fn explained(&mut self, of: OwnRecord, now: OffsetDateTime) {
         let whole_until = match of {
             OwnRecord::Ledger => {
-                self.checkpoint_key = None;
-                self.checkpoint.take().map(|checkpoint| checkpoint.time)
+                self.ledger_explained = true;
+                self.checkpoint.as_ref().map(|checkpoint| checkpoint.time)
             }
             OwnRecord::Receipts => self.receipts.take().map(|seen| seen.at),
             // What is missing there was noted when it was found.
@@ -99,6 +102,7 @@ impl OwnRecordsSeen {
     pub(super) fn begun_anew(&mut self, present: LedgerEnd, now: OffsetDateTime) {
         self.checkpoint_key = Some(present.checkpoint_key);
         self.checkpoint = Some(present.checkpoint);
+        self.ledger_explained = false;
         self.lost.push(Lost { from: OffsetDateTime::UNIX_EPOCH, to: now });
     }
 
@@ -152,6 +156,7 @@ impl Service {
             Ok((signatures, key, checkpoint)) => {
                 now_seen.checkpoint_key = Some(key);
                 now_seen.checkpoint = Some(checkpoint);
+                now_seen.ledger_explained = false;
                 signatures
             }
             Err(text) => {
@@ -196,11 +201,11 @@ impl Service {
                 signatures.push(record.clone());
             }
         };
-        let known = seen.checkpoint.iter().cloned().collect();
+        let known = seen.checkpoint.iter().filter(|_| !seen.ledger_explained).cloned().collect();
         let (read, signatures) = self.read_ledger(known, Vec::new(), each).await?;
         Ok(match (read.outcome, &seen.checkpoint_key) {
             (_, Some(known)) if *known != read.key => Err(format!(
-                "the signer signs its checkpoints with another key than before ({}; it was {known}): it was replaced. If it was lost and this one is meant to take its place: mailkeep identity recover {tenant}",
+                "the signer signs its checkpoints with another key than before ({}; it was {known}): it was replaced. Closing this does not make it ours: if the one before is lost, 'mailkeep doctor' says how this one takes its place",
                 read.key
             )),
             (Ok(_), _) => Ok((signatures, read.key, read.checkpoint)),

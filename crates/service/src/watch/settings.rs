@@ -54,6 +54,9 @@ pub(crate) struct SignerLost {
     pub(crate) checkpoint_key: CheckpointKey,
     /// Where the ledger of the lost one was seen last.
     pub(crate) lost: Option<LedgerEnd>,
+    /// Whether all new keys are at the provider, and none from before.
+    #[serde(default)]
+    pub(crate) finished: bool,
 }
 
 /// How far a log was read.
@@ -80,7 +83,7 @@ impl Watch {
     pub(crate) fn take_new_signer(&mut self, present: LedgerEnd, now: OffsetDateTime) {
         let lost = self.own.ledger_end();
         let checkpoint_key = present.checkpoint_key.clone();
-        self.signer_lost = Some(SignerLost { at: now, checkpoint_key, lost });
+        self.signer_lost = Some(SignerLost { at: now, checkpoint_key, lost, finished: false });
         self.own.begun_anew(present, now);
     }
 
