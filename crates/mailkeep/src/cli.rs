@@ -64,7 +64,7 @@ pub(crate) enum Command {
     /// Back up all tenants again and again
     Serve(Serve),
     /// Run the signer: the one process that holds private keys
-    Signer(Signer),
+    Signer(Box<Signer>),
     /// Say what is set up, what is missing and what to do
     Doctor,
     /// Add, list, show and check tenants

@@ -80,7 +80,7 @@ async fn dispatch(cli: Cli, output: &Output) -> Outcome {
         Command::Demo(arguments) => Box::pin(demo::run(global, arguments, output)).await,
         Command::Lab(arguments) => lab::run(global, arguments, output).await,
         Command::Serve(arguments) => Box::pin(serve::run(global, &arguments, output)).await,
-        Command::Signer(arguments) => signer::run(global, arguments, output).await,
+        Command::Signer(arguments) => signer::run(global, *arguments, output).await,
         Command::Doctor => Box::pin(doctor::run(global, output)).await,
         Command::Tenant(command) => Box::pin(tenant::run(global, command, output)).await,
         Command::Identity(command) => Box::pin(identity::run(global, command, output)).await,

@@ -1,7 +1,7 @@
 //! The signer is gone for good: keys, registry, ledger, passwords. Nothing is left but the recovery kit and
 //! what the witness kept; and nobody knows whether somebody else has a copy.
 
-use std::{fs, path::PathBuf, sync::Arc};
+use std::{fs, path::Path, sync::Arc};
 
 use mailkeep_identity::{Kept, LedgerEnd, WitnessLine};
 use mailkeep_model::Function;
@@ -113,11 +113,7 @@ pub(super) enum Others {
 }
 
 /// Another signer is not simply taken for the one before, and no kit but the right one.
-async fn another_signer(
-    site: &mut Site,
-    report: &mut Report,
-    kit: &PathBuf,
-) -> Result<(), Failure> {
+async fn another_signer(site: &mut Site, report: &mut Report, kit: &Path) -> Result<(), Failure> {
     site.begin_signer().await?;
     let tenant = site.service.tenant(&site.tenant).await?;
     let seen = site.service.signer_of(&tenant).await?;
