@@ -9,12 +9,14 @@ use ipnet::IpNet;
 use mailkeep_model::{Address, Function, MailboxKind, ProviderKind, TenantName};
 use time::OffsetDateTime;
 
+mod recover;
 mod workers;
 
 pub(crate) use alerts::{AlertKind, Alerts, AlertsAdd};
 pub(crate) use blast::BlastRadius;
 pub(crate) use canary::{Canary, TenantCanary};
-pub(crate) use workers::{Enroll, SignerCommand, SignerRecover, Workers};
+pub(crate) use recover::{IdentityRecover, SignerRecover};
+pub(crate) use workers::{Enroll, SignerCommand, Workers};
 
 use crate::commands::{ItemName, Place, parse_deadline, parse_time};
 
@@ -373,21 +375,6 @@ pub(crate) enum DrillName {
     ProtectionOff,
     /// The signer is gone for good, with keys, ledger and passwords; a thief may have a copy
     LostSigner,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct IdentityRecover {
-    /// The tenant
-    pub(crate) tenant: TenantName,
-    /// Its recovery kit, as 'mailkeep recovery-kit' wrote it; once, where there is a repository
-    #[arg(long, value_name = "DIR")]
-    pub(crate) kit: Option<PathBuf>,
-    /// Write into this directory what the tenant's administrator runs
-    #[arg(long, value_name = "DIR")]
-    pub(crate) out: Option<PathBuf>,
-    /// How long to wait for the provider: RFC 3339, or 30m, 2h from now
-    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = parse_deadline)]
-    pub(crate) deadline: OffsetDateTime,
 }
 
 #[derive(Args, Debug)]

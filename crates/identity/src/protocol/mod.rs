@@ -11,6 +11,7 @@
 mod credential;
 mod frame;
 mod message;
+mod status;
 mod worker;
 
 pub use credential::{Binding, CertificateInfo, CredentialInfo, CredentialState, KeyInfo, Slot};
@@ -19,8 +20,8 @@ pub use frame::{
     write_frame,
 };
 pub use message::{
-    Failure, KeyStoreInfo, LEDGER_PIECE, LONGEST_REASON, LONGEST_SECRET, Request, RequestFrame,
-    Response, ResponseFrame, SealingInfo, SealingKind, SignedAssertion, SignedProof, SignerStatus,
-    VERSION, WireSecret,
+    Failure, LEDGER_PIECE, LONGEST_REASON, LONGEST_SECRET, Request, RequestFrame, Response,
+    ResponseFrame, SignedAssertion, SignedProof, VERSION, WireSecret,
 };
+pub use status::{KeyStoreInfo, SealingInfo, SealingKind, SignerStatus};
 pub use worker::{WorkerCertificate, WorkerInfo, WorkerLimits};

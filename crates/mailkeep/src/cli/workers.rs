@@ -6,6 +6,8 @@ use clap::{Args, Subcommand};
 use mailkeep_identity::CallerLabel;
 use mailkeep_model::{Function, TenantName};
 
+use super::SignerRecover;
+
 #[derive(Subcommand, Debug)]
 pub(crate) enum SignerCommand {
     /// Let a worker of another machine ask: give it a certificate
@@ -27,23 +29,6 @@ pub(crate) enum SignerCommand {
     /// that back. Possible once, before the signer has signed anything, for the signer's own user and root.
     /// Then 'mailkeep identity recover TENANT' for each tenant.
     Recover(SignerRecover),
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct SignerRecover {
-    /// Why; it goes into the new ledger
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) reason: String,
-    /// What an outside witness kept of the lost ledger, or 'identity ledger last-seen' printed [default: what
-    /// the data directory knows]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) witness: Option<PathBuf>,
-    /// Nobody knows where the lost ledger ended
-    #[arg(long, conflicts_with = "witness")]
-    pub(crate) without_witness: bool,
-    /// The signer's socket, when it is not in the data directory
-    #[arg(long, value_name = "FILE")]
-    pub(crate) socket: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]
