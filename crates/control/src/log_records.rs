@@ -90,6 +90,27 @@ impl Control {
         rows.into_iter().map(|row| from_json(row.record)).collect()
     }
 
+    /// Lets go of what the logs said of the time before; how many records there were.
+    ///
+    /// # Errors
+    ///
+    /// [`ControlError::NotFound`] when the tenant is unknown.
+    pub async fn forget_log_records(
+        &self,
+        tenant: &TenantName,
+        before: OffsetDateTime,
+    ) -> Result<u64, ControlError> {
+        let id = tenant_key(self.reader(), tenant).await?;
+        let transaction = self.write().await?;
+        let gone = log_record::Entity::delete_many()
+            .filter(log_record::Column::TenantId.eq(id))
+            .filter(log_record::Column::At.lt(micros(before)))
+            .exec(&transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(gone.rows_affected)
+    }
+
     /// How a tenant is watched: its addresses, and how far its logs have been read. `service` knows
     /// what stands in there.
     ///

@@ -269,6 +269,27 @@ pub fn extent(
     Ok(extent)
 }
 
+/// Lets go of the days of a tenant's journal that ended before a time; how many there were.
+///
+/// # Errors
+/// When one cannot be removed.
+pub fn forget(
+    directory: impl AsRef<Path>,
+    tenant: &TenantName,
+    before: OffsetDateTime,
+) -> io::Result<u64> {
+    let directory = directory.as_ref().join(tenant.as_str());
+    let first_kept = file_name(before.to_offset(time::UtcOffset::UTC).date());
+    let mut forgotten = 0;
+    for name in days(&directory, OffsetDateTime::UNIX_EPOCH)? {
+        if name < first_kept && Date::parse(&name, FILE).is_ok() {
+            fs::remove_file(directory.join(name))?;
+            forgotten += 1;
+        }
+    }
+    Ok(forgotten)
+}
+
 /// The names of a journal's files from the day of `since` on, in their order.
 fn days(directory: &Path, since: OffsetDateTime) -> io::Result<Vec<String>> {
     let first = file_name(since.to_offset(time::UtcOffset::UTC).date());

@@ -1,7 +1,7 @@
 use std::{
-    fs::{File, OpenOptions},
-    io::{self, BufRead, Read, Seek, SeekFrom, Write},
-    os::unix::fs::OpenOptionsExt,
+    fs::{self, File, OpenOptions},
+    io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write},
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::{
     CheckpointKey, JobId,
-    chain::{self, Event, Fault, Head, MAX_LINE, Summary, encode_line, parse_line},
+    chain::{self, Begins, Event, Fault, Head, MAX_LINE, Summary, encode_line, parse_line},
 };
 
 /// What a worker did with an assertion.
@@ -75,6 +75,7 @@ pub enum ReceiptEvent {
 
 impl Event for ReceiptEvent {
     const DOMAIN: &'static str = "mailkeep-receipts-1";
+    const MAY_BEGIN_LATER: bool = true;
 }
 
 /// A receipt could not be written.
@@ -118,12 +119,20 @@ impl ReceiptLog {
     /// [`ReceiptError`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self, ReceiptError> {
         let path = path.as_ref().to_owned();
-        let mut options = OpenOptions::new();
-        options.read(true).append(true).create(true).mode(0o600);
-        match options.open(&path) {
+        match open(&path) {
             Ok(file) => Ok(Self { shared: Arc::new(Shared { path, file: Mutex::new(file) }) }),
             Err(source) => Err(ReceiptError::Io { path, source }),
         }
+    }
+
+    /// Lets go of the receipts from before a time, all but the last; how many there were. What is left is a
+    /// chain that says after which record it begins, in the place of the one that there was: whoever has that
+    /// open writes on in this one.
+    ///
+    /// # Errors
+    /// [`ReceiptError::Damaged`] when they are not as they were written: nothing is let go of then.
+    pub fn forget(&self, before: OffsetDateTime) -> Result<u64, ReceiptError> {
+        self.shared.forget(before)
     }
 
     /// The signer was lost, and another one took its place.
@@ -226,8 +235,8 @@ impl Shared {
     fn append(&self, now: OffsetDateTime, event: &ReceiptEvent) -> Result<(), ReceiptError> {
         let io = |source| ReceiptError::Io { path: self.path.clone(), source };
         // The mutex keeps this process's threads apart, the lock other processes.
-        let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        file.lock().map_err(io)?;
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        self.lock(&mut file).map_err(io)?;
         let written = self.append_locked(&file, now, event);
         let unlocked = file.unlock().map_err(io);
         written.and(unlocked)
@@ -258,6 +267,69 @@ impl Shared {
         Ok(())
     }
 
+    /// Locks the file; the one that is there, where another process has put a shorter one in its place.
+    fn lock(&self, file: &mut File) -> io::Result<()> {
+        loop {
+            file.lock()?;
+            let ours = file.metadata()?;
+            let same = |there: fs::Metadata| (there.dev(), there.ino()) == (ours.dev(), ours.ino());
+            if fs::metadata(&self.path).is_ok_and(same) {
+                return Ok(());
+            }
+            // Its lock goes with it.
+            *file = open(&self.path)?;
+        }
+    }
+
+    fn forget(&self, before: OffsetDateTime) -> Result<u64, ReceiptError> {
+        let io = |source| ReceiptError::Io { path: self.path.clone(), source };
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        self.lock(&mut file).map_err(io)?;
+        let forgotten = self.forget_locked(&file, before);
+        // What was renamed away has its lock for nobody; the next to write opens the one that is there.
+        let unlocked = file.unlock().map_err(io);
+        forgotten.and_then(|count| unlocked.map(|()| count))
+    }
+
+    fn forget_locked(&self, mut file: &File, before: OffsetDateTime) -> Result<u64, ReceiptError> {
+        let io = |source| ReceiptError::Io { path: self.path.clone(), source };
+        file.seek(SeekFrom::Start(0)).map_err(io)?;
+        let mut old = Vec::new();
+        let verified = chain::verify::<ReceiptEvent>(BufReader::new(file), |record| {
+            old.push((record.seq, record.hash, record.time));
+            Ok(())
+        });
+        let whole = verified.map_err(|fault| self.damaged(&fault))?;
+        let last = old.len().saturating_sub(1);
+        let gone = old.iter().take(last).take_while(|(_, _, time)| *time < before).count();
+        let Some((seq, hash, _)) = gone.checked_sub(1).map(|at| old[at]) else { return Ok(0) };
+        file.seek(SeekFrom::Start(0)).map_err(io)?;
+        let mut lines = BufReader::new(file);
+        let skipped = gone + usize::from(whole.begins_after > 0);
+        let mut line = Vec::new();
+        for _ in 0..skipped {
+            line.clear();
+            lines.read_until(b'\n', &mut line).map_err(io)?;
+        }
+        let begins = Begins { begins_after: Head { seq, hash } };
+        let mut temporary = self.path.clone().into_os_string();
+        temporary.push(".shorter");
+        let written = (|| {
+            let mut options = OpenOptions::new();
+            let mut shorter =
+                options.write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+            let first = serde_json::to_string(&begins).map_err(io::Error::other)?;
+            shorter.write_all(format!("{first}\n").as_bytes())?;
+            io::copy(&mut lines, &mut shorter)?;
+            shorter.sync_all()?;
+            fs::rename(&temporary, &self.path)?;
+            let directory = self.path.parent().filter(|path| !path.as_os_str().is_empty());
+            File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
+        })();
+        written.map_err(io)?;
+        Ok(gone as u64)
+    }
+
     /// The last whole record, where it ends, and how many bytes are behind it.
     fn tail(&self, mut file: &File) -> Result<(Head, u64, u64), ReceiptError> {
         let io = |source| ReceiptError::Io { path: self.path.clone(), source };
@@ -283,6 +355,11 @@ impl Shared {
     fn damaged(&self, what: &dyn ToString) -> ReceiptError {
         ReceiptError::Damaged { path: self.path.clone(), what: what.to_string() }
     }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).create(true).mode(0o600).open(path)
 }
 
 /// Texts from the provider are kept short, so that a record always fits a line.

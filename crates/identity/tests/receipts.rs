@@ -115,3 +115,53 @@ fn a_line_of_the_signer_s_ledger_is_no_receipt() {
     let (line, _) = ledger::encode(&Head::EMPTY, NOW, &ledger::LedgerEvent::Stopped).unwrap();
     assert!(verify_receipts(Cursor::new(line), None, |_| ()).is_err());
 }
+
+#[test]
+fn old_receipts_are_let_go_of_and_the_rest_is_still_a_chain() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("receipts.jsonl");
+    let (log, other) = (ReceiptLog::open(&path).unwrap(), ReceiptLog::open(&path).unwrap());
+    let (tenant, job) = ("acme".parse().unwrap(), "job".parse().unwrap());
+    let at = |day: i64| OffsetDateTime::UNIX_EPOCH + time::Duration::days(day);
+    for day in 0..6 {
+        log.intend(at(day), Uuid::from_u128(1), &job, &tenant, Function::Reader, "j").unwrap();
+    }
+    let (_, whole) = read(&path);
+    assert_eq!(log.forget(at(0)).unwrap(), 0);
+    assert_eq!(log.forget(at(2)).unwrap(), 2);
+    let (left, summary) = read(&path);
+    assert_eq!((left.len(), summary.begins_after, summary.head), (4, 2, whole.head));
+    // Again, from a chain that begins later already; and the last one stays for what follows it.
+    assert_eq!(other.forget(at(3)).unwrap(), 1);
+    assert_eq!(log.forget(at(100)).unwrap(), 2);
+    assert_eq!(read(&path).1.begins_after, 5);
+
+    // Two who had the file open before go on in the one that there is, in one chain.
+    for log in [&other, &log] {
+        log.intend(at(7), Uuid::from_u128(2), &job, &tenant, Function::Reader, "j").unwrap();
+    }
+    let (left, summary) = read(&path);
+    assert_eq!((left.len(), summary.head.seq), (3, 8));
+
+    // What was seen is missed, and so is a record behind the line in front.
+    let text = std::fs::read_to_string(&path).unwrap();
+    let seen = Some(summary.head);
+    assert!(verify_receipts(text.as_bytes(), seen, |_| {}).is_ok());
+    let lines: Vec<&str> = text.lines().collect();
+    let cut = |lines: &[&str]| lines.iter().flat_map(|line| [line, "\n"]).collect::<String>();
+    assert!(verify_receipts(cut(&lines[..3]).as_bytes(), seen, |_| {}).is_err());
+    let gap = cut(&[&lines[..1], &lines[2..]].concat());
+    assert!(verify_receipts(gap.as_bytes(), None, |_| {}).is_err());
+    assert!(verify_receipts(cut(&lines[1..]).as_bytes(), None, |_| {}).is_err());
+
+    // Of a damaged chain nothing is let go of.
+    std::fs::write(&path, gap).unwrap();
+    assert!(ReceiptLog::open(&path).unwrap().forget(at(100)).is_err());
+}
+
+#[test]
+fn a_ledger_cannot_begin_later() {
+    let line = format!("{{\"begins_after\":{{\"seq\":7,\"hash\":\"{}\"}}}}\n", "0".repeat(64));
+    assert!(mailkeep_identity::ledger::verify_each(line.as_bytes(), |_| {}).is_err());
+    assert!(verify_receipts(line.as_bytes(), None, |_| {}).is_ok());
+}

@@ -230,6 +230,8 @@ pub(crate) struct ServeConfig {
     /// Hours within which keys that are due on the same day are changed, each tenant's at a moment of its
     /// own. From 0 to 120: keys are due ten days before they end.
     spread_hours: u16,
+    /// Days for which receipts, the journal and what the provider's logs said are kept. From 60 to 36500.
+    keep_evidence_days: u16,
     notifications: NotificationsConfig,
 }
 
@@ -239,6 +241,7 @@ impl Default for ServeConfig {
             interval_seconds: 300,
             seconds_between_keys: 2,
             spread_hours: 72,
+            keep_evidence_days: 400,
             notifications: NotificationsConfig::default(),
         }
     }
@@ -365,6 +368,11 @@ impl NotificationsConfig {
 }
 
 impl ServeConfig {
+    /// How long evidence is kept.
+    pub(crate) fn keep_evidence(&self) -> time::Duration {
+        time::Duration::days(self.keep_evidence_days.clamp(60, 36_500).into())
+    }
+
     pub(crate) fn interval(&self) -> Duration {
         Duration::from_secs(self.interval_seconds.clamp(1, LONGEST_INTERVAL_SECONDS))
     }

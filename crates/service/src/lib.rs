@@ -82,7 +82,7 @@ pub use service::Service;
 pub use setup::{Asked, Bundle, BundleFile};
 pub use tenants::{Connection, Registration};
 pub use watch::{
-    Acceptance, ExchangeLook, LedgerRead, LogName, LogOutcome, LogRead, Looked, Reconciled, Watch,
-    WatchPace, Watched,
+    Acceptance, ExchangeLook, Forgotten, LedgerRead, LogName, LogOutcome, LogRead, Looked,
+    Reconciled, Watch, WatchPace, Watched,
 };
 pub use witness::{Witness, WitnessWay, Witnessed};

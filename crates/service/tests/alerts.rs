@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "alerts/postfix.rs"]
+mod postfix;
 #[path = "alerts/receiver.rs"]
 mod receiver;
 #[path = "alerts/relay.rs"]

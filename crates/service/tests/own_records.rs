@@ -11,11 +11,17 @@ use std::{
 };
 
 use common::World;
-use mailkeep_identity::{Head, ledger};
-use mailkeep_sentry::IncidentKind::{EvidenceDamaged, LedgerDamaged};
-use mailkeep_service::Reconciled;
+use mailkeep_control::{FoundIncident, LogRecord};
+use mailkeep_identity::{Head, ReceiptLog, ledger};
+use mailkeep_model::Function;
+use mailkeep_sentry::{
+    Evidence, Incident,
+    IncidentKind::{self, EvidenceDamaged, LedgerDamaged},
+    Source,
+};
+use mailkeep_service::{Forgotten, Reconciled};
 use serde_json::json;
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
 const ANN: &str = "ann@lab.example";
 
@@ -157,4 +163,103 @@ async fn a_ledger_that_is_gone_is_found() {
     let found = world.reconcile().await;
     let kinds: Vec<_> = found.incidents.iter().map(|(_, incident)| incident.kind).collect();
     assert_eq!(kinds, [LedgerDamaged]);
+}
+
+/// What there is of each kind.
+impl World {
+    async fn logged(&self) -> Vec<String> {
+        let control = self.service.control();
+        let begin = OffsetDateTime::UNIX_EPOCH;
+        let all: Vec<String> = control.log_records(&self.tenant, "calls", begin).await.unwrap();
+        all
+    }
+
+    fn journal_days(&self) -> usize {
+        let journal = self.service.data().journal().join(self.tenant.as_str());
+        fs::read_dir(journal).unwrap().count()
+    }
+
+    fn receipts(&self) -> usize {
+        let text = fs::read_to_string(self.service.data().receipts()).unwrap();
+        text.lines().filter(|line| line.contains("globex")).count()
+    }
+
+    async fn forget(&self) -> Forgotten {
+        let keep = Duration::days(400);
+        self.service.forget_evidence(keep, OffsetDateTime::now_utc()).await.unwrap()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn old_evidence_is_let_go_of_but_for_what_an_incident_or_the_logs_are_held_against() {
+    let world = World::new().await;
+    world.set_up_auditor().await;
+    let (control, now) = (world.service.control(), OffsetDateTime::now_utc());
+    let receipts = ReceiptLog::open(world.service.data().receipts()).unwrap();
+    let journal = world.service.data().journal().join(world.tenant.as_str());
+    fs::create_dir_all(&journal).unwrap();
+    // The receipts are somebody else's, so that the ledger is not asked for them.
+    let (other, job) = ("globex".parse().unwrap(), "job".parse().unwrap());
+    for age in [500, 470, 100] {
+        let at = now - Duration::days(age);
+        let record = LogRecord { id: age.to_string(), at, record: age.to_string() };
+        control.keep_log_records(&world.tenant, "calls", &[record]).await.unwrap();
+        let name = uuid::Uuid::new_v4();
+        receipts.intend(at, name, &job, &other, Function::Reader, "jti").unwrap();
+        fs::write(journal.join(format!("{}.jsonl", at.date())), "").unwrap();
+    }
+
+    // 1. The logs were last held against our records 460 days ago.
+    let judged = (now - Duration::days(460)).format(&Rfc3339).unwrap();
+    control.change_watch(&world.tenant, |_| Ok(json!({ "judged": judged }))).await.unwrap();
+    let one = Forgotten { log_records: 1, receipts: 1, journal_days: 1 };
+    assert_eq!(world.forget().await, one);
+    assert_eq!(world.forget().await, Forgotten::default());
+
+    // 2. Now they are; but somebody looks into what happened 445 days ago.
+    let judged = now.format(&Rfc3339).unwrap();
+    control.change_watch(&world.tenant, |_| Ok(json!({ "judged": judged }))).await.unwrap();
+    let evidence = Evidence {
+        at: now - Duration::days(445),
+        source: Source::SignIns,
+        record: "record".into(),
+        text: "somebody".into(),
+        address: None,
+        uti: None,
+    };
+    let incident = Incident::of(IncidentKind::StolenKey, None, None, "key", evidence);
+    let found = FoundIncident {
+        key: incident.key(),
+        kind: incident.kind.as_str().into(),
+        severity: incident.severity.as_str().into(),
+        incident: serde_json::to_value(&incident).unwrap(),
+    };
+    let recorded = control.record_incident(&world.tenant, found, now).await.unwrap();
+    assert_eq!(world.forget().await, Forgotten::default());
+    assert_eq!((world.logged().await.len(), world.journal_days(), world.receipts()), (2, 2, 2));
+
+    // 3. It is closed: only what is younger than 400 days stays. Whoever had the receipts open writes on.
+    control.close_incident(recorded.id(), "a drill", now).await.unwrap();
+    assert_eq!(world.forget().await, one);
+    assert_eq!((world.logged().await, world.receipts()), (vec!["100".to_owned()], 1));
+    let name = uuid::Uuid::new_v4();
+    receipts.intend(now, name, &job, &other, Function::Reader, "jti").unwrap();
+    assert_eq!(world.receipts(), 2);
+
+    // 4. What is left is whole, and nothing of ours is called somebody else's.
+    world.pass().await;
+    let found = world.reconcile().await;
+    assert!(found.incidents.is_empty(), "{:#?}", found.incidents);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn receipts_that_somebody_shortened_as_if_they_were_old_are_found() {
+    let world = world().await;
+    world.pass().await;
+    let receipts = ReceiptLog::open(world.service.data().receipts()).unwrap();
+    let later = OffsetDateTime::now_utc() + Duration::days(500);
+    assert!(receipts.forget(later).unwrap() > 0);
+    let found = world.reconcile().await;
+    let kinds: Vec<_> = found.incidents.iter().map(|(_, incident)| incident.kind).collect();
+    assert_eq!(kinds, [EvidenceDamaged], "{:#?}", found.incidents);
 }

@@ -2,8 +2,9 @@
 
 use std::{
     fs,
+    io::Write,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
 use anyhow::{Context, Result, bail};
@@ -32,7 +33,11 @@ const FOR_TESTS: &[Tool] = &[
     Tool { program: "tpm2_pcrextend", package: "tpm2-tools" },
     Tool { program: "systemd-creds", package: "systemd" },
     Tool { program: "pebble", package: "pebble" },
+    Tool { program: "postfix", package: "postfix" },
 ];
+
+/// Postfix becomes no mail server of the machine: it gets no settings, without which it does not start.
+const ANSWERS: &str = "postfix postfix/main_mailer_type select No configuration\n";
 
 /// Python's libraries that read the events and contacts which we write, with rules of time zones as
 /// new as ours, a mail server that takes alerts, and a bucket with object lock.
@@ -157,9 +162,22 @@ fn provide(tools: &[Tool]) -> Result<()> {
         bail!("missing: {}. Run:\n\n    sudo {install}\n", packages.join(", "));
     }
     step(Command::new("apt-get").arg("update").arg("--quiet"))?;
+    answer(ANSWERS)?;
     let mut words = install.split(' ');
     let mut command = Command::new(words.next().unwrap_or_default());
     step(command.args(words).env("DEBIAN_FRONTEND", "noninteractive")).map(drop)
+}
+
+/// Tells Debian's packages beforehand what they would ask.
+fn answer(answers: &str) -> Result<()> {
+    let mut asked = Command::new("debconf-set-selections").stdin(Stdio::piped()).spawn()?;
+    if let Some(mut stdin) = asked.stdin.take() {
+        stdin.write_all(answers.as_bytes())?;
+    }
+    if !asked.wait()?.success() {
+        bail!("debconf-set-selections does not take: {answers}");
+    }
+    Ok(())
 }
 
 /// Whether we may install packages.
@@ -177,5 +195,7 @@ pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let mut directories: Vec<PathBuf> = std::env::split_paths(&path).collect();
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     directories.extend(versions.map(|version| version.path().join("bin")));
+    // Where servers are, which is on the path of root alone.
+    directories.push("/usr/sbin".into());
     directories.iter().map(|directory| directory.join(program)).find(|path| path.is_file())
 }

@@ -26,6 +26,24 @@ pub(crate) use verify::{verify, verify_seen};
 pub(crate) trait Event: Serialize + DeserializeOwned {
     /// Goes into every hash, so that a line of one kind of chain is no line of another.
     const DOMAIN: &'static str;
+    /// Whether old records may be let go of: then the chain begins with a [`Begins`] line.
+    const MAY_BEGIN_LATER: bool = false;
+}
+
+/// In front of a chain from whose beginning records were taken away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Begins {
+    /// The last record that is not there any more.
+    pub(crate) begins_after: Head,
+}
+
+impl Begins {
+    /// Reads the first line of a chain; `None` when it is a record like others.
+    pub(crate) fn read<E: Event>(line: &[u8]) -> Option<Self> {
+        let may = E::MAY_BEGIN_LATER && line.starts_with(b"{\"begins_after\":");
+        serde_json::from_slice(line).ok().filter(|_| may)
+    }
 }
 
 /// SHA-256 of a record; written as 64 hexadecimal digits, lower case.

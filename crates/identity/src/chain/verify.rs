@@ -6,7 +6,7 @@ use std::{
 use time::OffsetDateTime;
 
 use super::{
-    Event, Head, LineError, MAX_LINE, Record,
+    Begins, Event, Head, LineError, MAX_LINE, Record,
     line::{is_torn, parse_line},
 };
 
@@ -15,6 +15,8 @@ use super::{
 pub struct Summary {
     /// Its last record.
     pub head: Head,
+    /// The number of the last record that was let go of; 0 when it has all of them.
+    pub begins_after: u64,
     /// When its first record was written.
     pub first: Option<OffsetDateTime>,
     /// When its last record was written.
@@ -113,7 +115,8 @@ pub(crate) fn verify<E: Event>(
     mut reader: impl BufRead,
     mut each: impl FnMut(&Record<E>) -> Result<(), FaultKind>,
 ) -> Result<Summary, Fault> {
-    let mut summary = Summary { head: Head::EMPTY, first: None, last: None, bytes: 0, torn: None };
+    let (head, begins_after) = (Head::EMPTY, 0);
+    let mut summary = Summary { head, begins_after, first: None, last: None, bytes: 0, torn: None };
     let mut line = Vec::new();
     for number in 1.. {
         let fault = |summary: &Summary, kind| Fault {
@@ -136,6 +139,14 @@ pub(crate) fn verify<E: Event>(
             summary.torn = Some(Torn { offset: summary.bytes, bytes: line.len() as u64 });
             break;
         };
+        if number == 1
+            && let Some(begins) = Begins::read::<E>(content)
+        {
+            summary.head = begins.begins_after;
+            summary.begins_after = begins.begins_after.seq;
+            summary.bytes += line.len() as u64;
+            continue;
+        }
         let record = parse_line::<E>(content)
             .map_err(FaultKind::Line)
             .and_then(|record| in_place(&summary.head, record))

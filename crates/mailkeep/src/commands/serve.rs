@@ -33,6 +33,7 @@ const LOOK_FOR_HINTS: Duration = Duration::from_millis(250);
 pub(super) async fn run(global: &Global, _: &Serve, output: &Output) -> Outcome {
     let settings = config(global)?.serve;
     let data = DataDirectory::new(&global.data);
+    let keep_evidence = settings.keep_evidence();
     let (interval, notifications) = (settings.interval(), settings.notifications(&data)?);
     let watch = WatchPace::default();
     let keys = settings.keys();
@@ -69,6 +70,7 @@ pub(super) async fn run(global: &Global, _: &Serve, output: &Output) -> Outcome 
         () = service.tend_watch(&watch) => {}
         () = service.tend_canaries() => {}
         () = service.tend_witnesses() => {}
+        () = service.tend_evidence(keep_evidence) => {}
         () = service.tend_all_keys(&keys) => {}
     }
     Ok(Exit::Done)

@@ -3,6 +3,7 @@
 
 mod blast;
 mod exchange;
+mod forget;
 mod logs;
 mod ours;
 mod posture;
@@ -12,6 +13,7 @@ mod settings;
 mod tend;
 
 pub use exchange::ExchangeLook;
+pub use forget::Forgotten;
 pub use logs::LogName;
 pub use posture::{Acceptance, Looked};
 pub use reconcile::{LogOutcome, Reconciled};

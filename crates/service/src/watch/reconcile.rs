@@ -12,7 +12,7 @@ use super::{LogName, LogRead, OwnRecordsSeen, Watch, logs::LogResult};
 use crate::{Service, ServiceError};
 
 /// How far back the logs are held against what we know. Entra forgets sign-ins after thirty days.
-const REACH: Duration = Duration::days(30);
+pub(super) const REACH: Duration = Duration::days(30);
 
 /// How one log took part in a reconciliation.
 #[derive(Clone, Debug, Serialize)]

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use time::{Date, Duration, OffsetDateTime, UtcOffset};
 use tokio::sync::mpsc;
 
+use super::forget::SHORTEST;
 use crate::{DataDirectory, Service, ServiceError, service::blocking};
 
 /// A copy that is put in the place of damaged records may be as old as that.
@@ -363,6 +364,17 @@ fn read_receipts(
     let outcome =
         verify_receipts(file, seen.map(|seen| seen.head), |record| all.push(record.clone()));
     match outcome {
+        // What the logs are held against is never let go of: then somebody took it away.
+        Ok(summary)
+            if summary.begins_after > 0
+                && summary
+                    .first
+                    .is_some_and(|first| first > OffsetDateTime::now_utc() - SHORTEST) =>
+        {
+            let kind = FaultKind::Gap { found: summary.begins_after + 1 };
+            let fault = Fault { line: 1, offset: 0, expected: 1, kind };
+            Ok(Err((fault, OffsetDateTime::UNIX_EPOCH)))
+        }
         Ok(summary) => {
             let head = summary.last.map(|at| SeenHead { head: summary.head, at });
             Ok(Ok((all, head)))

@@ -101,14 +101,13 @@ impl Watch {
     /// Notes that a log was read; what is between this and the last time counts as read only when
     /// nothing was left out. What was read again is as it is now: a record may have been mended.
     pub(super) fn note(&mut self, log: LogName, read: LogRead) {
-        let before = self.read.get(&log).filter(|before| read.since <= before.until);
-        let since = before.map_or(read.since, |before| before.since.min(read.since));
-        let older = before.and_then(|before| {
-            let older = Span::new(before.since, read.since)?;
-            Some(before.holes.intersection(&[older].into_iter().collect()))
-        });
-        let holes = read.holes.union(&older.unwrap_or_default());
-        self.read.insert(log, LogRead { since, holes, ..read });
+        let LogRead { mut since, until, mut holes } = read;
+        if let Some(before) = self.read.get(&log).filter(|before| since <= before.until) {
+            let older = Span::new(before.since, since).into_iter().collect();
+            holes = holes.union(&before.holes.intersection(&older));
+            since = since.min(before.since);
+        }
+        self.read.insert(log, LogRead { since, until, holes });
     }
 }
 
