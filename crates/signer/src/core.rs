@@ -25,6 +25,7 @@ use time::OffsetDateTime;
 
 use crate::{
     Clock, SignerError, SignerOptions,
+    at_hand::AtHand,
     authority::Authority,
     bucket::Buckets,
     ledger::{Ledger, Unwritten},
@@ -66,6 +67,7 @@ impl Peer {
 pub(crate) struct Core {
     registry: RwLock<Registry>,
     keys: KeyStore,
+    at_hand: AtHand,
     secrets: Secrets,
     /// Held while a secret is made, so that two callers get the same one.
     making_secret: Mutex<()>,
@@ -97,6 +99,7 @@ impl Core {
         Ok(Self {
             registry: RwLock::new(Registry::open(directory, Arc::clone(&master))?),
             keys,
+            at_hand: AtHand::default(),
             secrets: Secrets::new(directory, Arc::clone(&master)),
             making_secret: Mutex::new(()),
             ledger,
@@ -155,6 +158,11 @@ impl Core {
     #[cfg(test)]
     pub(crate) fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    /// Puts private keys away that were opened a while ago.
+    pub(crate) fn put_old_keys_away(&self) {
+        self.at_hand.put_old_ones_away();
     }
 
     /// Ends the ledger in good order.

@@ -19,7 +19,7 @@ use crate::{
     token::{Padding, Token},
 };
 
-/// A private key, within reach for as long as one signature takes.
+/// A private key, within reach for some seconds ([`AtHand`](crate::at_hand::AtHand)).
 pub(crate) enum PrivateKey {
     InMemory(RsaKeyPair),
     InToken {

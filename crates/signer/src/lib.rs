@@ -32,6 +32,7 @@
 //!
 //! What a caller can have is in [`mailkeep_identity::protocol`]; nothing there names a private key.
 
+mod at_hand;
 mod authority;
 mod bucket;
 mod certificate;

@@ -29,7 +29,7 @@ pub(crate) enum Entry {
 /// What fits into one answer (64 KB), with what is around it.
 pub(crate) const PAGE_BYTES: usize = 60 * 1024;
 
-/// All credentials. Private keys are read from their files for one signature each.
+/// All credentials. Private keys are read from their files when something is to be signed.
 pub(crate) struct Registry {
     directory: PathBuf,
     master: Arc<Master>,

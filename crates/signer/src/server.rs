@@ -18,6 +18,7 @@ use tokio::{
     net::{UnixListener, UnixStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::JoinSet,
+    time::MissedTickBehavior,
 };
 
 use crate::{
@@ -31,6 +32,9 @@ use crate::{
 
 /// Connections at once; more wait in the socket's queue.
 const CONNECTIONS: usize = 256;
+
+/// How often it is looked for private keys that were opened a while ago.
+const PUT_AWAY_EVERY: Duration = Duration::from_secs(1);
 
 /// Who manages workers beside the signer's own user.
 const ROOT: u32 = 0;
@@ -117,11 +121,14 @@ impl Signer {
             });
         }
         let mut shutdown = std::pin::pin!(shutdown);
+        let mut putting_away = tokio::time::interval(PUT_AWAY_EVERY);
+        putting_away.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 biased;
                 () = &mut shutdown => break,
                 Some(_) = connections.join_next() => {}
+                _ = putting_away.tick() => self.core.put_old_keys_away(),
                 (place, accepted) = accept(&listener, &places) => match accepted {
                     Ok(stream) => {
                         let (service, allowed) = (Arc::clone(&service), Arc::clone(&allowed));

@@ -171,6 +171,7 @@ impl Core {
                     retired += 1;
                 }
             }
+            self.at_hand.put_away(&key_use);
             registry.remove(&key_use).map_err(|error| unwritable("key", &error))?;
         }
         Ok(retired)
@@ -201,6 +202,7 @@ impl Core {
     /// next. A crash in between leaves a name without a key, which can be retired again.
     fn destroy(&self, key_use: &KeyUse, kept: &OpenedKey, by: &Requester) -> Result<(), Failure> {
         self.record_retired(key_use, Some(kept.key.key_id.clone()), by)?;
+        self.at_hand.put_away(key_use);
         self.keys.destroy(&kept.private)
     }
 

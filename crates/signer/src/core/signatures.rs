@@ -1,5 +1,7 @@
 //! What is signed: assertions and proofs, whose claims are made here.
 
+use std::sync::Arc;
+
 use mailkeep_identity::{
     Binding, KeyUse, SignedAssertion, SignedProof, Slot,
     assertion::{self, Claims},
@@ -89,21 +91,23 @@ impl Core {
         Ok(SignedProof { proof, key_id: key.key_id.clone(), expires: claims.expires() })
     }
 
-    /// The private key, for one signature that the rate limit allows.
+    /// The private key, for one signature that the rate limit allows; opened, unless that was done just now.
     pub(super) fn admitted(
         &self,
         registry: &Registry,
         key_use: &KeyUse,
         key: &Key,
         now: OffsetDateTime,
-    ) -> Result<PrivateKey, Failure> {
+    ) -> Result<Arc<PrivateKey>, Failure> {
         lock(&self.buckets).take(key_use, now).map_err(|retry_after| Failure::RateLimited {
             retry_after_ms: u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX),
         })?;
-        let opened = registry.opened(key_use).map_err(damaged)?;
-        let mut keys = opened.keys.iter();
-        let kept = keys.find(|opened| opened.key.key_id == key.key_id).ok_or_else(no_such_key)?;
-        self.keys.private_key(&kept.private, &key.certificate.public)
+        self.at_hand.key(key_use, &key.key_id, || {
+            let opened = registry.opened(key_use).map_err(damaged)?;
+            let mut keys = opened.keys.iter();
+            let kept = keys.find(|kept| kept.key.key_id == key.key_id).ok_or_else(no_such_key)?;
+            self.keys.private_key(&kept.private, &key.certificate.public)
+        })
     }
 }
 
