@@ -11,7 +11,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, ensure};
@@ -51,6 +51,9 @@ pub(crate) struct Options {
     /// Tenants whose keys are changed
     #[arg(long, default_value_t = 3_600, value_name = "N")]
     rekey: usize,
+    /// End when keys for them could not be made in so long; the next run goes on
+    #[arg(long, value_name = "N")]
+    seconds: Option<u64>,
     #[command(flatten)]
     record: Record,
 }
@@ -59,13 +62,14 @@ pub(super) fn run(options: &Options) -> Result<()> {
     ensure!((READ..=options.tenants).contains(&options.rekey), "from {READ} to all tenants");
     tools::for_tests()?;
     let program = release_build()?;
-    let pool = pool(&program, options.rekey)?;
+    let pool = pool(&program, options)?;
     let place = workplace()?;
     let file = speed(&program, &place.path().join("files"), None)?;
     let token = token(&program, &place.path().join("token"))?;
     let site = Site::set_up(&program, place.path(), &pool, options)?;
     let mut lab_names = site.active()?;
 
+    let load_before = load()?;
     let reading = Reading::start(&site);
     let begin = Instant::now();
     let before = cpu_seconds(site.signer.id()).context("the signer's processor time")?;
@@ -74,7 +78,7 @@ pub(super) fn run(options: &Options) -> Result<()> {
     while !change.has_ended() {
         seconds = seconds.max(cpu_seconds(change.id()).unwrap_or_default());
         peak = peak.max(high_water_mark(change.id()).unwrap_or_default());
-        thread::sleep(std::time::Duration::from_millis(10));
+        thread::sleep(Duration::from_millis(10));
     }
     let wall = begin.elapsed().as_secs_f64();
     let of_signer = cpu_seconds(site.signer.id()).context("its processor time")? - before;
@@ -111,8 +115,10 @@ pub(super) fn run(options: &Options) -> Result<()> {
          proof, tried, put to use, the old one removed and found to be refused; five signatures. Afterwards each application had one key, \
          none its old one, and the ledger verifies. Processor time is user and system of the command and of the signer, from \
          /proc; the lab's is not counted, and shares the cores. Meanwhile {READ} of these tenants were read in turn, by `mailkeep backup`: \
-         {passes} passes, {failed} failed. Memory is the peak. The other {} tenants are known to service and lab, and have no key.",
+         {passes} passes, {failed} failed. Memory is the peak. The other {} tenants are known to service and lab, and have no key. \
+         The machine's load was {load_before} before and {} at the end.",
         options.tenants - options.rekey,
+        load()?,
     ));
     report.note(
         "The keys, one in use and one ready for each tenant, were made by the signer before (`tenant import`), and are kept in \
@@ -137,8 +143,16 @@ pub(super) fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// A data directory with keys for so many tenants, made once.
-fn pool(program: &Path, wanted: usize) -> Result<Mailkeep> {
+/// The load average of the last minute: what else runs makes processor time longer, too.
+fn load() -> Result<String> {
+    let load = fs::read_to_string("/proc/loadavg")?;
+    Ok(load.split(' ').next().unwrap_or_default().to_owned())
+}
+
+/// A data directory with keys for the tenants whose keys are changed, made once: with 7,200 keys, that
+/// takes half an hour of a processor.
+fn pool(program: &Path, options: &Options) -> Result<Mailkeep> {
+    let wanted = options.rekey;
     let directory = target().join("rekey-keys");
     fs::create_dir_all(&directory)?;
     let mailkeep = Mailkeep::new(program, directory.join("data"));
@@ -147,6 +161,7 @@ fn pool(program: &Path, wanted: usize) -> Result<Mailkeep> {
     let made: usize = made.unwrap_or_default();
     if made < wanted {
         println!("making two keys for each of {} tenants, which takes a while", wanted - made);
+        let begun = Instant::now();
         let identity = directory.join("identity");
         let _signer = mailkeep.start(&["signer", "--identity-file", &identity.to_string_lossy()]);
         for begin in (made..wanted).step_by(100) {
@@ -159,6 +174,10 @@ fn pool(program: &Path, wanted: usize) -> Result<Mailkeep> {
             write_lines(&list, (begin..end).map(line))?;
             mailkeep.json(&["tenant", "import", &list.to_string_lossy()]).ok();
             fs::write(&made_file, end.to_string())?;
+            let took = begun.elapsed();
+            println!("{end}: {:.1} keys/s", 2.0 * (end - made) as f64 / took.as_secs_f64());
+            let is_over = options.seconds.is_some_and(|most| took >= Duration::from_secs(most));
+            ensure!(!is_over || end == wanted, "{end} of {wanted} have keys: run this again");
         }
     }
     Ok(mailkeep)
