@@ -228,9 +228,12 @@ impl Registry {
 
     fn write(&self, key_use: &KeyUse, opened: &Opened) -> io::Result<()> {
         let path = self.path(key_use);
-        make_private_directory(path.parent().unwrap_or(&self.directory))?;
+        let own = path.parent().unwrap_or(&self.directory);
+        let is_new = !own.exists();
+        make_private_directory(own)?;
         self.master.write(&path, &label(key_use), &opened.to_json()?)?;
-        sync_directory(&self.directory)
+        // Of a tenant's first key, the directory has to be there after a crash, too.
+        if is_new { sync_directory(&self.directory) } else { Ok(()) }
     }
 }
 

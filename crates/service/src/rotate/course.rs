@@ -3,7 +3,7 @@
 use mailkeep_control::Tenant;
 use mailkeep_exchange::{ExchangeError, Extras, NewKey, ObjectId, Registrar};
 use mailkeep_identity::{
-    Binding, JobId, KeyInfo, Slot,
+    Binding, CredentialInfo, JobId, KeyInfo, Slot,
     rotation::{
         Action, KeyFacts, Order, Policy, Stage, held, needs_the_authority, next, ordered, stage,
     },
@@ -72,15 +72,26 @@ impl<'a> Course<'a> {
         function: Function,
         tokens: Option<&LastTokens>,
     ) -> Result<Self, ServiceError> {
-        let lease = service.data.key_lease(name, function)?;
         let tenant = service.tenant(name).await?;
+        Self::begin_for(service, tenant, function, tokens).await
+    }
+
+    /// The same for whoever has read the tenant already.
+    pub(super) async fn begin_for(
+        service: &'a Service,
+        tenant: Tenant,
+        function: Function,
+        tokens: Option<&LastTokens>,
+    ) -> Result<Self, ServiceError> {
+        let name = &tenant.name;
+        let lease = service.data.key_lease(name, function)?;
         let job = service.new_job();
         let (config, access) =
             service.connection(&tenant, function, Extras::default(), &job).await?;
         let registrar = Registrar::new(config, access)?;
         let held = service.signer().await?.credentials(Some(name)).await?;
-        let credential = held.into_iter().find(|one| one.key_use.function == function);
-        let Some(binding) = credential.and_then(|credential| credential.binding) else {
+        let credential = held.iter().find(|one| one.key_use.function == function);
+        let Some(binding) = credential.and_then(|credential| credential.binding.clone()) else {
             return Err(ServiceError::NotRegistered { tenant: name.clone(), function });
         };
         let order = service.ordered(name, function).await?;
@@ -100,6 +111,7 @@ impl<'a> Course<'a> {
             stage: (Stage::Settled, false),
             waits_for: None,
         };
+        course.see(held).await?;
         course.learn_of_use(tokens).await?;
         Ok(course)
     }
@@ -143,7 +155,6 @@ impl<'a> Course<'a> {
 
     /// A key that nobody has tried in a rotation may have opened mailboxes for weeks.
     async fn learn_of_use(&mut self, tokens: Option<&LastTokens>) -> Result<(), ServiceError> {
-        self.look().await?;
         let active = self.keys.iter().find(|key| key.slot == Slot::Active);
         let Some(key_id) = active.map(|active| active.key_id.clone()) else { return Ok(()) };
         if self.known(&key_id).is_none_or(|known| known.note.found.accepted.is_some()) {
@@ -254,9 +265,12 @@ impl<'a> Course<'a> {
         if self.seen {
             return Ok(());
         }
-        let (service, name) = (self.service, &self.tenant.name);
-        let held = service.signer().await?.credentials(Some(name)).await?;
-        self.known = service.known_keys_with(name, &held).await?;
+        let held = self.service.signer().await?.credentials(Some(&self.tenant.name)).await?;
+        self.see(held).await
+    }
+
+    async fn see(&mut self, held: Vec<CredentialInfo>) -> Result<(), ServiceError> {
+        self.known = self.service.known_keys_with(&self.tenant.name, &held).await?;
         let own = held.into_iter().find(|one| one.key_use.function == self.function);
         self.keys = own.map(|credential| credential.keys).unwrap_or_default();
         self.seen = true;

@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
 };
 
-use mailkeep_control::StoredFleetOrder;
+use mailkeep_control::{StoredFleetOrder, Tenant};
 use mailkeep_identity::rotation::Order;
 use mailkeep_model::{Function, TenantName};
 use mailkeep_sentry::Incident;
@@ -367,7 +367,7 @@ impl Service {
             let waits = function == Function::Steward && again.is_some();
             let next = match waits {
                 true => again,
-                false => match self.step(unit, function, work).await {
+                false => match self.step(unit, &tenant, function, work).await {
                     Ok(ahead) => unit.went_on(function, ahead),
                     Err(error) => unit.failed(function, &error),
                 },
@@ -393,11 +393,12 @@ impl Service {
     async fn step(
         &self,
         unit: &mut Unit,
+        tenant: &Tenant,
         function: Function,
         work: &Work,
     ) -> Result<Ahead, ServiceError> {
-        let name = &unit.report.tenant;
-        let mut course = Course::begin(self, name, function, Some(&work.tokens)).await?;
+        let tokens = Some(&work.tokens);
+        let mut course = Course::begin_for(self, tenant.clone(), function, tokens).await?;
         if unit.rotation(function).is_none() {
             // Only where somebody is shut out is that not asked for.
             match course.stay_with_the_authority().await {
