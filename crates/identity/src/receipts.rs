@@ -125,9 +125,10 @@ impl ReceiptLog {
         }
     }
 
-    /// Lets go of the receipts from before a time, all but the last; how many there were. What is left is a
-    /// chain that says after which record it begins, in the place of the one that there was: whoever has that
-    /// open writes on in this one.
+    /// Lets go of the receipts from before a time, all but the last of them; how many there were. What is left
+    /// is a chain that says after which record it begins, in the place of the one that there was: whoever has
+    /// that open writes on in this one. It begins before that time, so that one that begins later was
+    /// shortened by somebody else, however long there were no receipts.
     ///
     /// # Errors
     /// [`ReceiptError::Damaged`] when they are not as they were written: nothing is let go of then.
@@ -300,8 +301,8 @@ impl Shared {
             Ok(())
         });
         let whole = verified.map_err(|fault| self.damaged(&fault))?;
-        let last = old.len().saturating_sub(1);
-        let gone = old.iter().take(last).take_while(|(_, _, time)| *time < before).count();
+        let older = old.iter().take_while(|(_, _, time)| *time < before).count();
+        let gone = older.saturating_sub(1);
         let Some((seq, hash, _)) = gone.checked_sub(1).map(|at| old[at]) else { return Ok(0) };
         file.seek(SeekFrom::Start(0)).map_err(io)?;
         let mut lines = BufReader::new(file);

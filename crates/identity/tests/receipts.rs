@@ -128,12 +128,14 @@ fn old_receipts_are_let_go_of_and_the_rest_is_still_a_chain() {
     }
     let (_, whole) = read(&path);
     assert_eq!(log.forget(at(0)).unwrap(), 0);
-    assert_eq!(log.forget(at(2)).unwrap(), 2);
+    assert_eq!(log.forget(at(1)).unwrap(), 0);
+    assert_eq!(log.forget(at(2)).unwrap(), 1);
     let (left, summary) = read(&path);
-    assert_eq!((left.len(), summary.begins_after, summary.head), (4, 2, whole.head));
+    assert_eq!((left.len(), summary.begins_after, summary.head), (5, 1, whole.head));
+    assert_eq!(summary.first, Some(at(1)), "it begins before the time in question");
     // Again, from a chain that begins later already; and the last one stays for what follows it.
     assert_eq!(other.forget(at(3)).unwrap(), 1);
-    assert_eq!(log.forget(at(100)).unwrap(), 2);
+    assert_eq!(log.forget(at(100)).unwrap(), 3);
     assert_eq!(read(&path).1.begins_after, 5);
 
     // Two who had the file open before go on in the one that there is, in one chain.

@@ -184,6 +184,17 @@ impl World {
         text.lines().filter(|line| line.contains("globex")).count()
     }
 
+    /// Receipts so many days old; somebody else's, so that the ledger is not asked for them.
+    fn others_receipts(&self, ages: &[i64]) {
+        let receipts = ReceiptLog::open(self.service.data().receipts()).unwrap();
+        let (other, job) = ("globex".parse().unwrap(), "job".parse().unwrap());
+        for age in ages {
+            let at = OffsetDateTime::now_utc() - Duration::days(*age);
+            let name = uuid::Uuid::new_v4();
+            receipts.intend(at, name, &job, &other, Function::Reader, "jti").unwrap();
+        }
+    }
+
     async fn forget(&self) -> Forgotten {
         let keep = Duration::days(400);
         self.service.forget_evidence(keep, OffsetDateTime::now_utc()).await.unwrap()
@@ -198,14 +209,12 @@ async fn old_evidence_is_let_go_of_but_for_what_an_incident_or_the_logs_are_held
     let receipts = ReceiptLog::open(world.service.data().receipts()).unwrap();
     let journal = world.service.data().journal().join(world.tenant.as_str());
     fs::create_dir_all(&journal).unwrap();
-    // The receipts are somebody else's, so that the ledger is not asked for them.
     let (other, job) = ("globex".parse().unwrap(), "job".parse().unwrap());
+    world.others_receipts(&[600, 500, 470, 100]);
     for age in [500, 470, 100] {
         let at = now - Duration::days(age);
         let record = LogRecord { id: age.to_string(), at, record: age.to_string() };
         control.keep_log_records(&world.tenant, "calls", &[record]).await.unwrap();
-        let name = uuid::Uuid::new_v4();
-        receipts.intend(at, name, &job, &other, Function::Reader, "jti").unwrap();
         fs::write(journal.join(format!("{}.jsonl", at.date())), "").unwrap();
     }
 
@@ -236,20 +245,41 @@ async fn old_evidence_is_let_go_of_but_for_what_an_incident_or_the_logs_are_held
     };
     let recorded = control.record_incident(&world.tenant, found, now).await.unwrap();
     assert_eq!(world.forget().await, Forgotten::default());
-    assert_eq!((world.logged().await.len(), world.journal_days(), world.receipts()), (2, 2, 2));
+    assert_eq!((world.logged().await.len(), world.journal_days(), world.receipts()), (2, 2, 3));
 
-    // 3. It is closed: only what is younger than 400 days stays. Whoever had the receipts open writes on.
+    // 3. It is closed: only what is younger than 400 days stays, and the receipt before it. Whoever had
+    // the receipts open writes on.
     control.close_incident(recorded.id(), "a drill", now).await.unwrap();
     assert_eq!(world.forget().await, one);
-    assert_eq!((world.logged().await, world.receipts()), (vec!["100".to_owned()], 1));
+    assert_eq!((world.logged().await, world.receipts()), (vec!["100".to_owned()], 2));
     let name = uuid::Uuid::new_v4();
     receipts.intend(now, name, &job, &other, Function::Reader, "jti").unwrap();
-    assert_eq!(world.receipts(), 2);
+    assert_eq!(world.receipts(), 3);
 
     // 4. What is left is whole, and nothing of ours is called somebody else's.
     world.pass().await;
     let found = world.reconcile().await;
     assert!(found.incidents.is_empty(), "{:#?}", found.incidents);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn letting_go_of_old_receipts_is_not_called_damage() {
+    // With the shortest time that can be set; and with nothing backed up for most of the time.
+    for (keep, ages) in [(60, [62, 61, 59]), (400, [430, 420, 40])] {
+        let world = World::new().await;
+        world.set_up_auditor().await;
+        world.others_receipts(&ages);
+        // Else all of it is needed, because the logs were never held against it.
+        assert!(world.reconcile().await.incidents.is_empty());
+        let (keep, now) = (Duration::days(keep), OffsetDateTime::now_utc());
+        let forgotten = world.service.forget_evidence(keep, now).await.unwrap();
+        assert_eq!(
+            forgotten.receipts, 1,
+            "{keep}: the receipt before the first that is kept stays"
+        );
+        let found = world.reconcile().await;
+        assert!(found.incidents.is_empty(), "{keep}: {:#?}", found.incidents);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
