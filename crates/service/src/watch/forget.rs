@@ -7,7 +7,7 @@ use mailkeep_model::Function;
 use mailkeep_sentry::Incident;
 use time::{Duration, OffsetDateTime};
 
-use super::reconcile::REACH;
+use super::{LogName, Watch, reconcile::REACH};
 use crate::{Service, ServiceError, service::blocking};
 
 /// How often it is looked what is old enough.
@@ -89,10 +89,7 @@ impl Service {
         let watch = self.watch(&tenant.name).await?;
         let watched = tenant.functions.iter().any(|one| one.function == Function::Auditor);
         // Without an auditor there are no logs to hold it against, and none will come that reach so far back.
-        let unjudged = match watch.judged {
-            Some(judged) => Some(judged),
-            None => watched.then_some(tenant.created),
-        };
+        let unjudged = watched.then(|| held_against_logs_until(&watch).unwrap_or(tenant.created));
         let incidents = self.control.incidents(Some(&tenant.name)).await?;
         let open = incidents.into_iter().filter(|one| one.closed.is_none()).map(|one| {
             let found: Option<Incident> = serde_json::from_value(one.incident).ok();
@@ -102,4 +99,14 @@ impl Service {
         // What was reached is told of the time before, too.
         Ok(open.chain(unjudged).min().map(|since| since - REACH))
     }
+}
+
+/// Until when everything was held against the logs, of those that were ever read; `None` when it never was.
+fn held_against_logs_until(watch: &Watch) -> Option<OffsetDateTime> {
+    // An export comes when somebody brings one: perhaps never again.
+    let asked_for = watch.read.iter().filter(|(log, _)| **log != LogName::Calls);
+    let read = asked_for.map(|(_, read)| read.until).min()?;
+    // That judging was tried says nothing of a log that could not be read; that it was read says nothing
+    // while nobody could judge.
+    watch.judged.map(|judged| judged.min(read))
 }

@@ -8,7 +8,9 @@ use mailkeep_sentry::{Settle, Span, Spans};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::{LogName, OwnRecordsSeen, exchange::ExchangeSeen, posture::PostureSeen};
+use super::{
+    LogName, OwnRecordsSeen, exchange::ExchangeSeen, posture::PostureSeen, reconcile::REACH,
+};
 use crate::{Service, ServiceError};
 
 /// How a tenant is watched.
@@ -99,7 +101,8 @@ impl Watch {
     }
 
     /// Notes that a log was read; what is between this and the last time counts as read only when
-    /// nothing was left out. What was read again is as it is now: a record may have been mended.
+    /// nothing was left out. What was read again is as it is now: a record may have been mended. Of the time
+    /// that nothing is held against any more, nothing is noted: it would grow for ever.
     pub(super) fn note(&mut self, log: LogName, read: LogRead) {
         let LogRead { mut since, until, mut holes } = read;
         if let Some(before) = self.read.get(&log).filter(|before| since <= before.until) {
@@ -107,6 +110,9 @@ impl Watch {
             holes = holes.union(&before.holes.intersection(&older));
             since = since.min(before.since);
         }
+        since = since.max(until - REACH);
+        let reached = Span::new(since, until).into_iter().collect();
+        holes = holes.intersection(&reached);
         self.read.insert(log, LogRead { since, until, holes });
     }
 }
@@ -181,5 +187,23 @@ mod tests {
         assert_eq!(watch.read[&LogName::SignIns], read(0, 20, &holes));
         watch.note(LogName::SignIns, read(30, 40, &[]));
         assert_eq!(watch.read[&LogName::SignIns], read(30, 40, &[]));
+    }
+
+    #[test]
+    fn holes_of_a_time_that_nothing_is_held_against_any_more_do_not_pile_up() {
+        let at = |day: i64| OffsetDateTime::UNIX_EPOCH + Duration::days(day);
+        let mut watch = Watch::default();
+        for day in 1..=400 {
+            let holes = [Span { from: at(day - 1), to: at(day - 1) + Duration::HOUR }];
+            let holes = holes.into_iter().collect();
+            watch.note(LogName::SignIns, LogRead { since: at(day - 1), until: at(day), holes });
+        }
+        let read = &watch.read[&LogName::SignIns];
+        assert_eq!((read.since, read.until), (at(400) - REACH, at(400)));
+        assert_eq!(
+            read.holes.as_slice().len(),
+            30,
+            "one a day, and all of the days that are judged"
+        );
     }
 }
