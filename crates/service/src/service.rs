@@ -17,7 +17,7 @@ use time::OffsetDateTime;
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
-use crate::{DataDirectory, PassLimits, RestoreLimits, ServiceError, Witness};
+use crate::{DataDirectory, PassLimits, RestoreLimits, ServiceError, Witness, witness::WitnessKey};
 
 /// Everything that can be asked of Mailkeep on this machine.
 pub struct Service {
@@ -35,7 +35,7 @@ pub struct Service {
     pub(crate) key_policy: Policy,
     pub(crate) witnesses: Vec<Witness>,
     /// What witnesses are told with, as far as the signer was asked for it.
-    pub(crate) witness_keys: tokio::sync::Mutex<BTreeMap<String, Secret>>,
+    pub(crate) witness_keys: tokio::sync::Mutex<BTreeMap<String, WitnessKey>>,
 }
 
 impl Service {

@@ -9,7 +9,7 @@ use std::{
     fs::OpenOptions,
     io::Write,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use data_encoding::HEXLOWER;
@@ -26,6 +26,9 @@ use crate::{Bucket, Service, ServiceError, bucket::BucketKey, program, service::
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// How long a program may take.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a bucket's key that is not taken is tried, before the signer is asked whether somebody has sealed
+/// another. Each time it is asked, it writes that down, and every witness is told.
+const ASK_AGAIN: Duration = Duration::from_secs(3600);
 
 /// Somebody who keeps checkpoints.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +78,20 @@ impl Witnessed {
     fn knows(&self, ledger: &CheckpointKey, seq: u64) -> bool {
         let same = self.ledger.as_ref() == Some(ledger) && self.seq == seq;
         same && self.failing_since.is_none()
+    }
+}
+
+/// The key of a bucket, as the signer handed it out.
+pub(crate) struct WitnessKey {
+    key: Secret,
+    asked: Instant,
+    refused: bool,
+}
+
+impl WitnessKey {
+    /// Whether to ask the signer again.
+    fn is_outdated(&self, now: Instant) -> bool {
+        self.refused && now.saturating_duration_since(self.asked) >= ASK_AGAIN
     }
 }
 
@@ -177,21 +194,28 @@ impl Service {
             return Err(refused("a key has two lines: the access key's id, and its secret"));
         }
         let (job, key) = (self.new_job(), Secret::new(key.to_owned()));
-        Ok(self.signer().await?.store_own_secret(&job, &secret_name(name), key).await?)
+        self.signer().await?.store_own_secret(&job, &secret_name(name), key).await?;
+        self.witness_keys.lock().await.remove(name);
+        Ok(())
     }
 
-    /// The key of a bucket: asked of the signer once, which writes that down, and kept as long as it is taken.
-    /// Asked for each time, every line would make the next one.
+    /// The key of a bucket: asked of the signer once, which writes that down, and kept. Asked for each time,
+    /// every line would make the next one. One that is not taken is tried on: it may be the bucket's rights,
+    /// or the clock; or somebody has sealed another meanwhile, so that it is asked for again now and then.
     async fn witness_key(&self, name: &str) -> Result<Secret, String> {
-        if let Some(key) = self.witness_keys.lock().await.get(name) {
-            return Ok(key.clone());
+        let now = Instant::now();
+        if let Some(kept) = self.witness_keys.lock().await.get(name)
+            && !kept.is_outdated(now)
+        {
+            return Ok(kept.key.clone());
         }
         let signer = self.signer().await.map_err(|error| error.to_string())?;
         let key = signer.release_own_secret(&self.new_job(), &secret_name(name)).await;
         let key = key.map_err(|error| {
             format!("{error}. 'mailkeep identity ledger witness-key' seals what it is told with")
         })?;
-        self.witness_keys.lock().await.insert(name.to_owned(), key.clone());
+        let kept = WitnessKey { key: key.clone(), asked: now, refused: false };
+        self.witness_keys.lock().await.insert(name.to_owned(), kept);
         Ok(key)
     }
 
@@ -212,12 +236,11 @@ impl Service {
         content.push(b'\n');
         let object = format!("{seq:016}-{hash}.json");
         let put = bucket.put(&key, &object, content, OffsetDateTime::now_utc()).await;
-        let Err(not_put) = put else { return Ok(()) };
-        if not_put.by_its_key {
-            // Somebody may seal another.
-            self.witness_keys.lock().await.remove(name);
+        let refused = matches!(&put, Err(not_put) if not_put.by_its_key);
+        if let Some(kept) = self.witness_keys.lock().await.get_mut(name) {
+            kept.refused = refused;
         }
-        Err(not_put.why)
+        put.map_err(|not_put| not_put.why)
     }
 
     async fn witnessed(&self, witness: &Witness) -> Result<Witnessed, ServiceError> {
@@ -282,4 +305,18 @@ fn append(path: &Path, line: &Value) -> std::io::Result<()> {
     let mut file = OpenOptions::new().append(true).create(true).open(path)?;
     file.write_all(format!("{line}\n").as_bytes())?;
     file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_is_taken_is_never_asked_for_again_and_another_one_once_an_hour() {
+        let asked = Instant::now();
+        let kept = |refused| WitnessKey { key: Secret::new("key".to_owned()), asked, refused };
+        assert!(!kept(false).is_outdated(asked + 100 * ASK_AGAIN));
+        assert!(!kept(true).is_outdated(asked + ASK_AGAIN - Duration::from_secs(1)));
+        assert!(kept(true).is_outdated(asked + ASK_AGAIN));
+    }
 }

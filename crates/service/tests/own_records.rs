@@ -19,7 +19,7 @@ use mailkeep_sentry::{
     IncidentKind::{self, EvidenceDamaged, LedgerDamaged},
     Source,
 };
-use mailkeep_service::{Forgotten, Reconciled};
+use mailkeep_service::{Bucket, Forgotten, Reconciled, Witness, WitnessWay};
 use serde_json::json;
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -195,6 +195,18 @@ impl World {
         }
     }
 
+    /// Sign-ins were read so many days ago, requests long before that, and all was judged so many days ago.
+    async fn logs_were_read(&self, read: i64, judged: i64) {
+        let ago =
+            |days| (OffsetDateTime::now_utc() - Duration::days(days)).format(&Rfc3339).unwrap();
+        let log = |days| json!({ "since": ago(days + 7), "until": ago(days) });
+        let watch = json!({
+            "judged": ago(judged),
+            "read": { "sign_ins": log(read), "mail_accesses": log(0), "calls": log(700) },
+        });
+        self.service.control().change_watch(&self.tenant, |_| Ok(watch)).await.unwrap();
+    }
+
     async fn forget(&self) -> Forgotten {
         let keep = Duration::days(400);
         self.service.forget_evidence(keep, OffsetDateTime::now_utc()).await.unwrap()
@@ -218,16 +230,15 @@ async fn old_evidence_is_let_go_of_but_for_what_an_incident_or_the_logs_are_held
         fs::write(journal.join(format!("{}.jsonl", at.date())), "").unwrap();
     }
 
-    // 1. The logs were last held against our records 460 days ago.
-    let judged = (now - Duration::days(460)).format(&Rfc3339).unwrap();
-    control.change_watch(&world.tenant, |_| Ok(json!({ "judged": judged }))).await.unwrap();
+    // 1. A log was last held against our records 460 days ago; it has been given to nobody since. Another
+    // came as an export, once.
+    world.logs_were_read(460, 0).await;
     let one = Forgotten { log_records: 1, receipts: 1, journal_days: 1 };
     assert_eq!(world.forget().await, one);
     assert_eq!(world.forget().await, Forgotten::default());
 
     // 2. Now they are; but somebody looks into what happened 445 days ago.
-    let judged = now.format(&Rfc3339).unwrap();
-    control.change_watch(&world.tenant, |_| Ok(json!({ "judged": judged }))).await.unwrap();
+    world.logs_were_read(0, 0).await;
     let evidence = Evidence {
         at: now - Duration::days(445),
         source: Source::SignIns,
@@ -260,6 +271,53 @@ async fn old_evidence_is_let_go_of_but_for_what_an_incident_or_the_logs_are_held
     world.pass().await;
     let found = world.reconcile().await;
     assert!(found.incidents.is_empty(), "{:#?}", found.incidents);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_whose_auditor_was_taken_away_does_not_keep_everything_for_ever() {
+    let world = World::new().await;
+    world.others_receipts(&[600, 500, 470, 100]);
+    world.logs_were_read(550, 550).await;
+    assert_eq!(world.forget().await.receipts, 2);
+    assert_eq!(
+        world.receipts(),
+        2,
+        "one of 470 days before the time in question, and what is younger"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_that_does_not_take_its_key_does_not_make_the_ledger_grow_each_minute() {
+    let mut world = World::new().await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/bucket", listener.local_addr().unwrap()).parse().unwrap();
+    let refuse = axum::Router::new().fallback(async || axum::http::StatusCode::FORBIDDEN);
+    tokio::spawn(async move { axum::serve(listener, refuse).await });
+    let bucket = Bucket { url, region: "eu".into(), keep_days: 1, ca: None };
+    let kept = world.directory.path().join("auditor.jsonl");
+    let witness = |name: &str, way| Witness { name: name.into(), way };
+    let witnesses = vec![
+        witness("bucket", WitnessWay::Bucket(bucket)),
+        witness("auditor", WitnessWay::File(kept.clone())),
+    ];
+    world.service =
+        common::open(world.service.data().root(), common::TINY).await.with_witnesses(witnesses);
+    world.service.seal_witness_key("bucket", "id\nsecret").await.unwrap();
+    let handed_out = || {
+        let ledger = fs::read_to_string(world.ledger()).unwrap();
+        ledger.matches("own_secret_released").count()
+    };
+    for _ in 0..4 {
+        let told = world.service.tell_witnesses().await.unwrap();
+        assert!(told[0].1.error.as_ref().unwrap().contains("403"), "{told:?}");
+    }
+    assert_eq!(handed_out(), 1);
+    assert_eq!(fs::read_to_string(&kept).unwrap().lines().count(), 1, "nothing was new");
+
+    // Whoever seals another one here does not wait for it to be tried.
+    world.service.seal_witness_key("bucket", "id\nanother").await.unwrap();
+    world.service.tell_witnesses().await.unwrap();
+    assert_eq!(handed_out(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
