@@ -1,6 +1,6 @@
 //! A mailbox that was renamed, or that the log calls by another address than we do, is still the same.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use mailkeep_model::MailAccess;
 
@@ -10,7 +10,8 @@ use crate::ours::{CallAbout, Journal};
 ///
 /// The log's id of a mailbox stays the same when its address changes. Which of ours it is is learned from
 /// records that have a name of ours beside that id, and from items that we read ourselves: an item is in
-/// one mailbox. What cannot be learned stays as the log has it.
+/// one mailbox. What cannot be learned stays as the log has it; so does what had a name that is another
+/// mailbox's now, because what we read there explains nothing of what somebody reads here.
 pub fn under_our_names(accesses: &mut [MailAccess], journal: &Journal) {
     let is_strange = |access: &MailAccess| !journal.knows(&access.mailbox);
     if !accesses.iter().any(|access| is_strange(access) && access.mailbox_id.is_some()) {
@@ -32,12 +33,28 @@ pub fn under_our_names(accesses: &mut [MailAccess], journal: &Journal) {
             *known = (access.at, own.to_owned());
         }
     }
+    let bearers = bearers(accesses);
+    ours.retain(|id, (_, own)| {
+        let known = bearers.get(&own.to_lowercase());
+        known.is_none_or(|ids| ids.iter().all(|one| one == id))
+    });
     for access in accesses.iter_mut() {
         let own = access.mailbox_id.as_ref().and_then(|id| ours.get(id));
         if let Some((_, own)) = own.filter(|_| !journal.knows(&access.mailbox)) {
             access.mailbox.clone_from(own);
         }
     }
+}
+
+/// The ids of the mailboxes that the log calls by each name (in small letters).
+fn bearers(accesses: &[MailAccess]) -> HashMap<String, BTreeSet<String>> {
+    let mut all: HashMap<String, BTreeSet<String>> = HashMap::new();
+    for access in accesses {
+        if let Some(id) = &access.mailbox_id {
+            all.entry(access.mailbox.to_lowercase()).or_default().insert(id.clone());
+        }
+    }
+    all
 }
 
 /// In which mailbox we read each item.
@@ -117,14 +134,15 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_somebody_else_has_now_keeps_its_own_records() {
+    fn reads_of_somebody_s_old_mailbox_are_not_explained_by_ours_of_who_has_the_address_now() {
         let journal = Journal::new(vec![call("ann@x.example", CallAbout::Page)], Spans::default());
         let mut all = vec![
             access(1, Some("A"), "ann@x.example", None),
-            access(9, Some("Z"), "ann@x.example", None),
+            access(9, Some("Z"), "Ann@x.example", None),
             access(9, Some("A"), "ann.old@x.example", None),
         ];
         under_our_names(&mut all, &journal);
-        assert_eq!(all.iter().filter(|one| one.mailbox == "ann@x.example").count(), 3);
+        let names: Vec<&str> = all.iter().map(|one| one.mailbox.as_str()).collect();
+        assert_eq!(names, ["ann@x.example", "Ann@x.example", "ann.old@x.example"]);
     }
 }
