@@ -51,7 +51,18 @@ fn a_ledger_that_was_written_anew_is_found_out_by_its_witness() {
         world.mailkeep.run(&verify).exits(21).says(&["DAMAGE", "checkpoint"]);
     }
 
-    // 5. One that cannot be told is said to be so.
+    // 5. What somebody else put beside it is said, and keeps nobody from finding it out.
+    let directory = world.path("fetched");
+    fs::create_dir(&directory).expect("a directory");
+    fs::copy(&file, directory.join("auditor.jsonl")).expect("a copy");
+    fs::write(directory.join("junk"), [0xff, 0x00]).expect("junk");
+    let fetched = directory.to_string_lossy().into_owned();
+    let verify = [&verify[..], &["--witness", &fetched]].concat();
+    world.mailkeep.run(&verify).exits(3).says(&["checkpoints agree", "NOT READ", "junk"]);
+    let verify = [&forged[..], &["--witness", &fetched]].concat();
+    world.mailkeep.run(&verify).exits(21).says(&["DAMAGE", "NOT READ", "junk"]);
+
+    // 6. One that cannot be told is said to be so.
     let gone = "[[witness]]\nname = \"gone\"\nfile = \"/nowhere/at/all.jsonl\"\n";
     fs::write(world.mailkeep.data().join("config.toml"), gone).expect("settings are written");
     world.mailkeep.run(&tell).exits(3).says(&["gone could not be told"]);
@@ -152,7 +163,23 @@ fn a_checkpoint_in_a_locked_bucket_stays_whatever_keys_a_thief_has() {
     let forged = forged.to_string_lossy().into_owned();
     world.mailkeep.run(&[&verify[..], &["--ledger", &forged]].concat()).exits(21).says(&["DAMAGE"]);
 
-    // 5. The key is in no file but the sealed one.
+    // 5. A thief with the key covers each object with a newer version. Who fetches all versions, as the
+    // manual says, has what it covers.
+    let mut cover = Command::new(&python);
+    cover.arg(&script).arg("cover");
+    run(&mut cover, store.first_line.as_bytes()).ok();
+    let versions = world.path("versions");
+    fs::create_dir(&versions).expect("a directory");
+    let mut copy = Command::new(&python);
+    copy.arg(&script).arg("copy").arg(&versions);
+    run(&mut copy, store.first_line.as_bytes()).ok();
+    assert_eq!(fs::read_dir(&versions).expect("versions").count(), 4);
+    let versions = versions.to_string_lossy().into_owned();
+    let verify = ["identity", "ledger", "verify", "--witness", &versions];
+    world.mailkeep.run(&verify).exits(3).says(&["2 checkpoints agree", "NOT READ"]);
+    world.mailkeep.run(&[&verify[..], &["--ledger", &forged]].concat()).exits(21).says(&["DAMAGE"]);
+
+    // 6. The key is in no file but the sealed one.
     let grep = ["-r", "-l", "-a", "-F", &text("secret")];
     let grep = run(Command::new("grep").args(grep).arg(world.mailkeep.data()), b"");
     assert_eq!(grep.text(), "");

@@ -2,7 +2,8 @@
 
 `bucket.py serve`: prints where it is and a key that may put objects there, as one line of JSON; signatures and
 rights are checked from then on. `bucket.py look DIRECTORY`, with that line on standard input: copies the objects
-into the directory, tries to remove each, and prints what it saw.
+into the directory, tries to remove each, and prints what it saw. `bucket.py cover` puts a newer version over each,
+with the key that may put objects there; `bucket.py copy DIRECTORY` copies every version, under the version's name.
 """
 
 import json
@@ -67,20 +68,22 @@ def refused(act):
     return None
 
 
+def versions(s3):
+    for version in s3.list_object_versions(Bucket=BUCKET).get("Versions", []):
+        yield {"Bucket": BUCKET, "Key": version["Key"], "VersionId": version["VersionId"]}
+
+
 def look(directory):
     where = json.load(sys.stdin)
     s3 = client("s3", where | where["owner"])
     seen = []
-    listed = s3.list_object_versions(Bucket=BUCKET)
-    for version in listed.get("Versions", []):
-        one = {"Bucket": BUCKET, "Key": version["Key"], "VersionId": version["VersionId"]}
+    for one in versions(s3):
         answer = s3.get_object(**one)
-        body = answer["Body"].read()
-        name = pathlib.PurePosixPath(version["Key"]).name
-        (pathlib.Path(directory) / name).write_bytes(body)
+        name = pathlib.PurePosixPath(one["Key"]).name
+        (pathlib.Path(directory) / name).write_bytes(answer["Body"].read())
         seen.append(
             {
-                "key": version["Key"],
+                "key": one["Key"],
                 "mode": answer["ObjectLockMode"],
                 "until": answer["ObjectLockRetainUntilDate"].isoformat(),
                 "removal": refused(
@@ -91,4 +94,19 @@ def look(directory):
     print(json.dumps(seen))
 
 
-serve() if sys.argv[1] == "serve" else look(sys.argv[2])
+def cover():
+    where = json.load(sys.stdin)
+    thief = client("s3", where)
+    for one in list(versions(client("s3", where | where["owner"]))):
+        thief.put_object(Bucket=BUCKET, Key=one["Key"], Body=b"nothing was here")
+
+
+def copy(directory):
+    where = json.load(sys.stdin)
+    s3 = client("s3", where | where["owner"])
+    for one in versions(s3):
+        body = s3.get_object(**one)["Body"].read()
+        (pathlib.Path(directory) / one["VersionId"]).write_bytes(body)
+
+
+{"serve": serve, "look": look, "cover": cover, "copy": copy}[sys.argv[1]](*sys.argv[2:])

@@ -434,7 +434,7 @@ pub(crate) enum Ledger {
     /// Check that no record was changed, removed, moved or repeated
     Verify {
         /// Checkpoints that were kept elsewhere, one JSON object a line; a directory: those of all its
-        /// files. May be repeated
+        /// files; of those that hold none it is said (exit code 3). May be repeated
         #[arg(long, value_name = "FILE")]
         witness: Vec<PathBuf>,
         /// A copy of the ledger, instead of the one that the running signer has

@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     io::{BufRead, BufReader},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use mailkeep_identity::{
@@ -90,20 +90,11 @@ struct Told {
 
 async fn verify(
     service: &Service,
-    witnesses: &[std::path::PathBuf],
+    witnesses: &[PathBuf],
     copy: Option<&Path>,
     output: &Output,
 ) -> Outcome {
-    let mut lines = Vec::new();
-    for path in witnesses {
-        let kept = read_witness(path)?;
-        if kept.is_empty() {
-            let text =
-                format!("{} holds no checkpoints: nothing is held against it", path.display());
-            return Err(Failure::usage(text));
-        }
-        lines.extend(kept);
-    }
+    let Testimony { mut lines, unread } = read_witnesses(witnesses)?;
     let told = match copy {
         None => told_by_the_signer(service).await?,
         Some(path) => told_by_a_copy(service, path, &mut lines).await?,
@@ -111,7 +102,7 @@ async fn verify(
     let lost_end = told.follows.as_ref().and_then(|(lost, _)| lost.as_ref());
     let kept = match Kept::of(&lines, &told.key, lost_end) {
         Ok(kept) => kept,
-        Err(error) => return Ok(damage(&error.to_string(), output)),
+        Err(error) => return Ok(damage(&error.to_string(), &unread, output)),
     };
     let witnessed = kept.present.len();
     let outcome = match copy {
@@ -120,7 +111,7 @@ async fn verify(
     };
     let summary = match outcome {
         Ok(summary) => summary,
-        Err(error) => return Ok(damage(&error.to_string(), output)),
+        Err(error) => return Ok(damage(&error.to_string(), &unread, output)),
     };
     let records = summary.head.seq;
     let value = json!({
@@ -129,6 +120,7 @@ async fn verify(
         "witnessed_by": witnessed,
         "damage": null,
         "lost": kept.lost,
+        "unread": unread,
         "follows": told.follows.as_ref().map(|(lost, reason)| json!({"lost": lost, "reason": reason})),
     });
     output.result(&value, || {
@@ -152,16 +144,21 @@ async fn verify(
                 rfc3339(checkpoint.time)
             ));
         }
-        text
+        text + &unread_text(&unread)
     });
-    Ok(if kept.lost.is_empty() { Exit::Done } else { Exit::Partly })
+    let whole = kept.lost.is_empty() && unread.is_empty();
+    Ok(if whole { Exit::Done } else { Exit::Partly })
 }
 
-fn damage(what: &str, output: &Output) -> Exit {
-    output.result(&json!({ "damage": what }), || {
-        format!("DAMAGE: {what}\nKeep the signer's disk as it is")
+fn damage(what: &str, unread: &[String], output: &Output) -> Exit {
+    output.result(&json!({ "damage": what, "unread": unread }), || {
+        format!("DAMAGE: {what}\nKeep the signer's disk as it is{}", unread_text(unread))
     });
     Exit::Damage
+}
+
+fn unread_text(unread: &[String]) -> String {
+    unread.iter().map(|one| format!("\nNOT READ: {}", plain(one))).collect()
 }
 
 async fn told_by_the_signer(service: &Service) -> Result<Told, Failure> {
@@ -226,22 +223,56 @@ fn named_key(from: impl BufRead) -> Option<String> {
 }
 
 /// What a witness kept.
-pub(super) fn read_witness(path: &Path) -> Result<Vec<WitnessLine>, Failure> {
-    if path.is_dir() {
-        let failed = |error| Failure::usage(format!("cannot read {}: {error}", path.display()));
-        let mut all = Vec::new();
-        for entry in std::fs::read_dir(path).map_err(failed)? {
-            let path = entry.map_err(failed)?.path();
-            if path.is_file() {
-                all.extend(read_witness(&path)?);
-            }
+#[derive(Default)]
+pub(super) struct Testimony {
+    pub(super) lines: Vec<WitnessLine>,
+    /// The files of a directory that are none of its, and why. Whoever may put objects into a bucket can put
+    /// anything there: that must not keep what else is in it from being held against the ledger.
+    pub(super) unread: Vec<String>,
+}
+
+fn read_witnesses(paths: &[PathBuf]) -> Result<Testimony, Failure> {
+    let mut all = Testimony::default();
+    for path in paths {
+        let Testimony { lines, unread } = read_witness(path)?;
+        if lines.is_empty() {
+            let text =
+                format!("{} holds no checkpoints: nothing is held against it", path.display());
+            return Err(Failure::usage(text + &unread_text(&unread)));
         }
-        return Ok(all);
+        all.lines.extend(lines);
+        all.unread.extend(unread);
     }
+    Ok(all)
+}
+
+/// What a witness kept: a file, or a directory of them.
+pub(super) fn read_witness(path: &Path) -> Result<Testimony, Failure> {
+    if !path.is_dir() {
+        let lines = read_witness_file(path).map_err(Failure::usage)?;
+        return Ok(Testimony { lines, unread: Vec::new() });
+    }
+    let failed = |error| Failure::usage(format!("cannot read {}: {error}", path.display()));
+    let mut all = Testimony::default();
+    for entry in std::fs::read_dir(path).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.is_dir() {
+            continue;
+        }
+        match read_witness_file(&path) {
+            Ok(lines) => all.lines.extend(lines),
+            Err(why) => all.unread.push(why),
+        }
+    }
+    all.unread.sort();
+    Ok(all)
+}
+
+fn read_witness_file(path: &Path) -> Result<Vec<WitnessLine>, String> {
     let text = std::fs::read_to_string(path)
-        .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))?;
+        .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
     WitnessLine::parse_all(&text).map_err(|(line, error)| {
-        Failure::usage(format!("{} holds no checkpoints: line {line}: {error}", path.display()))
+        format!("{} holds no checkpoints: line {line}: {error}", path.display())
     })
 }
 

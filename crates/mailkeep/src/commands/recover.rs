@@ -4,7 +4,13 @@ use mailkeep_identity::LedgerEnd;
 use mailkeep_service::{DataDirectory, Recovery, Service, ServiceError};
 use serde_json::json;
 
-use super::{Outcome, browse::rfc3339, ledger::read_witness, open_service, setup, workers::client};
+use super::{
+    Outcome,
+    browse::rfc3339,
+    ledger::{Testimony, read_witness},
+    open_service, setup,
+    workers::client,
+};
 use crate::{
     cli::{Global, IdentityRecover, SignerRecover},
     exit::{Exit, Failure},
@@ -15,7 +21,7 @@ use crate::{
 pub(super) async fn signer(global: &Global, arguments: &SignerRecover, output: &Output) -> Outcome {
     let lost = match arguments.without_witness {
         true => None,
-        false => Some(lost_ledger(global, arguments).await?),
+        false => Some(lost_ledger(global, arguments, output).await?),
     };
     let client = client(global, arguments.socket.clone());
     client.follow(lost.clone(), &arguments.reason).await.map_err(ServiceError::from)?;
@@ -38,10 +44,18 @@ pub(super) async fn signer(global: &Global, arguments: &SignerRecover, output: &
 }
 
 /// Where the lost ledger ended: what the witness kept, and what was seen here, whichever goes further.
-async fn lost_ledger(global: &Global, arguments: &SignerRecover) -> Result<LedgerEnd, Failure> {
+async fn lost_ledger(
+    global: &Global,
+    arguments: &SignerRecover,
+    output: &Output,
+) -> Result<LedgerEnd, Failure> {
     let mut known = Vec::new();
     if let Some(path) = &arguments.witness {
-        let lines = read_witness(path)?.into_iter();
+        let Testimony { lines, unread } = read_witness(path)?;
+        for one in unread {
+            output.complain(&format!("NOT READ: {one}"));
+        }
+        let lines = lines.into_iter();
         known.extend(lines.filter_map(|line| {
             Some(LedgerEnd { checkpoint: line.checkpoint, checkpoint_key: line.checkpoint_key? })
         }));
