@@ -38,7 +38,7 @@ impl<'a> Context<'a> {
 pub struct Limits {
     /// Bytes of the message; a longer one is read up to here.
     pub message_bytes: usize,
-    /// Levels of multipart and message in one another.
+    /// Levels of multipart, message and archive in one another.
     pub mime_depth: usize,
     /// MIME parts, of all levels together.
     pub parts: usize,
@@ -46,6 +46,10 @@ pub struct Limits {
     pub text_bytes: usize,
     /// Links, of all fields together.
     pub links: usize,
+    /// Files: attachments and what is unpacked from them.
+    pub objects: usize,
+    /// Bytes that are unpacked, of all files together.
+    pub unpacked_bytes: usize,
     /// Bytes of a link's visible text that are looked at.
     pub link_text_bytes: usize,
     /// Findings that are reported.
@@ -62,6 +66,8 @@ impl Default for Limits {
             parts: 1_000,
             text_bytes: 16 << 20,
             links: 5_000,
+            objects: 1_000,
+            unpacked_bytes: 64 << 20,
             link_text_bytes: 2_048,
             findings: 500,
         }

@@ -13,6 +13,11 @@
 //!   message `attachment[1].message.body.html`. `start` and `end` of a finding count code points
 //!   of that text as it stands in the message after transfer encoding and character set are
 //!   undone: line ends are kept as they are, and HTML is the HTML source.
+//! - An *object* is a file: an attachment, or what was unpacked from one
+//!   (`attachment[0]/inner.zip/report.docm`). It has its true type, its bytes and its hash; text in
+//!   it is a field (`attachment[0]/inner.zip/report.docm.text`), addresses that it leads to are the
+//!   links of another (`attachment[0].links`, HTML of ours). A finding on a file as a whole has
+//!   the object's path as its field and `start` and `end` 0.
 //! - The *readable* text of a field is what a person sees of it: of plain text all, of HTML the
 //!   text between the tags. Every place in it leads back to a place in the field.
 //! - A *detector* is a row of the table in `detectors/mod.rs`: a pure function from the view to
@@ -27,6 +32,32 @@
 //!
 //! | detector | severity | weight | verdict |
 //! |---|---|---|---|
+//! | `attachment-container` | medium | 0.50 | suspicious |
+//! | `attachment-container` | high | 0.80 | suspicious |
+//! | `attachment-encrypted` | low | 0.10 | clean |
+//! | `attachment-encrypted` | medium | 0.50 | suspicious |
+//! | `attachment-encrypted` | high | 0.90 | malicious |
+//! | `attachment-html` | low | 0.05 | clean |
+//! | `attachment-html` | medium | 0.50 | suspicious |
+//! | `attachment-html` | high | 0.90 | malicious |
+//! | `attachment-known` | high | 0.99 | malicious |
+//! | `attachment-link` | low | 0.05 | clean |
+//! | `attachment-link` | medium | 0.50 | suspicious |
+//! | `attachment-link` | high | 0.90 | malicious |
+//! | `attachment-macro` | low | 0.10 | clean |
+//! | `attachment-macro` | medium | 0.50 | suspicious |
+//! | `attachment-macro` | high | 0.90 | malicious |
+//! | `attachment-name` | low | 0.05 | clean |
+//! | `attachment-name` | high | 0.95 | malicious |
+//! | `attachment-object` | low | 0.05 | clean |
+//! | `attachment-object` | medium | 0.50 | suspicious |
+//! | `attachment-object` | high | 0.90 | malicious |
+//! | `attachment-pdf` | low | 0.05 | clean |
+//! | `attachment-pdf` | medium | 0.50 | suspicious |
+//! | `attachment-pdf` | high | 0.90 | malicious |
+//! | `attachment-program` | low | 0.05 | clean |
+//! | `attachment-program` | medium | 0.50 | suspicious |
+//! | `attachment-program` | high | 0.80 | suspicious |
 //! | `link-text-mismatch` | low | 0.05 | clean |
 //! | `link-text-mismatch` | medium | 0.50 | suspicious |
 //! | `link-text-mismatch` | high | 0.80 | suspicious |
@@ -55,6 +86,7 @@ mod hosts;
 mod inspect;
 pub mod mbox;
 mod message;
+mod unpack;
 mod verdict;
 
 pub use context::{Context, Limits, MaskKey};

@@ -1,5 +1,6 @@
 //! The detectors. Adding one is adding its row to [`DETECTORS`] and its weights to `verdict.rs`.
 
+mod attachment;
 mod link_text;
 mod payment_card;
 
@@ -16,5 +17,18 @@ pub(crate) struct Detector {
 }
 
 /// All detectors, in the order in which they run.
-pub(crate) static DETECTORS: &[Detector] =
-    &[link_text::MISMATCH, link_text::USER_INFO, payment_card::PAYMENT_CARD];
+pub(crate) static DETECTORS: &[Detector] = &[
+    link_text::MISMATCH,
+    link_text::USER_INFO,
+    payment_card::PAYMENT_CARD,
+    attachment::PROGRAM,
+    attachment::NAME,
+    attachment::CONTAINER,
+    attachment::OBJECT,
+    attachment::MACRO,
+    attachment::LINK,
+    attachment::PDF,
+    attachment::HTML,
+    attachment::ENCRYPTED,
+    attachment::KNOWN,
+];

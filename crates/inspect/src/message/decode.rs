@@ -16,7 +16,7 @@ pub(super) fn transfer<'x>(raw: &'x [u8], encoding: &str) -> Cow<'x, [u8]> {
 
 /// Turns bytes into text. Without a usable charset: UTF-8 where it is that, else Windows-1252,
 /// which is what mail clients assume.
-pub(super) fn charset(bytes: &[u8], charset: Option<&str>) -> String {
+pub(crate) fn charset(bytes: &[u8], charset: Option<&str>) -> String {
     let name = charset.unwrap_or_default().trim();
     let undeclared = ["", "utf-8", "utf8", "us-ascii", "ascii"]
         .iter()

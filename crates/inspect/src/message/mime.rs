@@ -12,10 +12,13 @@ use memchr::memmem;
 use super::{
     decode,
     headers::Headers,
-    html,
+    html, passwords,
     view::{Field, MessageView},
 };
-use crate::Limits;
+use crate::{
+    Limits,
+    unpack::{self, Budget, FileKind, Mark, Seed, Technique, Text, Unpacked},
+};
 
 /// The view of a message of which `raw` is the beginning and `whole_size` the size.
 pub(crate) fn view_message(raw: &[u8], whole_size: u64, limits: &Limits) -> MessageView {
@@ -43,11 +46,15 @@ pub(crate) fn view_attachment(name: &str, bytes: &[u8], limits: &Limits) -> Mess
         let (read, all) = (read.len(), bytes.len());
         walk.note(format!("only the first {read} of {all} bytes were inspected"));
     }
-    if let Some(kind) = kind_of_name(name) {
-        walk.field("attachment[0].text".into(), decode::charset(read, None), kind);
-    } else {
-        walk.note(format!("'{name}' is of a type that is not inspected"));
-    }
+    walk.object(Seed {
+        path: "attachment[0]".into(),
+        name: name.to_owned(),
+        declared: String::new(),
+        charset: None,
+        bytes: read.to_vec(),
+        parent: None,
+        depth: 0,
+    });
     walk.view
 }
 
@@ -61,9 +68,19 @@ enum Kind {
 struct Walk<'l> {
     view: MessageView,
     limits: &'l Limits,
+    budget: Budget,
     parts: usize,
     text_bytes: usize,
     links: usize,
+}
+
+/// A part that has no parts.
+struct Leaf<'p, 'x> {
+    headers: &'p Headers<'x>,
+    body: &'x [u8],
+    content_type: Option<ContentType<'static>>,
+    mime: Cow<'p, str>,
+    encoding: String,
 }
 
 /// What is known of the message whose parts are being walked.
@@ -77,7 +94,8 @@ struct Message {
 
 impl<'l> Walk<'l> {
     fn new(limits: &'l Limits) -> Self {
-        Self { view: MessageView::default(), limits, parts: 0, text_bytes: 0, links: 0 }
+        let budget = Budget::new(limits.unpacked_bytes, limits.objects);
+        Self { view: MessageView::default(), limits, budget, parts: 0, text_bytes: 0, links: 0 }
     }
 
     fn message(&mut self, raw: &[u8], prefix: &str, depth: usize) {
@@ -133,20 +151,14 @@ impl<'l> Walk<'l> {
             message.attachments += 1;
             return self.message(&decode::transfer(body, &encoding), &prefix, depth + 1);
         }
-        self.leaf(headers, body, content_type.as_ref(), &mime, &encoding, message);
+        let leaf = Leaf { headers, body, content_type, mime, encoding };
+        self.leaf(&leaf, message, depth);
     }
 
-    fn leaf(
-        &mut self,
-        headers: &Headers<'_>,
-        body: &[u8],
-        content_type: Option<&ContentType<'_>>,
-        mime: &str,
-        encoding: &str,
-        message: &mut Message,
-    ) {
-        let disposition = headers.disposition();
+    fn leaf(&mut self, leaf: &Leaf<'_, '_>, message: &mut Message, depth: usize) {
+        let disposition = leaf.headers.disposition();
         let attached = disposition.as_ref().is_some_and(|d| d.is_attachment());
+        let mime = leaf.mime.as_ref();
         let body_slot = match mime {
             "text/html" if !attached => Some(("body.html", &mut message.has_html, Kind::Html)),
             // A multipart without parts is read as the text that it is.
@@ -155,26 +167,91 @@ impl<'l> Walk<'l> {
             }
             _ => None,
         };
-        let (name, kind) = match body_slot {
-            Some((name, taken @ false, kind)) => {
-                *taken = true;
-                (format!("{}{name}", message.prefix), kind)
-            }
-            _ => {
-                let number = message.attachments;
-                message.attachments += 1;
-                let file_name = disposition
-                    .as_ref()
-                    .and_then(|d| d.attribute("filename"))
-                    .or_else(|| content_type.and_then(|t| t.attribute("name")))
-                    .unwrap_or_default();
-                let Some(kind) = kind_of_attachment(mime, file_name) else { return };
-                (format!("{}attachment[{number}].text", message.prefix), kind)
-            }
-        };
-        let bytes = decode::transfer(body, encoding);
+        let bytes = decode::transfer(leaf.body, &leaf.encoding);
+        let content_type = leaf.content_type.as_ref();
         let charset = content_type.and_then(|t| t.attribute("charset"));
-        self.field(name, decode::charset(&bytes, charset), kind);
+        if let Some((name, taken @ false, kind)) = body_slot {
+            *taken = true;
+            let name = format!("{}{name}", message.prefix);
+            return self.field(name, decode::charset(&bytes, charset), kind);
+        }
+        let number = message.attachments;
+        message.attachments += 1;
+        let file_name = disposition
+            .as_ref()
+            .and_then(|d| d.attribute("filename"))
+            .or_else(|| content_type.and_then(|t| t.attribute("name")))
+            .unwrap_or_default();
+        self.object(Seed {
+            path: format!("{}attachment[{number}]", message.prefix),
+            name: file_name.trim().to_owned(),
+            declared: mime.to_owned(),
+            charset: charset.map(str::to_owned),
+            bytes: bytes.into_owned(),
+            parent: None,
+            depth,
+        });
+    }
+
+    /// A file, and all that is in it. Files inside follow the file that they are in.
+    fn object(&mut self, seed: Seed) {
+        let mut stack = vec![seed];
+        while let Some(seed) = stack.pop() {
+            if seed.depth > self.limits.mime_depth {
+                self.too_deep(&seed);
+                continue;
+            }
+            if !self.budget.object() {
+                return self
+                    .note(format!("more than {} files: the rest was not", self.limits.objects));
+            }
+            let depth = seed.depth + 1;
+            let fields = &self.view.fields;
+            let Unpacked { mut object, texts, links, children, notes } =
+                unpack::unpack(seed, &mut self.budget, &|| passwords::near_the_word(fields));
+            for note in notes {
+                self.note(format!("{}: {note}", object.path));
+            }
+            let names = std::iter::once(String::new()).chain((1..).map(|n| format!("[{n}]")));
+            for (text, number) in texts.into_iter().zip(names) {
+                let name = format!("{}.text{number}", object.path);
+                match text {
+                    Text::Plain(text) => self.field(name, text, Kind::Plain),
+                    Text::Html(text) => self.field(name, text, Kind::Html),
+                }
+            }
+            self.field(format!("{}.links", object.path), links, Kind::Html);
+            let parent = Some(self.view.objects.len());
+            let seed = |(name, bytes): (String, Vec<u8>)| Seed {
+                path: format!("{}/{name}", object.path),
+                name: name.rsplit('/').next().unwrap_or_default().to_owned(),
+                declared: String::new(),
+                charset: None,
+                bytes,
+                parent,
+                depth,
+            };
+            stack.extend(children.into_iter().rev().map(seed));
+            let message = (object.kind == FileKind::Mail)
+                .then(|| (std::mem::take(&mut object.bytes), format!("{}.message.", object.path)));
+            self.view.objects.push(object);
+            if let Some((bytes, prefix)) = message {
+                self.message(&bytes, &prefix, depth);
+                if let Some(object) = parent.and_then(|index| self.view.objects.get_mut(index)) {
+                    object.bytes = bytes;
+                }
+            }
+        }
+    }
+
+    fn too_deep(&mut self, seed: &Seed) {
+        let depth = self.limits.mime_depth;
+        self.note(format!("files nested deeper than {depth} levels were not"));
+        let parent = seed.parent.and_then(|parent| self.view.objects.get_mut(parent));
+        if let Some(object) = parent {
+            let evidence = format!("more than {depth} containers in one another");
+            object.marks.push(Mark { technique: Technique::ArchiveBomb, evidence });
+        }
     }
 
     fn field(&mut self, name: String, mut source: String, kind: Kind) {
@@ -223,24 +300,6 @@ fn mime_type<'d>(content_type: Option<&ContentType<'_>>, default: &'d str) -> Co
             None => Cow::Borrowed("text/plain"),
         },
         None => Cow::Borrowed(default),
-    }
-}
-
-fn kind_of_attachment(mime: &str, file_name: &str) -> Option<Kind> {
-    match mime {
-        "text/html" | "application/xhtml+xml" => Some(Kind::Html),
-        "text/rtf" | "text/richtext" | "text/enriched" => None,
-        // The name decides over "text/plain", under which HTML files like to travel.
-        _ => kind_of_name(file_name).or_else(|| mime.starts_with("text/").then_some(Kind::Plain)),
-    }
-}
-
-fn kind_of_name(file_name: &str) -> Option<Kind> {
-    let (_, ending) = file_name.trim().rsplit_once('.')?;
-    match ending.to_ascii_lowercase().as_str() {
-        "html" | "htm" | "xhtml" | "shtml" => Some(Kind::Html),
-        "txt" | "text" | "csv" | "tsv" | "log" | "md" | "json" | "xml" => Some(Kind::Plain),
-        _ => None,
     }
 }
 

@@ -4,8 +4,10 @@ mod decode;
 mod headers;
 mod html;
 mod mime;
+mod passwords;
 mod view;
 
+pub(crate) use decode::charset as decode_text;
 pub(crate) use html::Link;
 pub(crate) use mime::{view_attachment, view_message, view_text};
 pub(crate) use view::{Field, MessageView};

@@ -1,6 +1,7 @@
 use std::ops::Range;
 
 use super::html::{Link, Rendered};
+use crate::unpack::Object;
 
 /// One parsed view of a message.
 #[derive(Debug, Default)]
@@ -9,6 +10,10 @@ pub(crate) struct MessageView {
     pub(crate) message_id: Option<String>,
     /// All texts, in the order in which they occur.
     pub(crate) fields: Vec<Field>,
+    /// All files, each before those that were unpacked from it. What text is in them is in
+    /// `fields`: `attachment[0].text`, `attachment[0]/inner.docx.text`, and the addresses that a
+    /// document leads to as the HTML `attachment[0].links`.
+    pub(crate) objects: Vec<Object>,
     /// Why a part was not inspected.
     pub(crate) not_inspected: Vec<String>,
 }

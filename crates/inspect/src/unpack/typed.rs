@@ -1,0 +1,86 @@
+//! What the type and the name of a file say about it, before anything reads it.
+
+use super::{
+    FileKind, Source,
+    contents::Contents,
+    names::{self, Trick},
+    technique::Technique,
+};
+
+/// The test file of the anti-virus industry, in two pieces so that this program is not taken for it.
+const TEST_VIRUS: [&[u8]; 2] =
+    [b"X5O!P%@AP[4\\PZX54(P^)7CC)7}$EICAR-STANDARD-", b"ANTIVIRUS-TEST-FILE!"];
+
+pub(super) fn judge(source: &Source<'_>, contents: &mut Contents<'_>) {
+    test_virus(source, contents);
+    match names::trick(source.name) {
+        Some(Trick::DoubleEnding) => {
+            contents.mark(Technique::DeceptiveName, format!("'{}' is no document", source.name));
+        }
+        Some(Trick::Turned) => {
+            let plain: String =
+                source.name.escape_unicode().filter(char::is_ascii).take(200).collect();
+            contents.mark(Technique::DeceptiveName, format!("turned writing direction in {plain}"));
+        }
+        Some(Trick::Blanks) => {
+            contents.mark(
+                Technique::DeceptiveName,
+                format!("blanks hide the ending of '{}'", source.name),
+            );
+        }
+        None => {}
+    }
+    if let Some(technique) = by_type(source) {
+        contents.mark(technique, format!("'{}' is {}", source.name, source.kind.describe()));
+    }
+    if source.kind.is_program() && source.kind != FileKind::Script && is_disguised(source.name) {
+        contents.mark(
+            Technique::DisguisedProgram,
+            format!("'{}' is {}", source.name, source.kind.describe()),
+        );
+    }
+}
+
+fn test_virus(source: &Source<'_>, contents: &mut Contents<'_>) {
+    let found = memchr::memmem::find_iter(source.bytes, TEST_VIRUS[0])
+        .any(|at| source.bytes[at + TEST_VIRUS[0].len()..].starts_with(TEST_VIRUS[1]));
+    if found {
+        contents.mark(Technique::TestVirus, "EICAR test file");
+    }
+}
+
+fn by_type(source: &Source<'_>) -> Option<Technique> {
+    let ending = names::ending(source.name);
+    Some(match source.kind {
+        FileKind::Pe if matches!(ending.as_str(), "xll" | "wll") => Technique::AddIn,
+        FileKind::Pe | FileKind::Dos | FileKind::Elf | FileKind::MachO | FileKind::JavaClass => {
+            Technique::Program
+        }
+        FileKind::Script => Technique::Script,
+        FileKind::Shortcut => Technique::Shortcut,
+        FileKind::Help => Technique::HelpFile,
+        FileKind::Sis => Technique::Installer,
+        FileKind::Iso | FileKind::DiskImage => Technique::DiskImage,
+        FileKind::Arj | FileKind::Ace | FileKind::Lzh | FileKind::Szdd | FileKind::BinHex => {
+            Technique::RareArchive
+        }
+        _ => match ending.as_str() {
+            "ppam" | "xlam" | "vsto" => Technique::AddIn,
+            "msi" | "msix" | "msp" | "appx" | "appinstaller" | "apk" | "deb" | "rpm" | "pkg"
+            | "onepkg" | "jar" => Technique::Installer,
+            "exe" | "com" | "scr" | "pif" | "cpl" | "dll" if source.kind != FileKind::Empty => {
+                Technique::Program
+            }
+            "img" if source.kind == FileKind::Unknown => Technique::DiskImage,
+            _ => return None,
+        },
+    })
+}
+
+/// Whether a program has a name under which nobody expects one.
+fn is_disguised(name: &str) -> bool {
+    let ending = names::ending(name);
+    !ending.is_empty()
+        && !names::starts_something(name)
+        && !matches!(ending.as_str(), "bin" | "so" | "o" | "class" | "tmp" | "ax" | "drv")
+}
