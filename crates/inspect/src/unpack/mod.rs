@@ -11,14 +11,42 @@
 //! Readers parse leniently, as the programs do that will open the file: what a strict parser
 //! refuses is where attacks hide.
 
+mod address;
+mod biff;
+mod binary_office;
 mod bytes;
+mod bzip2;
+mod cab;
+mod cfb;
+mod compound;
 mod contents;
+mod crypt;
+mod disk;
+mod inflate;
 mod kind;
+mod lzma;
 mod names;
+mod notebook;
 mod object;
+mod office;
+mod office_crypt;
+mod opendocument;
+mod outlook;
+mod page;
+mod pdf;
+mod rar;
+mod relics;
+mod rtf;
+mod sevenz;
+mod shortcut;
+mod tape;
 mod technique;
 mod text;
 mod typed;
+mod vba;
+mod xml;
+mod zip;
+mod zip_crypt;
 
 use sha2::{Digest, Sha256};
 
@@ -26,7 +54,6 @@ use self::contents::Contents;
 pub(crate) use self::{
     contents::{Budget, Text},
     kind::FileKind,
-    names::ending,
     object::{Mark, Object},
     technique::Technique,
 };
@@ -71,9 +98,35 @@ type Reader = fn(&Source<'_>, &mut Contents<'_>);
 /// What reads a format. Formats without a row are not looked into.
 fn reader(kind: FileKind) -> Option<Reader> {
     Some(match kind {
-        FileKind::Html | FileKind::Text | FileKind::Csv | FileKind::Xml | FileKind::Script => {
-            text::read
-        }
+        FileKind::Html => page::read,
+        FileKind::Svg => page::read_drawing,
+        FileKind::Xml => text::read_xml,
+        FileKind::Text | FileKind::Csv => text::read,
+        FileKind::Slk => text::read_slk,
+        FileKind::Script => text::read_script,
+        FileKind::Shortcut => shortcut::read_shortcut,
+        FileKind::Pointer => shortcut::read_pointer,
+        FileKind::Zip => zip::read,
+        FileKind::Gzip => inflate::read_gzip,
+        FileKind::Bzip2 => bzip2::read,
+        FileKind::Xz => lzma::read_xz,
+        FileKind::SevenZip => sevenz::read,
+        FileKind::Rar => rar::read,
+        FileKind::Tar => tape::read_tar,
+        FileKind::Cpio => tape::read_cpio,
+        FileKind::Cab => cab::read,
+        FileKind::Arj => relics::read_arj,
+        FileKind::Ace | FileKind::Lzh => relics::read_listed,
+        FileKind::Szdd => relics::read_szdd,
+        FileKind::BinHex => relics::read_binhex,
+        FileKind::UuEncoded => relics::read_uu,
+        FileKind::Iso => disk::read_iso,
+        FileKind::DiskImage => disk::read_image,
+        FileKind::Compound => compound::read,
+        FileKind::Pdf => pdf::read,
+        FileKind::Rtf => rtf::read,
+        FileKind::OneNote => notebook::read,
+        FileKind::Tnef => outlook::read_tnef,
         _ => return None,
     })
 }

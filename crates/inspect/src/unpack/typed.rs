@@ -3,6 +3,7 @@
 use super::{
     FileKind, Source,
     contents::Contents,
+    kind,
     names::{self, Trick},
     technique::Technique,
 };
@@ -30,6 +31,7 @@ pub(super) fn judge(source: &Source<'_>, contents: &mut Contents<'_>) {
         }
         None => {}
     }
+    overlay(source, contents);
     if let Some(technique) = by_type(source) {
         contents.mark(technique, format!("'{}' is {}", source.name, source.kind.describe()));
     }
@@ -46,6 +48,47 @@ fn test_virus(source: &Source<'_>, contents: &mut Contents<'_>) {
         .any(|at| source.bytes[at + TEST_VIRUS[0].len()..].starts_with(TEST_VIRUS[1]));
     if found {
         contents.mark(Technique::TestVirus, "EICAR test file");
+    }
+}
+
+/// What lies behind a picture, which programs that open pictures ignore and others do not.
+fn overlay(source: &Source<'_>, contents: &mut Contents<'_>) {
+    const MARKS: [(&[u8], &str); 5] = [
+        (b"MZ", "a program"),
+        (b"PK\x03\x04", "a ZIP archive"),
+        (b"Rar!\x1A\x07", "a RAR archive"),
+        (b"7z\xBC\xAF\x27\x1C", "a 7z archive"),
+        (b"%PDF-", "a PDF"),
+    ];
+    let is_program = source.kind == FileKind::Pe;
+    if !source.kind.is_image() && !is_program {
+        return;
+    }
+    // A program's own sections hold anything; only what is read from its end counts.
+    if is_program {
+        let begins = memchr::memmem::find(source.bytes, b"%PDF-").filter(|at| *at < 1_024);
+        if begins.is_some() {
+            contents.mark(Technique::Polyglot, "a program that is a PDF, too");
+        }
+        return;
+    }
+    for (mark, what) in MARKS {
+        // Pictures are packed: bytes that look like a mark by chance are not followed by the rest
+        // of its format.
+        let found =
+            memchr::memmem::find_iter(&source.bytes[1..], mark).map(|at| at + 1).find(|at| {
+                let rest = &source.bytes[*at..];
+                match mark {
+                    b"MZ" => kind::pe_header(rest, 0).is_some(),
+                    b"PK\x03\x04" => memchr::memmem::find(rest, b"PK\x05\x06").is_some(),
+                    _ => true,
+                }
+            });
+        if let Some(at) = found {
+            contents.mark(Technique::Overlay, format!("{what} lies in a picture"));
+            contents.piece("overlay", &source.bytes[at..]);
+            return;
+        }
     }
 }
 
