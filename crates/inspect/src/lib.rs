@@ -36,7 +36,6 @@
 //! | `attachment-container` | high | 0.80 | suspicious |
 //! | `attachment-encrypted` | low | 0.10 | clean |
 //! | `attachment-encrypted` | medium | 0.50 | suspicious |
-//! | `attachment-encrypted` | high | 0.90 | malicious |
 //! | `attachment-html` | low | 0.05 | clean |
 //! | `attachment-html` | medium | 0.50 | suspicious |
 //! | `attachment-html` | high | 0.90 | malicious |

@@ -11,7 +11,6 @@ const WEIGHTS: &[(&str, Severity, f64, VerdictKind)] = &[
     ("attachment-container", High, 0.80, VerdictKind::Suspicious),
     ("attachment-encrypted", Low, 0.10, VerdictKind::Clean),
     ("attachment-encrypted", Medium, 0.50, VerdictKind::Suspicious),
-    ("attachment-encrypted", High, 0.90, VerdictKind::Malicious),
     ("attachment-html", Low, 0.05, VerdictKind::Clean),
     ("attachment-html", Medium, 0.50, VerdictKind::Suspicious),
     ("attachment-html", High, 0.90, VerdictKind::Malicious),

@@ -38,7 +38,7 @@ pub(crate) fn charset(bytes: &[u8], charset: Option<&str>) -> String {
 }
 
 /// Base64 that ignores foreign characters and stops at the padding (RFC 2045 section 6.8).
-fn base64(raw: &[u8]) -> Vec<u8> {
+pub(crate) fn base64(raw: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(raw.len() / 4 * 3 + 3);
     let (mut bits, mut count) = (0_u32, 0);
     for &byte in raw {

@@ -7,7 +7,6 @@ const HANDLERS: &[&str] = &[
     "ms-msdt:",
     "search-ms:",
     "mhtml:",
-    "javascript:",
     "vbscript:",
     "script:",
     "ms-officecmd:",

@@ -148,19 +148,26 @@ fn auto_name(data: &[u8], is_old: bool) -> Option<String> {
     name.starts_with("auto_").then_some(name)
 }
 
-/// SUPBOOK: of a DDE link, the program and what it is told, with `\3` between.
+/// SUPBOOK: what the workbook takes something from.
 fn dde_link(data: &[u8], contents: &mut Contents<'_>) {
     let Some(name) = label(data, 2, false) else { return };
-    if let Some((program, topic)) = name.split_once('\u{3}') {
-        judge_link(program, topic, contents);
-    }
+    external(&name, contents);
 }
 
 fn old_link(data: &[u8], contents: &mut Contents<'_>) {
     let Some((&len, name)) = data.split_first() else { return };
     let name = latin1(super::bytes::prefix(name, 0, usize::from(len) + 1));
-    if let Some((program, topic)) = name.split_once('\u{3}') {
-        judge_link(program.trim_start_matches(['\u{1}', '\u{2}']), topic, contents);
+    external(&name, contents);
+}
+
+/// Another document, whose encoded path begins with `\1` (MS-XLS 2.5.277, `VirtualPath`), or a
+/// program and what it is told, with `\3` between.
+fn external(name: &str, contents: &mut Contents<'_>) {
+    if let Some(path) = name.strip_prefix('\u{1}') {
+        let path: String = path.chars().map(|c| if c.is_control() { '/' } else { c }).collect();
+        contents.mark(Technique::ExternalLink, format!("linked to the workbook {path}"));
+    } else if let Some((program, topic)) = name.split_once('\u{3}') {
+        judge_link(program, topic, contents);
     }
 }
 

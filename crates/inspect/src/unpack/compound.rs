@@ -36,6 +36,12 @@ fn read_file(name: &str, file: &Compound<'_>, contents: &mut Contents<'_>) {
     {
         contents.mark(Technique::Installer, format!("'{name}' is an installer"));
     }
+    let locked =
+        file.stream("Current User").is_some_and(|user| place_le(&user, 12) == Some(0xF3D1_C4DF));
+    if locked || file.has("\u{9}DRMContent") || file.has("\u{6}DataSpaces/DataSpaceMap") {
+        contents.mark(Technique::Encrypted, "the document is encrypted");
+        return contents.note("an encrypted document was not inspected");
+    }
     if file.has("__properties_version1.0") {
         return outlook::read_message(file, contents);
     }
@@ -121,7 +127,7 @@ fn package(bytes: &[u8], contents: &mut Contents<'_>) {
         return;
     };
     let shown = if name.is_empty() { &path } else { &name };
-    contents.mark(Technique::EmbeddedFile, format!("embedded '{}'", names::tidy(shown)));
+    contents.mark(Technique::PackagedFile, format!("packaged file '{}'", names::tidy(shown)));
     // What is started is the file under its path, whatever the label says.
     let named = if names::starts_something(&path) { &path } else { shown };
     let named = named.rsplit(['\\', '/']).next().unwrap_or_default();
@@ -148,11 +154,13 @@ fn package_parts(bytes: &[u8]) -> Option<(String, String, &[u8])> {
     at += memchr::memchr(0, bytes.get(at..)?)? + 1;
     let path = c_string(bytes, at).into_owned();
     at += memchr::memchr(0, bytes.get(at..)?)? + 1;
-    at += 4; // two marks
-    let temporary = place_le(bytes, at)?;
-    at = at.checked_add(4)?.checked_add(temporary)?;
-    let size = place_le(bytes, at)?;
-    Some((name, path, super::bytes::prefix(bytes, at.checked_add(4)?, size)))
+    Some((name, path, package_data(bytes, at + 4).unwrap_or_default()))
+}
+
+/// The content, behind a second path: of a link there is none.
+fn package_data(bytes: &[u8], at: usize) -> Option<&[u8]> {
+    let at = at.checked_add(4)?.checked_add(place_le(bytes, at)?)?;
+    Some(super::bytes::prefix(bytes, at.checked_add(4)?, place_le(bytes, at)?))
 }
 
 /// The stream `\1Ole` (MS-OLEDS 2.3.3) of a link: where it leads.

@@ -123,10 +123,6 @@ impl<'b> Contents<'b> {
         }
     }
 
-    pub(super) fn has(&self, technique: Technique) -> bool {
-        self.marks.iter().any(|mark| mark.technique == technique)
-    }
-
     pub(super) fn note(&mut self, note: impl Into<String>) {
         let note = note.into();
         if self.notes.len() < MARKS && !self.notes.contains(&note) {

@@ -204,6 +204,9 @@ fn text_kind(head: &[u8], name: &str) -> FileKind {
         return FileKind::Pointer;
     }
     if starts(b"<") {
+        if starts(b"<?xml") && has(b"<?mso-application") {
+            return FileKind::Xml;
+        }
         if has(b"<svg") && !has(b"<html") {
             return FileKind::Svg;
         }
@@ -211,7 +214,7 @@ fn text_kind(head: &[u8], name: &str) -> FileKind {
             || has(b"<!doctype html")
             || has(b"<script")
             || has(b"<body")
-            || has(b"<head")
+            || has(b"<head>")
         {
             return FileKind::Html;
         }

@@ -79,6 +79,12 @@ const DOCUMENTS: &[&str] = &[
     "png", "ppt", "pptx", "rtf", "txt", "xls", "xlsx", "zip",
 ];
 
+/// Endings of what holds nothing that runs, or not without being asked several times.
+const PASSIVE: &[&str] = &[
+    "7z", "bmp", "csv", "docx", "eml", "gif", "jpeg", "jpg", "json", "md", "mp3", "mp4", "odp",
+    "ods", "odt", "pdf", "png", "pptx", "rtf", "tif", "tiff", "txt", "webp", "xlsx", "zip",
+];
+
 /// Characters that turn the writing direction round, so that `exe.fdp` reads as `pdf.exe`
 /// backwards (Unicode standard annex 9), or that cannot be seen.
 const TURNING: &[char] = &[
@@ -86,7 +92,7 @@ const TURNING: &[char] = &[
 ];
 
 /// The ending in lower case, without its dot; empty when there is none.
-pub(crate) fn ending(name: &str) -> String {
+pub(super) fn ending(name: &str) -> String {
     // Windows drops blanks and dots at the end.
     let name = name.trim_end_matches([' ', '.', '\0']);
     match name.rsplit_once('.') {
@@ -99,18 +105,21 @@ fn is_in(list: &[&str], ending: &str) -> bool {
     list.contains(&ending)
 }
 
-pub(crate) fn is_script(name: &str) -> bool {
+pub(super) fn is_script(name: &str) -> bool {
     is_in(SCRIPTS, &ending(name))
 }
 
 /// Whether opening a file of this name starts something.
-pub(crate) fn starts_something(name: &str) -> bool {
+pub(super) fn starts_something(name: &str) -> bool {
     let ending = ending(name);
     is_in(SCRIPTS, &ending) || is_in(PROGRAMS, &ending)
 }
 
-pub(crate) fn is_pointer(name: &str) -> bool {
-    is_in(POINTERS, &ending(name))
+/// Whether a file of this name may run something: an old document with macros, a page, an image
+/// of a disk, a program.
+pub(super) fn may_be_active(name: &str) -> bool {
+    let ending = ending(name);
+    !ending.is_empty() && !is_in(PASSIVE, &ending)
 }
 
 /// The type that text of this name has; `None` where the name does not tell.

@@ -114,6 +114,11 @@ fn part(entry: &Entry<'_>, reading: &mut Reading<'_, '_>) {
     if is_text(&path) || path.ends_with(".psmdcp") {
         return;
     }
+    if path.contains("media/") && !super::kind::detect(&bytes, "").is_inert() {
+        reading
+            .contents
+            .mark(Technique::EmbeddedFile, format!("embedded '{}'", names::tidy(&entry.name)));
+    }
     if path.contains("embeddings/") {
         reading
             .contents
@@ -267,8 +272,14 @@ fn ole_object(attributes: &str, contents: &mut Contents<'_>) {
 
 fn settings(text: &str, reading: &mut Reading<'_, '_>) {
     for event in Events::new(text) {
-        if let Event::Start("mailMerge", _) = event {
-            reading.contents.mark(Technique::ExternalLink, "merges mail with a source of data");
+        match event {
+            Event::Start("mailMerge", _) => {
+                reading.contents.mark(Technique::ExternalLink, "merges mail with a source of data");
+            }
+            Event::Start("documentProtection" | "writeProtection", _) => {
+                reading.contents.mark(Technique::Restricted, "changes are restricted");
+            }
+            _ => {}
         }
     }
 }
@@ -336,6 +347,9 @@ fn macro_sheet(text: &str, reading: &mut Reading<'_, '_>) {
 
 fn workbook(text: &str, reading: &mut Reading<'_, '_>) {
     for event in Events::new(text) {
+        if let Event::Start("workbookProtection" | "fileSharing", _) = event {
+            reading.contents.mark(Technique::Restricted, "changes are restricted");
+        }
         let Event::Start("definedName", rest) = event else { continue };
         let name = xml::attribute(rest, "name").unwrap_or_default().to_ascii_lowercase();
         if ["auto_open", "auto_close", "auto_activate", "auto_deactivate"]

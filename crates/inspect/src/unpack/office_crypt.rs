@@ -15,8 +15,10 @@ use super::{
     xml::{self, Event, Events},
 };
 
-/// What Excel and PowerPoint try by themselves.
-const DEFAULTS: [&str; 2] = ["VelvetSweatshop", "/01Hannes Ruescher/01"];
+/// What Excel tries by itself, with any encryption that it reads.
+const EXCEL: &str = "VelvetSweatshop";
+/// What PowerPoint tries by itself; of its time are only the older encryptions.
+const POWERPOINT: &str = "/01Hannes Ruescher/01";
 /// Rounds of a key derivation that are gone along with; documents have 50,000 or 100,000.
 const ROUNDS: u32 = 1_000_000;
 /// Passwords of the message that are tried, each for a tenth of a second.
@@ -31,7 +33,9 @@ pub(super) fn read_package(file: &Compound<'_>, contents: &mut Contents<'_>) {
     };
     contents.spend(package.len());
     let told = (contents.passwords)();
-    let tried = DEFAULTS.iter().copied().map(|word| (word, Technique::DefaultPassword));
+    let is_agile = u16_le(&info, 0) == Some(4) && u16_le(&info, 2) == Some(4);
+    let defaults: &[&str] = if is_agile { &[EXCEL] } else { &[EXCEL, POWERPOINT] };
+    let tried = defaults.iter().copied().map(|word| (word, Technique::DefaultPassword));
     let told =
         told.iter().take(PASSWORDS).map(|word| (word.as_str(), Technique::PasswordInMessage));
     for (password, technique) in tried.chain(told) {
@@ -255,7 +259,7 @@ fn workbook_keys(info: &[u8]) -> Option<Keys> {
     }
     let (keys, verifier, hash) = if u16_le(info, 2)? == 1 {
         let salt = slice(info, 6, 16)?;
-        let first = Hash::Md5.of(&[&wide(DEFAULTS[0])]);
+        let first = Hash::Md5.of(&[&wide(EXCEL)]);
         let mut long = Vec::new();
         for _ in 0..16 {
             long.extend_from_slice(&first[..5]);
@@ -268,7 +272,7 @@ fn workbook_keys(info: &[u8]) -> Option<Keys> {
         let bits = u32_le(info, 14 + 16)?;
         let verifier = info.get(14_usize.checked_add(header_len)?..)?;
         let salt = slice(verifier, 4, 16)?;
-        let hash = Hash::Sha1.of(&[salt, &wide(DEFAULTS[0])]);
+        let hash = Hash::Sha1.of(&[salt, &wide(EXCEL)]);
         let len = if bits == 0 { 5 } else { (bits / 8) as usize };
         let keys = Keys::New(hash, len.clamp(5, 20));
         (keys, slice(verifier, 20, 16)?.to_vec(), prefix(verifier, 40, 20).to_vec())

@@ -41,8 +41,6 @@ techniques! {
     Launcher: "attachment-program", "LAUNCHER", High;
     /// `.url` that leads to a web address.
     InternetShortcut: "attachment-program", "INTERNET_SHORTCUT", Medium;
-    /// Source of a program as it is mailed among developers: not run by a double click.
-    Source: "attachment-program", "SOURCE", Low;
     /// `invoice.pdf.exe`, turned writing direction, blanks in front of the ending.
     DeceptiveName: "attachment-name", "DECEPTIVE_NAME", High;
     /// A program that calls itself something else.
@@ -58,9 +56,14 @@ techniques! {
     Polyglot: "attachment-container", "POLYGLOT", High;
     /// Something lies behind the end of a picture or document.
     Overlay: "attachment-container", "OVERLAY", High;
+    /// Bytes of another format in front of a document.
+    Prefixed: "attachment-container", "PREFIXED", Medium;
     EmbeddedFile: "attachment-object", "EMBEDDED_FILE", Low;
+    /// A file of any kind in a document, as Windows's Packager puts it there: a double click
+    /// opens it, and nothing marks it as coming from elsewhere.
+    PackagedFile: "attachment-object", "PACKAGED_FILE", Medium;
     /// A file in a OneNote page: opened with one click, past the mark of the web.
-    NotebookFile: "attachment-object", "NOTEBOOK_FILE", Low;
+    NotebookFile: "attachment-object", "NOTEBOOK_FILE", Medium;
     /// An object of a program that has been attacked for years (equation editor and its like).
     VulnerableObject: "attachment-object", "VULNERABLE_OBJECT", High;
     ActiveX: "attachment-object", "ACTIVE_X", Low;
@@ -98,8 +101,13 @@ techniques! {
     RedirectingPage: "attachment-html", "REDIRECTING_PAGE", Medium;
     ScriptedDrawing: "attachment-html", "SCRIPTED_DRAWING", High;
     Encrypted: "attachment-encrypted", "ENCRYPTED", Low;
-    /// Opens without asking, and hides its content from scanners only.
-    DefaultPassword: "attachment-encrypted", "DEFAULT_PASSWORD", High;
+    /// A file that may run something, in an archive that only its recipient can open.
+    EncryptedActive: "attachment-encrypted", "ENCRYPTED_ACTIVE_CONTENT", Medium;
+    /// Opens without asking, and hides its content from scanners only. What that is counts by
+    /// itself.
+    DefaultPassword: "attachment-encrypted", "DEFAULT_PASSWORD", Medium;
+    /// Not encrypted: programs refuse to change it, or to show parts of it.
+    Restricted: "attachment-encrypted", "RESTRICTED", Low;
     PasswordInMessage: "attachment-encrypted", "PASSWORD_IN_MESSAGE", Medium;
     /// The file that stands for a virus where scanners are tried (EICAR).
     TestVirus: "attachment-known", "TEST_VIRUS", High;

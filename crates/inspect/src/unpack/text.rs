@@ -8,7 +8,7 @@ use super::{
     vba,
     xml::{self, Event, Events},
 };
-use crate::message::decode_text;
+use crate::message::{decode_base64, decode_text};
 
 /// Lines of a table that are looked at for formulas.
 const LINES: usize = 200_000;
@@ -164,9 +164,7 @@ fn office(page: &str, contents: &mut Contents<'_>) {
                 }
             }
             Event::Text(text) if in_data => {
-                if let Some(bytes) = relics::base64_file(text.as_bytes()) {
-                    part(&bytes, contents);
-                }
+                part(&decode_base64(text.as_bytes()), contents);
             }
             _ => {}
         }

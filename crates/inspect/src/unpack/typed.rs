@@ -35,6 +35,10 @@ pub(super) fn judge(source: &Source<'_>, contents: &mut Contents<'_>) {
     if let Some(technique) = by_type(source) {
         contents.mark(technique, format!("'{}' is {}", source.name, source.kind.describe()));
     }
+    if is_misnamed(source) {
+        contents
+            .mark(Technique::WrongType, format!("'{}' is {}", source.name, source.kind.describe()));
+    }
     if source.kind.is_program() && source.kind != FileKind::Script && is_disguised(source.name) {
         contents.mark(
             Technique::DisguisedProgram,
@@ -60,6 +64,15 @@ fn overlay(source: &Source<'_>, contents: &mut Contents<'_>) {
         (b"7z\xBC\xAF\x27\x1C", "a 7z archive"),
         (b"%PDF-", "a PDF"),
     ];
+    if source.kind == FileKind::Pdf
+        && let Some(at) = memchr::memmem::find(source.bytes, b"%PDF-")
+        && source.bytes[..at]
+            .iter()
+            .any(|b| b.is_ascii_control() && !b.is_ascii_whitespace() && *b != 0x1B)
+    {
+        contents
+            .mark(Technique::Prefixed, format!("{at} bytes of something else in front of a PDF"));
+    }
     let is_program = source.kind == FileKind::Pe;
     if !source.kind.is_image() && !is_program {
         return;
@@ -121,6 +134,30 @@ fn by_type(source: &Source<'_>) -> Option<Technique> {
 }
 
 /// Whether a program has a name under which nobody expects one.
+/// Documents and pictures by the endings that they ought to have.
+const PROPER: &[(FileKind, &[&str])] = &[
+    (FileKind::Pdf, &["pdf", "ai", "fdf", "bin", "tmp"]),
+    (FileKind::Rtf, &["rtf", "doc", "dot", "wri", "bin", "tmp"]),
+    (
+        FileKind::Html,
+        &[
+            "html", "htm", "xhtml", "shtml", "mht", "mhtml", "xht", "txt", "hta", "asp", "aspx",
+            "php", "xls", "doc", "tmp",
+        ],
+    ),
+    (FileKind::OneNote, &["one", "onetoc2"]),
+    (FileKind::Rar, &["rar", "cbr", "r00"]),
+    (FileKind::SevenZip, &["7z", "001"]),
+    (FileKind::Iso, &["iso", "img", "udf", "cdr"]),
+];
+
+/// Whether the name says that it is something else.
+fn is_misnamed(source: &Source<'_>) -> bool {
+    let ending = names::ending(source.name);
+    let proper = PROPER.iter().find(|(kind, _)| *kind == source.kind);
+    !ending.is_empty() && proper.is_some_and(|(_, endings)| !endings.contains(&ending.as_str()))
+}
+
 fn is_disguised(name: &str) -> bool {
     let ending = names::ending(name);
     !ending.is_empty()

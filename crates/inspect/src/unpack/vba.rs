@@ -253,7 +253,7 @@ pub(super) fn judge(source: &str, is_stomped: bool, contents: &mut Contents<'_>)
         );
     }
     if is_empty(source) {
-        return;
+        return contents.mark(Technique::Macro, "a project of macros (VBA) without code");
     }
     let code = source.to_ascii_lowercase();
     let auto: Vec<&str> = AUTO.iter().copied().filter(|name| has_procedure(&code, name)).collect();

@@ -194,6 +194,10 @@ pub(super) fn unpack(entry: &Entry<'_>, contents: &mut Contents<'_>) -> Option<V
         12 => Some(contents.bunzip2(&packed)),
         14 => Some(contents.unlzma_of_zip(&packed, entry.size)),
         method => {
+            if method > 100 {
+                // No method at all: how Apple's programs write what they encrypt.
+                contents.mark(Technique::Encrypted, "the archive is encrypted");
+            }
             let name = &entry.name;
             contents.note(format!(
                 "'{name}' is packed in a way (ZIP method {method}) that is not inspected"
@@ -275,14 +279,20 @@ fn read_archive(entries: &[Entry<'_>], contents: &mut Contents<'_>) {
 }
 
 /// Files that are locked: the archive says what they are called.
-pub(super) fn encrypted(names: &[&str], contents: &mut Contents<'_>) {
-    let Some(first) = names.first() else { return };
+pub(super) fn encrypted(locked: &[&str], contents: &mut Contents<'_>) {
+    let Some(first) = locked.first() else { return };
     contents.mark(
         Technique::Encrypted,
-        format!("{} encrypted file(s), the first is '{}'", names.len(), names::tidy(first)),
+        format!("{} encrypted file(s), the first is '{}'", locked.len(), names::tidy(first)),
     );
     contents.note("encrypted files were not inspected");
-    for name in names {
+    if let Some(active) = locked.iter().find(|name| names::may_be_active(name)) {
+        contents.mark(
+            Technique::EncryptedActive,
+            format!("'{}' in an encrypted archive", names::tidy(active)),
+        );
+    }
+    for name in locked {
         list(name, contents);
     }
 }

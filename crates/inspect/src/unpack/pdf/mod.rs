@@ -264,6 +264,19 @@ impl<'p> Document<'p> {
                     && (key == b"OpenAction" || value.is_a(b"Catalog") || value.is_a(b"Page"));
             }
         }
+        if let Some(files) = value.get(b"EF") {
+            let name = self.describe(value);
+            contents.mark(Technique::PdfFile, format!("the file '{name}' in the PDF"));
+            let file = self.resolve(files).get(b"F").or_else(|| self.resolve(files).get(b"UF"));
+            if let Some(Value::Reference(number)) = file
+                && let Some(object) =
+                    self.objects.get(number).filter(|object| !object.value.is_a(b"EmbeddedFile"))
+                && !self.is_encrypted
+                && let Filtered::Plain(bytes) = streams::unpack(object, contents)
+            {
+                contents.child(name, bytes);
+            }
+        }
         if value.get(b"XFA").is_some() {
             contents.mark(Technique::PdfForm, "a form of XFA");
         }
