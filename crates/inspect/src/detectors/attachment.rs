@@ -14,8 +14,6 @@ macro_rules! detectors {
             category: Category::Attachment,
             run: |view, _, findings| report($detector, view, findings),
         };)*
-        #[cfg(test)]
-        const NAMES: &[&str] = &[$($detector,)*];
     };
 }
 

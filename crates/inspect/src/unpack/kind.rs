@@ -304,11 +304,6 @@ impl FileKind {
         matches!(self, Self::Png | Self::Jpeg | Self::Gif | Self::Bmp | Self::Webp | Self::Tiff)
     }
 
-    /// Nothing inside has to be read.
-    pub(super) fn is_inert(self) -> bool {
-        matches!(self, Self::Inert | Self::Empty) || self.is_image()
-    }
-
     /// What a person calls it.
     pub(crate) fn describe(self) -> &'static str {
         match self {

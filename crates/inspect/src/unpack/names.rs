@@ -79,10 +79,11 @@ const DOCUMENTS: &[&str] = &[
     "png", "ppt", "pptx", "rtf", "txt", "xls", "xlsx", "zip",
 ];
 
-/// Endings of what holds nothing that runs, or not without being asked several times.
-const PASSIVE: &[&str] = &[
-    "7z", "bmp", "csv", "docx", "eml", "gif", "jpeg", "jpg", "json", "md", "mp3", "mp4", "odp",
-    "ods", "odt", "pdf", "png", "pptx", "rtf", "tif", "tiff", "txt", "webp", "xlsx", "zip",
+/// Endings of documents that may hold macros or scripts, or mount something.
+const ACTIVE: &[&str] = &[
+    "doc", "docm", "dot", "dotm", "hta", "htm", "html", "img", "iso", "mht", "mhtml", "one", "pot",
+    "potm", "pps", "ppsm", "ppt", "pptm", "pub", "slk", "svg", "vhd", "vhdx", "xla", "xlam", "xls",
+    "xlsb", "xlsm", "xlt", "xltm", "xml",
 ];
 
 /// Characters that turn the writing direction round, so that `exe.fdp` reads as `pdf.exe`
@@ -118,8 +119,7 @@ pub(super) fn starts_something(name: &str) -> bool {
 /// Whether a file of this name may run something: an old document with macros, a page, an image
 /// of a disk, a program.
 pub(super) fn may_be_active(name: &str) -> bool {
-    let ending = ending(name);
-    !ending.is_empty() && !is_in(PASSIVE, &ending)
+    is_in(ACTIVE, &ending(name)) || starts_something(name)
 }
 
 /// The type that text of this name has; `None` where the name does not tell.

@@ -114,7 +114,7 @@ fn part(entry: &Entry<'_>, reading: &mut Reading<'_, '_>) {
     if is_text(&path) || path.ends_with(".psmdcp") {
         return;
     }
-    if path.contains("media/") && !super::kind::detect(&bytes, "").is_inert() {
+    if path.contains("media/") && !super::kind::detect(&bytes, "").is_image() {
         reading
             .contents
             .mark(Technique::EmbeddedFile, format!("embedded '{}'", names::tidy(&entry.name)));

@@ -108,7 +108,9 @@ techniques! {
     DefaultPassword: "attachment-encrypted", "DEFAULT_PASSWORD", Medium;
     /// Not encrypted: programs refuse to change it, or to show parts of it.
     Restricted: "attachment-encrypted", "RESTRICTED", Low;
-    PasswordInMessage: "attachment-encrypted", "PASSWORD_IN_MESSAGE", Medium;
+    /// Encrypted, and the password stands beside it: only scanners are kept out. What is inside
+    /// counts by itself.
+    PasswordInMessage: "attachment-encrypted", "PASSWORD_IN_MESSAGE", Low;
     /// The file that stands for a virus where scanners are tried (EICAR).
     TestVirus: "attachment-known", "TEST_VIRUS", High;
 }

@@ -230,6 +230,12 @@ fn decrypt<'e>(entry: &Entry<'e>, contents: &mut Contents<'_>) -> Option<(Cow<'e
                 Technique::PasswordInMessage,
                 format!("'{}' opens with a password that stands in the message", entry.name),
             );
+            if names::may_be_active(&entry.name) {
+                contents.mark(
+                    Technique::EncryptedActive,
+                    format!("'{}' in an encrypted archive", names::tidy(&entry.name)),
+                );
+            }
             return Some((Cow::Owned(packed), method));
         }
     }
