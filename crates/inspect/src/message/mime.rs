@@ -58,6 +58,9 @@ pub(crate) fn view_attachment(name: &str, bytes: &[u8], limits: &Limits) -> Mess
     walk.view
 }
 
+/// Notes on what was not inspected; more tell a person nothing new.
+const NOTES: usize = 200;
+
 /// How a text is to be read.
 #[derive(Clone, Copy)]
 enum Kind {
@@ -283,7 +286,8 @@ impl<'l> Walk<'l> {
 
     fn note(&mut self, note: String) {
         let note = if note.ends_with("inspected") { note } else { format!("{note} inspected") };
-        if !self.view.not_inspected.contains(&note) {
+        // Hundreds of files may each have their own.
+        if self.view.not_inspected.len() < NOTES && !self.view.not_inspected.contains(&note) {
             self.view.not_inspected.push(note);
         }
     }

@@ -16,7 +16,8 @@ impl Contents<'_> {
         while stream(&mut bits, &mut out, limit) == Some(true) {}
         let cut = out.len() >= limit;
         out.truncate(limit);
-        self.spend(out.len());
+        // A block that gives nothing is work all the same.
+        self.spend(out.len().max(bits.at));
         self.judge_size(packed.len(), out.len(), cut);
         out
     }

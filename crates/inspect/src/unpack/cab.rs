@@ -78,7 +78,11 @@ fn folder_data(
         };
         let Some(packed) = slice(bytes, at + 8 + reserve, usize::from(packed_len)) else { break };
         at += 8 + reserve + usize::from(packed_len);
+        if contents.room() == 0 {
+            break;
+        }
         if method == 0 {
+            contents.spend(packed.len());
             out.extend_from_slice(packed);
         } else {
             // Blocks may refer to the one in front of them. That is undone only where a block

@@ -1,6 +1,8 @@
 //! OLE compound files (MS-CFB): the file system in one file of old Office documents, of the macros
 //! in new ones, of installers and of Outlook's messages.
 
+use std::cell::Cell;
+
 use super::bytes::{place_le, prefix, slice, u16_le, u64_le, utf16_le};
 
 /// Entries of the directory that are read.
@@ -17,6 +19,8 @@ pub(super) struct Compound<'c> {
     table: Vec<u32>,
     mini_table: Vec<u8>,
     mini: Vec<u8>,
+    /// Bytes that may still be read: streams may share their sectors.
+    left: Cell<usize>,
     /// All streams and storages, in the directory's order.
     pub(super) entries: Vec<Entry>,
 }
@@ -55,6 +59,7 @@ impl<'c> Compound<'c> {
             table: Vec::new(),
             mini_table: Vec::new(),
             mini: Vec::new(),
+            left: Cell::new(bytes.len().saturating_mul(4).saturating_add(1 << 20)),
             entries: Vec::new(),
         };
         file.table = file.allocation_table()?;
@@ -116,7 +121,13 @@ impl<'c> Compound<'c> {
 
     /// The content of a stream.
     pub(super) fn read(&self, entry: &Entry) -> Vec<u8> {
-        let size = usize::try_from(entry.size).unwrap_or(usize::MAX);
+        let size = usize::try_from(entry.size).unwrap_or(usize::MAX).min(self.left.get());
+        let out = self.read_up_to(entry, size);
+        self.left.set(self.left.get() - out.len());
+        out
+    }
+
+    fn read_up_to(&self, entry: &Entry, size: usize) -> Vec<u8> {
         if entry.size >= self.cutoff {
             return self.chain(entry.start, size);
         }

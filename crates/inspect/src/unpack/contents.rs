@@ -7,11 +7,16 @@ use super::{object::Mark, technique::Technique};
 pub(crate) struct Budget {
     bytes: usize,
     objects: usize,
+    /// Passwords that may still be tried.
+    tries: usize,
 }
+
+/// Passwords that are tried, each for about a millisecond, of all files together.
+const TRIES: usize = 64;
 
 impl Budget {
     pub(crate) fn new(bytes: usize, objects: usize) -> Self {
-        Self { bytes, objects }
+        Self { bytes, objects, tries: TRIES }
     }
 
     /// One more file; `false` when there have been too many.
@@ -33,7 +38,7 @@ pub(crate) enum Text {
 pub(super) struct Contents<'b> {
     budget: &'b mut Budget,
     /// Words of the message that may be passwords.
-    pub(super) passwords: &'b dyn Fn() -> Vec<String>,
+    passwords: &'b dyn Fn() -> Vec<String>,
     pub(super) children: Vec<(String, Vec<u8>)>,
     pub(super) texts: Vec<Text>,
     /// Addresses that the file leads to, and what is shown in their place.
@@ -69,6 +74,20 @@ impl<'b> Contents<'b> {
     /// Counts unpacked bytes; to be called for everything that was decompressed or copied.
     pub(super) fn spend(&mut self, bytes: usize) {
         self.budget.bytes = self.budget.bytes.saturating_sub(bytes);
+    }
+
+    /// Words to be tried as passwords, each of which costs so many tries. None when there have
+    /// been enough: a key is made slowly on purpose.
+    pub(super) fn words(&mut self, cost: usize) -> Vec<String> {
+        if self.budget.tries < cost {
+            return Vec::new();
+        }
+        // "infected" is how samples are exchanged.
+        let mut words = (self.passwords)();
+        words.push("infected".to_owned());
+        words.truncate(self.budget.tries / cost);
+        self.budget.tries -= words.len() * cost;
+        words
     }
 
     /// A file inside, whose bytes were counted when they were unpacked.

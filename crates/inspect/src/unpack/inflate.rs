@@ -38,7 +38,8 @@ pub(super) fn inflate(packed: &[u8], wrapping: Wrapping, limit: usize) -> Inflat
             Wrapping::Zlib => inflate_flags::TINFL_FLAG_PARSE_ZLIB_HEADER,
         };
     let mut state = Box::<DecompressorOxide>::default();
-    let mut bytes = vec![0; packed.len().saturating_mul(4).max(1 << 10).min(limit)];
+    // Small to begin with: an archive may have thousands of files that are nothing.
+    let mut bytes = vec![0; (4 << 10).min(limit)];
     let (mut used, mut filled) = (0, 0);
     let (complete, cut) = loop {
         let rest = packed.get(used..).unwrap_or_default();
@@ -68,8 +69,9 @@ impl Contents<'_> {
     /// Decompresses within the budget, and says so when that is used up.
     pub(super) fn inflate(&mut self, packed: &[u8], wrapping: Wrapping) -> Inflated {
         let inflated = inflate(packed, wrapping, self.room());
-        self.spend(inflated.bytes.len());
-        self.judge_size(packed.len(), inflated.bytes.len(), inflated.cut);
+        // What gives nothing is work all the same.
+        self.spend(inflated.bytes.len().max(inflated.used));
+        self.judge_size(inflated.used, inflated.bytes.len(), inflated.cut);
         inflated
     }
 
@@ -84,13 +86,21 @@ impl Contents<'_> {
     }
 }
 
+/// Members of a gzip file; some are made of hundreds.
+const MEMBERS: usize = 2_000;
+
 /// A gzip file: its members, one after the other, are one file.
 pub(super) fn read_gzip(source: &Source<'_>, contents: &mut Contents<'_>) {
     let mut name = None;
     let mut bytes = Vec::new();
     let mut rest = source.bytes;
-    // Every member costs at least its header of ten bytes; some files are made of thousands.
+    let mut members = 0;
     while let Some((header, stored)) = gzip_header(rest) {
+        members += 1;
+        if members > MEMBERS || contents.room() == 0 {
+            contents.note("more than can be unpacked: the rest was not inspected");
+            break;
+        }
         let inflated = contents.inflate(&rest[header..], Wrapping::Raw);
         name = name.or(stored);
         bytes.extend_from_slice(&inflated.bytes);

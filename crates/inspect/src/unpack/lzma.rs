@@ -7,6 +7,11 @@ use super::{
     inflate::without_ending,
 };
 
+/// About the bytes of a decoder's tables: what beginning anew costs.
+const TABLE: usize = 32 << 10;
+/// Times that a stream begins anew; it does so every few megabytes.
+const RESETS: usize = 4_096;
+
 impl Contents<'_> {
     /// The content of a ZIP entry of method 14: version, length of the properties, properties.
     pub(super) fn unlzma_of_zip(&mut self, packed: &[u8], size: u64) -> Vec<u8> {
@@ -26,7 +31,7 @@ impl Contents<'_> {
             }
             None => Vec::new(),
         };
-        self.spend(out.len());
+        self.spend(out.len().max(TABLE));
         self.judge_size(packed.len(), out.len(), size > limit as u64 && out.len() >= limit);
         out
     }
@@ -36,16 +41,25 @@ impl Contents<'_> {
         let limit = self.room();
         let mut decoder = Decoder::new(0).expect("0 are valid properties: no bit of any kind");
         let mut at = 0;
-        while chunk(packed, &mut at, &mut decoder, limit) == Some(true) {}
+        let mut resets = 0;
+        while resets < RESETS
+            && chunk(packed, &mut at, &mut decoder, &mut resets, limit) == Some(true)
+        {}
         let out = decoder.out;
-        self.spend(out.len());
+        self.spend(out.len().max(at).max(TABLE));
         self.judge_size(packed.len(), out.len(), out.len() >= limit);
         (out, at)
     }
 }
 
 /// One chunk of LZMA2; `Some(true)` when another follows.
-fn chunk(packed: &[u8], at: &mut usize, decoder: &mut Decoder, limit: usize) -> Option<bool> {
+fn chunk(
+    packed: &[u8],
+    at: &mut usize,
+    decoder: &mut Decoder,
+    resets: &mut usize,
+    limit: usize,
+) -> Option<bool> {
     let control = *packed.get(*at)?;
     *at += 1;
     if control == 0 || decoder.out.len() >= limit {
@@ -62,6 +76,7 @@ fn chunk(packed: &[u8], at: &mut usize, decoder: &mut Decoder, limit: usize) -> 
     let size = (usize::from(control & 0x1F) << 16) + low;
     let packed_len = usize::from(u16_be(packed, *at)?) + 1;
     *at += 2;
+    *resets += usize::from(control >= 0xA0);
     if control >= 0xC0 {
         let byte = *packed.get(*at)?;
         *at += 1;
@@ -233,6 +248,10 @@ impl Decoder {
         let literal_context = u32::from(properties % 9);
         let literal_position = u32::from(properties / 9 % 5);
         let position_bits = properties / 45;
+        // As LZMA2 has it, and as every program writes LZMA: more would be megabytes of table.
+        if literal_context + literal_position > 4 {
+            return None;
+        }
         Some(Self {
             out: Vec::new(),
             literal_context,

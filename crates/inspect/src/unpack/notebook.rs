@@ -31,10 +31,9 @@ pub(super) fn read(source: &Source<'_>, contents: &mut Contents<'_>) {
 
 /// Names of files stand in UTF-16 somewhere; of scripts they are all that tells what they are.
 fn names_of_files(bytes: &[u8], contents: &mut Contents<'_>) {
-    for at in memchr::memchr_iter(b'.', bytes) {
-        if bytes.get(at + 1) != Some(&0) {
-            continue;
-        }
+    const DOTS: usize = 50_000;
+    let dots = memchr::memchr_iter(b'.', bytes).filter(|at| bytes.get(at + 1) == Some(&0));
+    for at in dots.take(DOTS) {
         // Back to where the name begins.
         let mut from = at;
         while from >= 2 && at - from < 400 && bytes[from - 1] == 0 && is_of_name(bytes[from - 2]) {

@@ -329,11 +329,12 @@ fn sheet(text: &str, reading: &mut Reading<'_, '_>) {
             Event::Text(text) if in_formula && formula.len() < 8_192 => {
                 formula.push_str(&xml::unescape(text))
             }
-            Event::Text(text) if in_value && shared => {
-                let cell =
-                    text.trim().parse::<usize>().ok().and_then(|n| reading.shared.get(n)).cloned();
-                reading.push(&cell.unwrap_or_default());
+            Event::Text(text) if in_value && shared && reading.text.len() < TEXT => {
+                let cell = text.trim().parse::<usize>().ok().and_then(|n| reading.shared.get(n));
+                let cell = cell.cloned().unwrap_or_default();
+                reading.push(&cell);
             }
+            Event::Text(_) if in_value && shared => reading.push(""),
             Event::Text(text) if in_value => reading.push(&xml::unescape(text)),
             _ => {}
         }

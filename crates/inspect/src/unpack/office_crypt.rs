@@ -21,8 +21,8 @@ const EXCEL: &str = "VelvetSweatshop";
 const POWERPOINT: &str = "/01Hannes Ruescher/01";
 /// Rounds of a key derivation that are gone along with; documents have 50,000 or 100,000.
 const ROUNDS: u32 = 1_000_000;
-/// Passwords of the message that are tried, each for a tenth of a second.
-const PASSWORDS: usize = 2;
+/// What a try costs, in those of an archive: documents make their keys more slowly.
+const TRY: usize = 20;
 
 /// A document in an encrypted package.
 pub(super) fn read_package(file: &Compound<'_>, contents: &mut Contents<'_>) {
@@ -32,12 +32,11 @@ pub(super) fn read_package(file: &Compound<'_>, contents: &mut Contents<'_>) {
         return;
     };
     contents.spend(package.len());
-    let told = (contents.passwords)();
+    let told = contents.words(TRY);
     let is_agile = u16_le(&info, 0) == Some(4) && u16_le(&info, 2) == Some(4);
     let defaults: &[&str] = if is_agile { &[EXCEL] } else { &[EXCEL, POWERPOINT] };
     let tried = defaults.iter().copied().map(|word| (word, Technique::DefaultPassword));
-    let told =
-        told.iter().take(PASSWORDS).map(|word| (word.as_str(), Technique::PasswordInMessage));
+    let told = told.iter().map(|word| (word.as_str(), Technique::PasswordInMessage));
     for (password, technique) in tried.chain(told) {
         if let Some(plain) = open(&info, &package, password) {
             contents.mark(technique, "the document opens with a password that is no secret");

@@ -7,6 +7,9 @@ use super::{
     contents::Contents,
 };
 
+/// Attachments of a message that are read.
+const ATTACHMENTS: usize = 500;
+
 /// A property of a storage as text: `id` as in `__substg1.0_IIIITTTT`.
 fn property(file: &Compound<'_>, folder: &str, id: &str) -> Option<String> {
     let stream = |kind: &str| file.stream(&format!("{folder}__substg1.0_{id}{kind}"));
@@ -29,7 +32,7 @@ pub(super) fn read_message(file: &Compound<'_>, contents: &mut Contents<'_>) {
     }
     let folders =
         file.entries.iter().filter(|entry| !entry.is_stream && entry.path.starts_with("__attach"));
-    for entry in folders.filter(|entry| !entry.path.contains('/')) {
+    for entry in folders.filter(|entry| !entry.path.contains('/')).take(ATTACHMENTS) {
         let folder = format!("{}/", entry.path);
         let name = property(file, &folder, "3707").or_else(|| property(file, &folder, "3704"));
         if let Some(bytes) = file.stream(&format!("{folder}__substg1.0_37010102")) {

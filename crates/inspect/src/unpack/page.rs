@@ -147,8 +147,8 @@ fn redirection(page: &[u8]) -> Option<String> {
     let mut at = 0;
     while let Some(found) = find_ignoring_case(page, b"http-equiv", at) {
         at = found + 10;
-        let tag =
-            &page[at..at + memchr::memchr(b'>', &page[at..]).unwrap_or(page.len() - at).min(4_096)];
+        let near = super::bytes::prefix(page, at, 4_096);
+        let tag = &near[..memchr::memchr(b'>', near).unwrap_or(near.len())];
         if contains_ignoring_case(tag, b"refresh")
             && let Some(url) = find_ignoring_case(tag, b"url=", 0)
         {

@@ -85,6 +85,7 @@ fn overlay(source: &Source<'_>, contents: &mut Contents<'_>) {
         }
         return;
     }
+    let archive_end = memchr::memmem::rfind(source.bytes, b"PK\x05\x06");
     for (mark, what) in MARKS {
         // Pictures are packed: bytes that look like a mark by chance are not followed by the rest
         // of its format.
@@ -93,7 +94,7 @@ fn overlay(source: &Source<'_>, contents: &mut Contents<'_>) {
                 let rest = &source.bytes[*at..];
                 match mark {
                     b"MZ" => kind::pe_header(rest, 0).is_some(),
-                    b"PK\x03\x04" => memchr::memmem::find(rest, b"PK\x05\x06").is_some(),
+                    b"PK\x03\x04" => archive_end.is_some_and(|end| end > *at),
                     _ => true,
                 }
             });

@@ -10,6 +10,9 @@ use super::{
 /// Bytes of source of all modules together.
 const SOURCE: usize = 4 << 20;
 
+/// Modules of a project.
+const MODULES: usize = 1_000;
+
 /// Procedures that run by themselves, in lower case.
 const AUTO: &[&str] = &[
     "autoexec",
@@ -290,7 +293,9 @@ pub(super) fn judge(source: &str, is_stomped: bool, contents: &mut Contents<'_>)
 /// `_`, with this ending).
 fn has_procedure(code: &str, name: &str) -> bool {
     code.match_indices(name).any(|(at, _)| {
-        let line = code[..at].rsplit('\n').next().unwrap_or_default().trim_start();
+        // No declaration is longer, and some sources are one line of megabytes.
+        let from = code.floor_char_boundary(at.saturating_sub(200));
+        let line = code[from..at].rsplit('\n').next().unwrap_or_default().trim_start();
         let follows = code[at + name.len()..].trim_start().starts_with('(');
         let declares = [
             "sub ",
@@ -317,7 +322,9 @@ fn modules(directory: &[u8]) -> Vec<(String, usize)> {
     let mut found = Vec::new();
     let mut name = None;
     let mut at = 0;
-    while let (Some(id), Some(size)) = (u16_le(directory, at), place_le(directory, at + 2)) {
+    while found.len() < MODULES
+        && let (Some(id), Some(size)) = (u16_le(directory, at), place_le(directory, at + 2))
+    {
         let Some(data) = slice(directory, at + 6, size) else { break };
         match id {
             0x001A => name = Some(latin1(data)),

@@ -210,10 +210,8 @@ pub(super) fn unpack(entry: &Entry<'_>, contents: &mut Contents<'_>) -> Option<V
 /// The packed bytes of an encrypted entry and the method that packed them, when a word of the
 /// message opens it.
 fn decrypt<'e>(entry: &Entry<'e>, contents: &mut Contents<'_>) -> Option<(Cow<'e, [u8]>, u16)> {
-    // Common ones; "infected" is how samples are exchanged.
-    let passwords = (contents.passwords)().into_iter().chain(["infected".to_owned()]);
     let aes = extra_field(entry.extra, 0x9901);
-    for password in passwords {
+    for password in contents.words(1) {
         let opened = match (entry.method, aes) {
             (99, Some(aes)) => zip_crypt::aes(entry.packed, aes, password.as_bytes()),
             (99, None) => None,
@@ -226,6 +224,7 @@ fn decrypt<'e>(entry: &Entry<'e>, contents: &mut Contents<'_>) -> Option<(Cow<'e
             }
         };
         if let Some((packed, method)) = opened {
+            contents.spend(packed.len());
             contents.mark(
                 Technique::PasswordInMessage,
                 format!("'{}' opens with a password that stands in the message", entry.name),

@@ -22,13 +22,18 @@ impl Font {
     pub(super) fn read(
         font: &Value<'_>,
         document: &Document<'_>,
+        codes: &mut usize,
         contents: &mut Contents<'_>,
     ) -> Self {
         let is_wide = font.subtype() == Some(b"Type0");
         let table = match font.get(b"ToUnicode") {
             Some(Value::Reference(number)) => document.objects.get(number).and_then(|object| {
                 match streams::unpack(object, contents) {
-                    Filtered::Plain(bytes) => Some(table(&bytes)),
+                    Filtered::Plain(bytes) => {
+                        let table = table(&bytes, (*codes).min(CODES));
+                        *codes -= table.len().min(*codes);
+                        Some(table)
+                    }
                     Filtered::Other => None,
                 }
             }),
@@ -57,7 +62,7 @@ impl Font {
 }
 
 /// The table of a ToUnicode stream (9.10.3): `bfchar` and `bfrange`.
-fn table(bytes: &[u8]) -> HashMap<u32, String> {
+fn table(bytes: &[u8], most: usize) -> HashMap<u32, String> {
     let mut table = HashMap::new();
     let mut lexer = Lexer::new(bytes);
     let mut values: Vec<Value<'_>> = Vec::new();
@@ -76,24 +81,24 @@ fn table(bytes: &[u8]) -> HashMap<u32, String> {
             }
             Value::Word(b"endbfrange") => {
                 for three in values.chunks_exact(3) {
-                    range(three, &mut table);
+                    range(three, most, &mut table);
                 }
                 values.clear();
             }
             value if values.len() < CODES => values.push(value),
             _ => {}
         }
-        if table.len() > CODES {
+        if table.len() > most {
             break;
         }
     }
     table
 }
 
-fn range(three: &[Value<'_>], table: &mut HashMap<u32, String>) {
+fn range(three: &[Value<'_>], most: usize, table: &mut HashMap<u32, String>) {
     let (Some(from), Some(to)) = (code(&three[0]), code(&three[1])) else { return };
     for (offset, code) in (from..=to).take(65_536).enumerate() {
-        if table.len() > CODES {
+        if table.len() > most {
             return;
         }
         match &three[2] {

@@ -122,6 +122,11 @@ impl<'p> Lexer<'p> {
         self.at += memchr::memmem::find(rest, b"EI").map_or(rest.len(), |at| at + 2);
     }
 
+    /// Bytes that were read.
+    pub(super) fn place(&self) -> usize {
+        self.at
+    }
+
     /// Passes over one byte that begins no value; `false` at the end.
     pub(super) fn step(&mut self) -> bool {
         self.at += 1;

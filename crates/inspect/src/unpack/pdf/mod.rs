@@ -23,6 +23,8 @@ use super::{
 
 /// Objects that are read.
 const OBJECTS: usize = 100_000;
+/// Bytes of a trailer.
+const TRAILER: usize = 16 << 10;
 /// Files inside, pictures, scripts: of each no more.
 const EACH: usize = 200;
 
@@ -38,15 +40,24 @@ type Objects<'p> = HashMap<u32, Object<'p>>;
 pub(super) fn read(source: &Source<'_>, contents: &mut Contents<'_>) {
     let mut objects = Objects::new();
     let mut trailers = Vec::new();
-    scan(source.bytes, &mut objects, &mut trailers);
+    if !scan(source.bytes, &mut objects, &mut trailers) {
+        contents.note("a damaged PDF: its rest was not inspected");
+    }
     let is_encrypted = is_encrypted(&objects, &trailers);
     // Objects in streams: those are unpacked first, and live as long as this function.
     let packed = if is_encrypted { Vec::new() } else { object_streams(&objects, contents) };
     for (numbers, bytes) in &packed {
+        let mut work = bytes.len().saturating_mul(4);
         for &(number, at) in numbers {
-            if let Some(value) = bytes.get(at..).and_then(|rest| Lexer::new(rest).value())
-                && objects.len() < OBJECTS
-            {
+            let Some(rest) = bytes.get(at..) else { continue };
+            let mut lexer = Lexer::new(rest);
+            let value = lexer.value();
+            work = work.saturating_sub(lexer.place());
+            if work == 0 || objects.len() >= OBJECTS {
+                contents.note("a damaged PDF: its rest was not inspected");
+                break;
+            }
+            if let Some(value) = value {
                 objects.entry(number).or_insert(Object { value, stream: None });
             }
         }
@@ -66,14 +77,21 @@ pub(super) fn read(source: &Source<'_>, contents: &mut Contents<'_>) {
 }
 
 /// Finds `1 0 obj` wherever it stands; of one number the last one counts.
-fn scan<'p>(bytes: &'p [u8], objects: &mut Objects<'p>, trailers: &mut Vec<Value<'p>>) {
+/// `false` when objects overlap so much that not all were read.
+fn scan<'p>(bytes: &'p [u8], objects: &mut Objects<'p>, trailers: &mut Vec<Value<'p>>) -> bool {
+    let mut work = bytes.len().saturating_mul(4).saturating_add(1 << 20);
     for at in memchr::memmem::find_iter(bytes, b"obj") {
         if at >= 3 && &bytes[at - 3..at] == b"end" {
             continue;
         }
         let Some(number) = number_before(bytes, at) else { continue };
         let mut lexer = Lexer::new(&bytes[at + 3..]);
-        let Some(value) = lexer.value() else { continue };
+        let value = lexer.value();
+        work = work.saturating_sub(lexer.place());
+        if work == 0 {
+            return false;
+        }
+        let Some(value) = value else { continue };
         let stream = lexer.stream().map(|offset| {
             let rest = &bytes[at + 3 + offset..];
             let len = value.get(b"Length").and_then(Value::number).unwrap_or_default();
@@ -83,7 +101,9 @@ fn scan<'p>(bytes: &'p [u8], objects: &mut Objects<'p>, trailers: &mut Vec<Value
             if told && len > 0 {
                 &rest[..len]
             } else {
-                &rest[..memchr::memmem::find(rest, b"endstream").unwrap_or(rest.len())]
+                let end = memchr::memmem::find(rest, b"endstream").unwrap_or(rest.len());
+                work = work.saturating_sub(end);
+                &rest[..end]
             }
         });
         if objects.len() < OBJECTS || objects.contains_key(&number) {
@@ -91,8 +111,9 @@ fn scan<'p>(bytes: &'p [u8], objects: &mut Objects<'p>, trailers: &mut Vec<Value
         }
     }
     for at in memchr::memmem::find_iter(bytes, b"trailer").take(EACH) {
-        trailers.extend(Lexer::new(&bytes[at + 7..]).value());
+        trailers.extend(Lexer::new(prefix(bytes, at + 7, TRAILER)).value());
     }
+    true
 }
 
 /// The number of an object, in front of its generation.
@@ -260,7 +281,7 @@ impl<'p> Document<'p> {
         }
         for key in [&b"OpenAction"[..], b"AA"] {
             if let Some(action) = value.get(key) {
-                *automatic |= self.has_script(action, 0)
+                *automatic |= self.has_script(action, 0, &mut 1_000)
                     && (key == b"OpenAction" || value.is_a(b"Catalog") || value.is_a(b"Page"));
             }
         }
@@ -288,21 +309,22 @@ impl<'p> Document<'p> {
         }
     }
 
-    /// Whether an action, or one that follows it, is a script.
-    fn has_script(&self, value: &Value<'p>, depth: usize) -> bool {
-        if depth > 6 {
+    /// Whether an action, or one that follows it, is a script. `steps` bounds the search: actions
+    /// may refer to each other in circles.
+    fn has_script(&self, value: &Value<'p>, depth: usize, steps: &mut usize) -> bool {
+        /// Keys that lead elsewhere: up the tree, and to the page that is shown.
+        const AWAY: [&[u8]; 3] = [b"Parent", b"P", b"D"];
+        if depth > 6 || *steps == 0 {
             return false;
         }
+        *steps -= 1;
         match self.resolve(value) {
-            Value::Dictionary(pairs) => pairs.iter().any(|(key, value)| {
+            Value::Dictionary(pairs) => pairs.iter().take(100).any(|(key, value)| {
                 &**key == b"JS"
-                    || (&**key != b"Parent"
-                        && &**key != b"P"
-                        && &**key != b"D"
-                        && self.has_script(value, depth + 1))
+                    || (!AWAY.contains(&&**key) && self.has_script(value, depth + 1, steps))
             }),
             Value::Array(values) => {
-                values.iter().take(20).any(|value| self.has_script(value, depth + 1))
+                values.iter().take(20).any(|value| self.has_script(value, depth + 1, steps))
             }
             _ => false,
         }

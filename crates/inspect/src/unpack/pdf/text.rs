@@ -14,6 +14,15 @@ const PAGES: usize = 2_000;
 /// Operators of one page; drawings have millions and no text.
 const OPERATORS: usize = 2_000_000;
 
+/// Characters that the tables of all fonts together may name.
+const CODES: usize = 300_000;
+
+/// Fonts by the numbers of their objects, and what their tables may still take.
+struct Fonts {
+    read: HashMap<u32, Font>,
+    codes: usize,
+}
+
 /// A text string (7.9.2.2): UTF-16 by its mark, UTF-8 by its, else as good as Latin.
 pub(super) fn string(bytes: &[u8]) -> String {
     match bytes {
@@ -29,14 +38,14 @@ pub(super) fn string(bytes: &[u8]) -> String {
 
 /// The text of all pages, and what is filled into forms and noted beside them.
 pub(super) fn read(document: &Document<'_>, contents: &mut Contents<'_>) {
-    let mut fonts = HashMap::new();
+    let mut fonts = Fonts { read: HashMap::new(), codes: CODES };
     let mut out = String::new();
     let mut operators = OPERATORS;
     for page in document.in_order().filter(|object| object.value.is_a(b"Page")).take(PAGES) {
         let names = page_fonts(document, &page.value, &mut fonts, contents);
         for content in page_contents(document, &page.value) {
             if let Filtered::Plain(bytes) = streams::unpack(content, contents) {
-                show(&bytes, &names, &fonts, &mut operators, &mut out);
+                show(&bytes, &names, &fonts.read, &mut operators, &mut out);
             }
             if out.len() > TEXT || operators == 0 || contents.room() == 0 {
                 contents.note("more text than is read of a document: the rest was not inspected");
@@ -54,7 +63,7 @@ pub(super) fn read(document: &Document<'_>, contents: &mut Contents<'_>) {
         {
             let names = page_fonts(document, &object.value, &mut fonts, contents);
             if let Filtered::Plain(bytes) = streams::unpack(object, contents) {
-                show(&bytes, &names, &fonts, &mut operators, &mut out);
+                show(&bytes, &names, &fonts.read, &mut operators, &mut out);
             }
         }
         for key in [&b"V"[..], b"Contents"] {
@@ -93,7 +102,7 @@ fn page_contents<'v, 'p>(document: &'v Document<'p>, page: &'v Value<'p>) -> Vec
 fn page_fonts(
     document: &Document<'_>,
     page: &Value<'_>,
-    fonts: &mut HashMap<u32, Font>,
+    fonts: &mut Fonts,
     contents: &mut Contents<'_>,
 ) -> HashMap<Vec<u8>, u32> {
     let mut names = HashMap::new();
@@ -105,9 +114,14 @@ fn page_fonts(
         {
             for (name, value) in pairs.iter().take(200) {
                 if let Value::Reference(number) = value {
-                    if !fonts.contains_key(number) && fonts.len() < 500 {
-                        let font = Font::read(document.resolve(value), document, contents);
-                        fonts.insert(*number, font);
+                    if !fonts.read.contains_key(number) && fonts.read.len() < 500 {
+                        let font = Font::read(
+                            document.resolve(value),
+                            document,
+                            &mut fonts.codes,
+                            contents,
+                        );
+                        fonts.read.insert(*number, font);
                     }
                     names.entry(name.to_vec()).or_insert(*number);
                 }
