@@ -5,6 +5,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use time::OffsetDateTime;
 
+use crate::KnownFile;
+
 /// What inspection takes from outside; it asks nobody for anything.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
@@ -16,6 +18,8 @@ pub struct Context<'a> {
     pub own_domains: &'a [String],
     /// The key under which sensitive values become correlatable but not readable.
     pub mask_key: &'a MaskKey,
+    /// Files that a virus scanner or a list knows as bad.
+    pub known_files: &'a [KnownFile],
     /// How much is inspected.
     pub limits: Limits,
 }
@@ -23,7 +27,13 @@ pub struct Context<'a> {
 impl<'a> Context<'a> {
     /// A context with the default [`Limits`].
     pub fn new(now: OffsetDateTime, own_domains: &'a [String], mask_key: &'a MaskKey) -> Self {
-        Self { now, own_domains, mask_key, limits: Limits::default() }
+        Self { now, own_domains, mask_key, known_files: &[], limits: Limits::default() }
+    }
+
+    /// The same context with files that somebody else knows as bad.
+    #[must_use]
+    pub fn with_known_files(self, known_files: &'a [KnownFile]) -> Self {
+        Self { known_files, ..self }
     }
 
     /// The same context with other limits.

@@ -22,6 +22,8 @@
 //!   text between the tags. Every place in it leads back to a place in the field.
 //! - A *detector* is a row of the table in `detectors/mod.rs`: a pure function from the view to
 //!   findings.
+//! - [`attached_files`] gives the files of a message to scanners that look at bytes; what they
+//!   answer comes back by hash, as [`KnownFile`]s of the context.
 //! - A [`Context`] is all that comes from outside: time, own domains, the key that masks
 //!   evidence, limits.
 //!
@@ -80,6 +82,7 @@
 
 mod context;
 mod detectors;
+mod files;
 mod findings;
 mod hosts;
 mod inspect;
@@ -89,4 +92,5 @@ mod unpack;
 mod verdict;
 
 pub use context::{Context, Limits, MaskKey};
+pub use files::{AttachedFile, KnownFile, attached_files};
 pub use inspect::{Report, inspect, inspect_attachment, inspect_prefix, inspect_text};

@@ -1,7 +1,9 @@
 //! Dangerous attachments, made here by hand: what a person is told about each.
 
 use data_encoding::{BASE64, BASE64_MIME};
-use mailkeep_inspect::{Context, MaskKey, Report, inspect, inspect_attachment};
+use mailkeep_inspect::{
+    Context, KnownFile, MaskKey, Report, attached_files, inspect, inspect_attachment,
+};
 use mailkeep_model::{Severity, Verdict, VerdictKind};
 use time::OffsetDateTime;
 
@@ -274,7 +276,8 @@ fn encrypted_zip() -> Vec<u8> {
     let head = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, (sum >> 24) as u8];
     let packed: Vec<u8> = head.iter().chain(text).map(|byte| keys.encrypt(*byte)).collect();
     let mut archive = zip(&[("a.txt", &packed)]);
-    let central = archive.windows(4).position(|w| w == b"PK\x01\x02").unwrap();
+    let central = archive.windows(4).position(|w| w == b"PK\x01\x02");
+    let central = central.expect("the archive was just made with a directory");
     for (flags, place) in [(6, 14), (central + 8, central + 16)] {
         archive[flags] = 1;
         archive[place..place + 4].copy_from_slice(&sum.to_le_bytes());
@@ -316,4 +319,27 @@ fn ordinary_attachments_are_left_alone() {
         assert_eq!(verdict.verdict, VerdictKind::Clean, "{name}");
         assert_eq!(verdict.not_inspected, [""; 0], "{name}");
     }
+}
+
+#[test]
+fn what_a_virus_scanner_says_of_a_file_in_an_archive_becomes_a_finding() {
+    let archive = zip(&[("a/report.txt", b"harmless as far as we know")]);
+    let packed = BASE64_MIME.encode(&archive);
+    let raw = format!(
+        "Content-Type: application/zip; name=a.zip\nContent-Disposition: attachment\n\
+         Content-Transfer-Encoding: base64\n\n{packed}"
+    );
+    with_context(|context| {
+        let files = attached_files(raw.as_bytes(), &context.limits);
+        let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
+        assert_eq!(paths, ["attachment[0]", "attachment[0]/a/report.txt"]);
+        assert_eq!(files[1].parent.as_deref(), Some("attachment[0]"));
+        assert_eq!(files[1].bytes, b"harmless as far as we know");
+        let known = [KnownFile { sha256: files[1].sha256, name: "Test.Sample (ClamAV)".into() }];
+        let verdict = inspect(raw.as_bytes(), &context.with_known_files(&known)).verdict;
+        assert_eq!(verdict.findings[0].entity, "KNOWN_FILE");
+        assert_eq!(verdict.findings[0].field, "attachment[0]/a/report.txt");
+        assert_eq!(verdict.verdict, VerdictKind::Malicious);
+        assert_eq!(inspect(raw.as_bytes(), context).verdict.verdict, VerdictKind::Clean);
+    });
 }

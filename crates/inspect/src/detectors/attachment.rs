@@ -1,10 +1,10 @@
 //! What was seen in attached files, reported. All seeing is done in `unpack`, while the file is
 //! open; what each thing means stands in the table of techniques.
 
-use mailkeep_model::Category;
+use mailkeep_model::{Category, Severity};
 
 use super::Detector;
-use crate::{findings::Findings, message::MessageView};
+use crate::{Context, findings::Findings, message::MessageView};
 
 /// One row per detector of the table of techniques: a policy names them one by one.
 macro_rules! detectors {
@@ -27,7 +27,25 @@ detectors! {
     PDF = "attachment-pdf";
     HTML = "attachment-html";
     ENCRYPTED = "attachment-encrypted";
-    KNOWN = "attachment-known";
+}
+
+/// Files that are known: by what is in them, or by somebody else.
+pub(super) const KNOWN: Detector =
+    Detector { name: "attachment-known", category: Category::Attachment, run: known };
+
+fn known(view: &MessageView, context: &Context<'_>, findings: &mut Findings) {
+    report(KNOWN.name, view, findings);
+    for (index, object) in view.objects.iter().enumerate() {
+        let listed = context.known_files.iter().filter(|known| known.sha256 == object.sha256);
+        for known in listed {
+            findings.add_to_object(
+                index,
+                Severity::High,
+                "KNOWN_FILE".to_owned(),
+                known.name.clone(),
+            );
+        }
+    }
 }
 
 fn report(detector: &str, view: &MessageView, findings: &mut Findings) {

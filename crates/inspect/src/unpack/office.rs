@@ -190,7 +190,7 @@ fn relations(text: &str, contents: &mut Contents<'_>) {
         }
         match kind.rsplit('/').next().unwrap_or_default() {
             "attachedTemplate" | "frame" | "subDocument" | "aFChunk" => {
-                address::template(&target, contents)
+                address::template(&target, contents);
             }
             "oleObject" | "package" | "control" => address::object(&target, contents),
             "hyperlink" => address::hyperlink(&target, "", contents),
@@ -217,7 +217,7 @@ fn word(text: &str, reading: &mut Reading<'_, '_>) {
         match event {
             Event::Start("t" | "delText", rest) => in_text = !xml::is_empty(rest),
             Event::Start("instrText" | "delInstrText", rest) => {
-                in_instruction = !xml::is_empty(rest)
+                in_instruction = !xml::is_empty(rest);
             }
             Event::Start("fldSimple", rest) => {
                 if let Some(instruction) = xml::attribute(rest, "instr") {
@@ -327,7 +327,7 @@ fn sheet(text: &str, reading: &mut Reading<'_, '_>) {
             Event::End("c") => reading.push("\t"),
             Event::End("row") => reading.push("\n"),
             Event::Text(text) if in_formula && formula.len() < 8_192 => {
-                formula.push_str(&xml::unescape(text))
+                formula.push_str(&xml::unescape(text));
             }
             Event::Text(text) if in_value && shared && reading.text.len() < TEXT => {
                 let cell = text.trim().parse::<usize>().ok().and_then(|n| reading.shared.get(n));
@@ -432,13 +432,9 @@ fn properties(text: &str, reading: &mut Reading<'_, '_>) {
     for event in Events::new(text) {
         match event {
             Event::Start("title" | "subject" | "description" | "keywords", rest) => {
-                wanted = !xml::is_empty(rest)
+                wanted = !xml::is_empty(rest);
             }
-            Event::End(_) => {
-                if std::mem::take(&mut wanted) {
-                    reading.push("\n");
-                }
-            }
+            Event::End(_) if std::mem::take(&mut wanted) => reading.push("\n"),
             Event::Text(text) if wanted => reading.push(&xml::unescape(text)),
             _ => {}
         }

@@ -110,7 +110,7 @@ fn text(page: &str, contents: &mut Contents<'_>) {
             Event::Start("s", _) => out.push(' '),
             Event::Start("line-break", _) | Event::End("p" | "h" | "table-row") => out.push('\n'),
             Event::Text(text) if in_body > 0 && out.len() < TEXT => {
-                out.push_str(&xml::unescape(text))
+                out.push_str(&xml::unescape(text));
             }
             _ => {}
         }

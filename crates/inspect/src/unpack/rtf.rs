@@ -147,7 +147,7 @@ fn control(bytes: &[u8], at: usize, groups: &mut [Group], reader: &mut Reader<'_
         b"objclass" => group.destination = Destination::Class,
         b"objupdate" => reader.update = true,
         b"objautlink" | b"objlink" => {
-            reader.contents.mark(Technique::LinkedObject, "an object that is linked")
+            reader.contents.mark(Technique::LinkedObject, "an object that is linked");
         }
         b"fldinst" => group.destination = Destination::Instruction,
         b"template" => group.destination = Destination::Template,
@@ -259,9 +259,8 @@ impl Reader<'_, '_> {
                 format!("object of '{class}' that loads without a click"),
             );
         }
-        if lower.starts_with("equation") {
-            self.contents.mark(Technique::VulnerableObject, "an object of the equation editor");
-        } else if contains_ignoring_case(&bytes, b"\x02\xce\x02\0\0\0\0\0\xc0\0\0\0\0\0\0\x46") {
+        let equation_class = b"\x02\xce\x02\0\0\0\0\0\xc0\0\0\0\0\0\0\x46";
+        if lower.starts_with("equation") || contains_ignoring_case(&bytes, equation_class) {
             self.contents.mark(Technique::VulnerableObject, "an object of the equation editor");
         }
         if lower.starts_with("package") {

@@ -226,7 +226,7 @@ impl<'i> Input<'i> {
                             0 => break,
                             9 => {
                                 streams.packed =
-                                    (0..count).map(|_| self.size()).collect::<Option<_>>()?
+                                    (0..count).map(|_| self.size()).collect::<Option<_>>()?;
                             }
                             10 => drop(self.digests(count)?),
                             _ => return None,

@@ -151,7 +151,7 @@ fn office(page: &str, contents: &mut Contents<'_>) {
             }
             // A part of a flat package, or of Word 2003: a file in Base64.
             Event::Start("binaryData" | "docOleData" | "docSuppData" | "binData", rest) => {
-                in_data = !xml::is_empty(rest)
+                in_data = !xml::is_empty(rest);
             }
             Event::End("binaryData" | "docOleData" | "docSuppData" | "binData") => in_data = false,
             Event::Text(text) if in_instruction && instruction.len() < 8_192 => {

@@ -199,7 +199,7 @@ pub(super) fn read(file: &Compound<'_>, contents: &mut Contents<'_>) -> bool {
                 source.push('\n');
             }
             Some(_) => {
-                contents.note("more source of macros than is read: the rest was not inspected")
+                contents.note("more source of macros than is read: the rest was not inspected");
             }
             None => is_stomped |= offset.is_some() && compiled(&bytes),
         }
@@ -271,10 +271,10 @@ pub(super) fn judge(source: &str, is_stomped: bool, contents: &mut Contents<'_>)
             format!("runs by itself ({}) and calls {}", evidence(&auto), evidence(&calls)),
         ),
         (false, false) => {
-            contents.mark(Technique::AutoMacro, format!("runs by itself: {}", evidence(&auto)))
+            contents.mark(Technique::AutoMacro, format!("runs by itself: {}", evidence(&auto)));
         }
         (true, true) => {
-            contents.mark(Technique::SuspiciousMacro, format!("calls {}", evidence(&calls)))
+            contents.mark(Technique::SuspiciousMacro, format!("calls {}", evidence(&calls)));
         }
         (true, false) => {}
     }

@@ -69,7 +69,7 @@ fn table(bytes: &[u8], most: usize) -> HashMap<u32, String> {
     while let Some(value) = lexer.value() {
         match value {
             Value::Word(b"beginbfchar" | b"beginbfrange" | b"begincodespacerange") => {
-                values.clear()
+                values.clear();
             }
             Value::Word(b"endbfchar") => {
                 for pair in values.chunks_exact(2) {

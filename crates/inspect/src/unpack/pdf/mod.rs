@@ -136,11 +136,11 @@ fn is_encrypted(objects: &Objects<'_>, trailers: &[Value<'_>]) -> bool {
             .any(|object| object.value.is_a(b"XRef") && object.value.get(b"Encrypt").is_some())
 }
 
+/// Numbers of objects, and where in the unpacked bytes they are.
+type Places = Vec<(u32, usize)>;
+
 /// Streams of objects (7.5.7): which numbers are where in the unpacked bytes.
-fn object_streams(
-    objects: &Objects<'_>,
-    contents: &mut Contents<'_>,
-) -> Vec<(Vec<(u32, usize)>, Vec<u8>)> {
+fn object_streams(objects: &Objects<'_>, contents: &mut Contents<'_>) -> Vec<(Places, Vec<u8>)> {
     let mut numbers: Vec<u32> = objects
         .iter()
         .filter(|(_, object)| object.value.is_a(b"ObjStm"))
@@ -165,7 +165,6 @@ fn object_streams(
                 places.push((number, at));
             }
         }
-        drop(lexer);
         found.push((places, bytes));
     }
     found
