@@ -5,7 +5,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use time::OffsetDateTime;
 
-use crate::KnownFile;
+use crate::{Executive, Feeds, History, KnownFile};
 
 /// What inspection takes from outside; it asks nobody for anything.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +16,12 @@ pub struct Context<'a> {
     /// The organisation's own domains; subdomains are included, case does not matter. A link
     /// that shows one of them and leads elsewhere is graded higher.
     pub own_domains: &'a [String],
+    /// People whose names are used to deceive others.
+    pub executives: &'a [Executive],
+    /// Lists of what is known to be bad.
+    pub feeds: Option<&'a Feeds>,
+    /// What is known of the sender's mailbox.
+    pub history: Option<&'a History>,
     /// The key under which sensitive values become correlatable but not readable.
     pub mask_key: &'a MaskKey,
     /// Files that a virus scanner or a list knows as bad.
@@ -27,13 +33,40 @@ pub struct Context<'a> {
 impl<'a> Context<'a> {
     /// A context with the default [`Limits`].
     pub fn new(now: OffsetDateTime, own_domains: &'a [String], mask_key: &'a MaskKey) -> Self {
-        Self { now, own_domains, mask_key, known_files: &[], limits: Limits::default() }
+        Self {
+            now,
+            own_domains,
+            executives: &[],
+            feeds: None,
+            history: None,
+            mask_key,
+            known_files: &[],
+            limits: Limits::default(),
+        }
     }
 
     /// The same context with files that somebody else knows as bad.
     #[must_use]
     pub fn with_known_files(self, known_files: &'a [KnownFile]) -> Self {
         Self { known_files, ..self }
+    }
+
+    /// The same context with people whose names are used to deceive others.
+    #[must_use]
+    pub fn with_executives(self, executives: &'a [Executive]) -> Self {
+        Self { executives, ..self }
+    }
+
+    /// The same context with lists of what is known to be bad.
+    #[must_use]
+    pub fn with_feeds(self, feeds: &'a Feeds) -> Self {
+        Self { feeds: Some(feeds), ..self }
+    }
+
+    /// The same context with what is known of the sender's mailbox.
+    #[must_use]
+    pub fn with_history(self, history: &'a History) -> Self {
+        Self { history: Some(history), ..self }
     }
 
     /// The same context with other limits.

@@ -51,6 +51,11 @@ fn run(mut view: MessageView, context: &Context<'_>) -> Report {
         let limit = context.limits.findings;
         view.not_inspected.push(format!("more than {limit} findings: the rest was not inspected"));
     }
+    if view.facts().cut {
+        let note =
+            "more text or addresses than are looked at for wording: the rest was not inspected";
+        view.not_inspected.push(note.to_owned());
+    }
     let findings = findings.finish(&view);
     Report { message_id: view.message_id, verdict: verdict::combine(findings, view.not_inspected) }
 }

@@ -1,8 +1,14 @@
 //! The detectors. Adding one is adding its row to [`DETECTORS`] and its weights to `verdict.rs`.
 
 mod attachment;
+mod disguise;
+mod feed;
+mod link_place;
 mod link_text;
+mod look_alike;
+mod lure;
 mod payment_card;
+mod people;
 
 use mailkeep_model::Category;
 
@@ -31,4 +37,24 @@ pub(crate) static DETECTORS: &[Detector] = &[
     attachment::HTML,
     attachment::ENCRYPTED,
     attachment::KNOWN,
+    link_place::PLACE,
+    link_place::ADDRESS,
+    link_place::RECIPIENT,
+    link_place::PASSWORD,
+    look_alike::HOST,
+    feed::MATCH,
+    lure::LURE,
+    lure::SCAM,
+    lure::PAYMENT,
+    lure::BRAND,
+    lure::PICTURE,
+    lure::CODE,
+    lure::STRANGER,
+    disguise::LOOK_ALIKE,
+    disguise::SPACED,
+    disguise::HIDDEN,
+    people::IMPERSONATION,
+    people::REPLY,
+    people::SENDER,
+    people::TAKEOVER,
 ];

@@ -10,6 +10,7 @@ use mail_parser::ContentType;
 use memchr::memmem;
 
 use super::{
+    address::Address,
     decode,
     headers::Headers,
     html, passwords,
@@ -17,6 +18,7 @@ use super::{
 };
 use crate::{
     Limits,
+    codes::{NotSearched, Pictures},
     unpack::{self, Budget, FileKind, Mark, Seed, Technique, Text, Unpacked},
 };
 
@@ -28,6 +30,7 @@ pub(crate) fn view_message(raw: &[u8], whole_size: u64, limits: &Limits) -> Mess
     if (read.len() as u64) < whole_size {
         walk.note(format!("only the first {} of {whole_size} bytes were inspected", read.len()));
     }
+    walk.codes();
     walk.view
 }
 
@@ -55,6 +58,7 @@ pub(crate) fn view_attachment(name: &str, bytes: &[u8], limits: &Limits) -> Mess
         parent: None,
         depth: 0,
     });
+    walk.codes();
     walk.view
 }
 
@@ -105,6 +109,9 @@ impl<'l> Walk<'l> {
         let (headers, body) = Headers::split(raw);
         if prefix.is_empty() {
             self.view.message_id = headers.message_id();
+            self.view.authentication = headers.authentication();
+            self.view.from = self.address("from", headers.from());
+            self.view.reply_to = self.address("reply-to", headers.reply_to());
         }
         if let Some(subject) = headers.subject() {
             self.field(format!("{prefix}subject"), subject, Kind::Plain);
@@ -112,6 +119,12 @@ impl<'l> Walk<'l> {
         let mut message =
             Message { prefix: prefix.to_owned(), attachments: 0, has_text: false, has_html: false };
         self.part(&headers, body, "text/plain", &mut message, depth);
+    }
+
+    fn address(&mut self, name: &str, text: Option<String>) -> Option<Address> {
+        let address = Address::read(text.as_deref()?, self.view.fields.len());
+        self.field(name.to_owned(), text?, Kind::Plain);
+        address.filter(|address| address.field < self.view.fields.len())
     }
 
     /// `default` is the type of a part that does not tell its own (RFC 2046 section 5.1.5).
@@ -247,6 +260,41 @@ impl<'l> Walk<'l> {
         }
     }
 
+    /// Reads the QR codes of all pictures: each is a text of its own, `attachment[0].code`,
+    /// `body.html.image[2].code`.
+    fn codes(&mut self) {
+        let mut pictures = Pictures::default();
+        let mut read = Vec::new();
+        let mut skipped = 0;
+        for object in self.view.objects.iter().filter(|object| object.kind.is_image()) {
+            match pictures.read(&object.bytes) {
+                Ok(texts) => read.extend(texts.into_iter().map(|t| (object.path.clone(), t))),
+                Err(NotSearched) => skipped += 1,
+            }
+        }
+        for field in &self.view.fields {
+            for (number, image) in field.images().iter().enumerate() {
+                let Some(bytes) = inline_picture(&field.source[image.src.clone()]) else {
+                    continue;
+                };
+                match pictures.read(&bytes) {
+                    Ok(texts) => read.extend(
+                        texts.into_iter().map(|t| (format!("{}.image[{number}]", field.name), t)),
+                    ),
+                    Err(NotSearched) => skipped += 1,
+                }
+            }
+        }
+        if skipped > 0 {
+            self.note(format!(
+                "{skipped} pictures were too large or too many: no QR code in them was"
+            ));
+        }
+        for (path, text) in read {
+            self.field(format!("{path}.code"), text, Kind::Plain);
+        }
+    }
+
     fn too_deep(&mut self, seed: &Seed) {
         let depth = self.limits.mime_depth;
         self.note(format!("files nested deeper than {depth} levels were not"));
@@ -291,6 +339,20 @@ impl<'l> Walk<'l> {
             self.view.not_inspected.push(note);
         }
     }
+}
+
+/// The bytes of a picture that is written into the page (`data:image/png;base64,…`; RFC 2397).
+fn inline_picture(src: &str) -> Option<Cow<'_, [u8]>> {
+    let src = src.trim_ascii();
+    let beginning = src.get(..11)?;
+    if !beginning.eq_ignore_ascii_case("data:image/") {
+        return None;
+    }
+    let (head, data) = src.split_once(',')?;
+    head.to_ascii_lowercase()
+        .ends_with(";base64")
+        .then(|| decode::transfer(data.as_bytes(), "base64"))
+        .map(|bytes| Cow::Owned(bytes.into_owned()))
 }
 
 /// `type/subtype` in lower case.
