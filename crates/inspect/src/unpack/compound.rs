@@ -5,6 +5,7 @@ use super::{
     bytes::{c_string, place_le, utf16_le},
     cfb::{Compound, Entry},
     contents::Contents,
+    inflate::Wrapping,
     names, office_crypt, outlook,
     technique::Technique,
     vba,
@@ -74,6 +75,15 @@ fn objects(file: &Compound<'_>, contents: &mut Contents<'_>) {
             judge_equation(&file.read(entry), contents);
         }
         match entry.name().trim_start_matches('\u{1}').to_ascii_lowercase().as_str() {
+            // Word 2003 keeps an object in XML as a length and what is deflated.
+            name if entry.is_stream && name.starts_with('_') && !entry.path.contains('/') => {
+                let bytes = file.read(entry);
+                if bytes.get(4) == Some(&0x78) {
+                    contents.mark(Technique::EmbeddedFile, "an embedded object");
+                    let object = contents.inflate(&bytes[4..], Wrapping::Zlib).bytes;
+                    contents.child("object", object);
+                }
+            }
             "ole10native" if entry.is_stream => package(&file.read(entry), contents),
             "ole" if entry.is_stream => linked(&file.read(entry), contents),
             "package" | "contents" if entry.is_stream && entry.size > 64 => {

@@ -76,15 +76,15 @@ impl<'b> Contents<'b> {
         self.budget.bytes = self.budget.bytes.saturating_sub(bytes);
     }
 
-    /// Words to be tried as passwords, each of which costs so many tries. None when there have
-    /// been enough: a key is made slowly on purpose.
-    pub(super) fn words(&mut self, cost: usize) -> Vec<String> {
+    /// Words of the message to be tried as passwords, each of which costs so many tries, and
+    /// others that are tried always. None when there have been enough: a key is made slowly on
+    /// purpose.
+    pub(super) fn words(&mut self, cost: usize, always: &[&str]) -> Vec<String> {
         if self.budget.tries < cost {
             return Vec::new();
         }
-        // "infected" is how samples are exchanged.
         let mut words = (self.passwords)();
-        words.push("infected".to_owned());
+        words.extend(always.iter().map(|word| (*word).to_owned()));
         words.truncate(self.budget.tries / cost);
         self.budget.tries -= words.len() * cost;
         words

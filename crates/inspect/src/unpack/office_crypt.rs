@@ -32,7 +32,7 @@ pub(super) fn read_package(file: &Compound<'_>, contents: &mut Contents<'_>) {
         return;
     };
     contents.spend(package.len());
-    let told = contents.words(TRY);
+    let told = contents.words(TRY, &[]);
     let is_agile = u16_le(&info, 0) == Some(4) && u16_le(&info, 2) == Some(4);
     let defaults: &[&str] = if is_agile { &[EXCEL] } else { &[EXCEL, POWERPOINT] };
     let tried = defaults.iter().copied().map(|word| (word, Technique::DefaultPassword));

@@ -211,7 +211,8 @@ pub(super) fn unpack(entry: &Entry<'_>, contents: &mut Contents<'_>) -> Option<V
 /// message opens it.
 fn decrypt<'e>(entry: &Entry<'e>, contents: &mut Contents<'_>) -> Option<(Cow<'e, [u8]>, u16)> {
     let aes = extra_field(entry.extra, 0x9901);
-    for password in contents.words(1) {
+    // "infected" is how samples are exchanged.
+    for password in contents.words(1, &["infected"]) {
         let opened = match (entry.method, aes) {
             (99, Some(aes)) => zip_crypt::aes(entry.packed, aes, password.as_bytes()),
             (99, None) => None,
