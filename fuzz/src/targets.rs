@@ -74,6 +74,12 @@ pub(crate) const TARGETS: &[Target] = &[
         run: unpack_attachment,
     },
     Target {
+        name: "inspect-feed",
+        what: "lists of bad addresses: plain, URLhaus, MISP",
+        seeds: FEEDS,
+        run: inspect_feed,
+    },
+    Target {
         name: "tenant-list",
         what: "a line of a list of tenants to be imported",
         seeds: &[
@@ -301,6 +307,18 @@ fn unpack_attachment(data: &[u8]) {
             let verdict = mailkeep_inspect::inspect_attachment(name, data, context);
             is_sane(&verdict);
         }
+    });
+}
+
+fn inspect_feed(data: &[u8]) {
+    let mut feeds = mailkeep_inspect::Feeds::default();
+    feeds.plain("plain", data);
+    feeds.urlhaus("urlhaus", data);
+    let _ = feeds.misp("misp", data);
+    assert_eq!(feeds.is_empty(), feeds.len() == 0);
+    with_context(|context| {
+        let context = context.with_feeds(&feeds);
+        is_sane(&mailkeep_inspect::inspect_text("https://a.example/x http://1.2.3.4", &context));
     });
 }
 
@@ -673,6 +691,9 @@ const MESSAGES: &[&[u8]] = &[
 ];
 
 const FILES: &[&[u8]] = &[
+    b"<style>.a{display:none}</style><form action=https://x.example><input type=password><b class=a>x</b>",
+    b"<img src='data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7'>",
+    "v\u{435}rify your account within 24 hours: https://paypal.com.evil.example/#ann@story.example".as_bytes(),
     b"name;card\nann;4111111111111111\n",
     b"<html><a href='http://user@evil.example'>story.example</a>",
     b"4111 1111 1111 1111 5500-0000-0000-0004",
@@ -727,6 +748,12 @@ const LAUNCHERS: &[&[u8]] = &[
     b"[InternetShortcut]\nURL=file://example.com/a.exe\n",
     b"\xE4\x52\x5C\x7B\x8C\xD8\xA7\x4D\xAE\xB1\x53\x78\xD0\x29\x96\xD3\xE7\x16\xE3\xBD\x65\x26\x11\x45\xA4\xC4\x8D\x4D\x0B\x7A\x9E\xAC\x02\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0MZa\0.\0e\0x\0e\0",
     b"\x78\x9F\x3E\x22\x01\0\x01\x0F\x80\x06\0\x02\0\0\0MZ\0\0\x01\x10\x80\x01\0\x06\0\0\0a.exe\0\0\0",
+];
+
+const FEEDS: &[&[u8]] = &[
+    b"# comment\nhttps://a.example/x\nhxxp://b[.]example/y # seen\nc.example\n1.2.3.4\n",
+    b"\"1\",\"2026-01-01 00:00:00\",\"http://d.example/z\",\"online\"\r\n",
+    br#"{"response":[{"Event":{"Attribute":[{"type":"domain","value":"e.example","to_ids":true}]}}]}"#,
 ];
 
 const MBOXES: &[&[u8]] = &[
