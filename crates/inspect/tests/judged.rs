@@ -209,6 +209,13 @@ fn phishing_is_found_and_honest_mail_is_left_alone() {
     eprintln!("phish found: {found} of {}", bad.len());
     curve(&good, &bad);
     eprintln!("missed, of all, by reason: {missed:?}");
+    let wrong: usize = flagged
+        .iter()
+        .filter(|(category, _)| *category != "modern-abusedesk")
+        .map(|(_, count)| count.0)
+        .sum();
+    assert!(good.len() > 2_000 && wrong * 200 <= good.len(), "{wrong} of {}", good.len());
+    assert!(bad.len() > 900 && found * 100 >= bad.len() * 68, "{found} of {}", bad.len());
     for (detector, (good, bad)) in detectors {
         eprintln!("  {detector}: {good} honest, {bad} phish");
     }
