@@ -315,7 +315,7 @@ fn inspect_feed(data: &[u8]) {
     feeds.plain("plain", data);
     feeds.urlhaus("urlhaus", data);
     let _ = feeds.misp("misp", data);
-    assert_eq!(feeds.is_empty(), feeds.len() == 0);
+    assert!(feeds.len() <= data.len());
     with_context(|context| {
         let context = context.with_feeds(&feeds);
         is_sane(&mailkeep_inspect::inspect_text("https://a.example/x http://1.2.3.4", &context));
