@@ -2,7 +2,7 @@
 
 use data_encoding::{BASE64, BASE64_MIME};
 use mailkeep_inspect::{
-    Context, KnownFile, MaskKey, Report, attached_files, inspect, inspect_attachment,
+    Context, Feeds, KnownFile, MaskKey, Report, attached_files, inspect, inspect_attachment,
 };
 use mailkeep_model::{Severity, Verdict, VerdictKind};
 use time::OffsetDateTime;
@@ -341,5 +341,18 @@ fn what_a_virus_scanner_says_of_a_file_in_an_archive_becomes_a_finding() {
         assert_eq!(verdict.findings[0].field, "attachment[0]/a/report.txt");
         assert_eq!(verdict.verdict, VerdictKind::Malicious);
         assert_eq!(inspect(raw.as_bytes(), context).verdict.verdict, VerdictKind::Clean);
+    });
+}
+
+#[test]
+fn a_file_whose_hash_is_on_a_list_becomes_a_finding() {
+    let archive = zip(&[("a.txt", b"hello")]);
+    let mut feeds = Feeds::default();
+    // SHA-256 of "hello" (FIPS 180-4).
+    feeds.plain("ours", b"2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824\n");
+    with_context(|context| {
+        let verdict = inspect_attachment("a.zip", &archive, &context.with_feeds(&feeds));
+        assert_eq!(verdict.findings[0].evidence, "on the list 'ours'");
+        assert_eq!(verdict.findings[0].field, "attachment[0]/a.txt");
     });
 }
