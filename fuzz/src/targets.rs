@@ -80,6 +80,18 @@ pub(crate) const TARGETS: &[Target] = &[
         run: inspect_feed,
     },
     Target {
+        name: "sensitive-policy",
+        what: "rules for sensitive content",
+        seeds: POLICIES,
+        run: sensitive_policy,
+    },
+    Target {
+        name: "exact-list",
+        what: "hashed values of an organisation, and text that is compared with them",
+        seeds: LISTS,
+        run: exact_list,
+    },
+    Target {
         name: "tenant-list",
         what: "a line of a list of tenants to be imported",
         seeds: &[
@@ -319,6 +331,37 @@ fn inspect_feed(data: &[u8]) {
     with_context(|context| {
         let context = context.with_feeds(&feeds);
         is_sane(&mailkeep_inspect::inspect_text("https://a.example/x http://1.2.3.4", &context));
+    });
+}
+
+fn sensitive_policy(data: &[u8]) {
+    use mailkeep_inspect::policy::SensitivePolicy;
+    let text = String::from_utf8_lossy(data);
+    match SensitivePolicy::from_toml(&text) {
+        Ok(policy) => assert!(policy.rules().iter().all(|rule| rule.at_least() > 0)),
+        Err(error) => {
+            assert!((1..=text.matches('\n').count() + 1).contains(&error.line), "{error}")
+        }
+    }
+}
+
+fn exact_list(data: &[u8]) {
+    use mailkeep_inspect::{Dictionary, ExactList, HashedValue, MatchKey};
+    let text = String::from_utf8_lossy(data);
+    let _ = text.parse::<HashedValue>();
+    let key = MatchKey::from_bytes([9; 32]);
+    // What was hashed is found again, however it is surrounded.
+    let (first, _) = text.split_once('\n').unwrap_or((&text, ""));
+    let hashed = key.hash(first);
+    let lists: Vec<ExactList> = hashed
+        .into_iter()
+        .map(|value| ExactList::new("l", key.clone(), [vec![value]]).expect("one record is even"))
+        .collect();
+    let phrases = text.lines().map(str::to_owned);
+    let dictionaries: Vec<Dictionary> = Dictionary::new("d", phrases, 2).into_iter().collect();
+    with_context(|context| {
+        let context = context.with_lists(&lists).with_dictionaries(&dictionaries);
+        is_sane(&mailkeep_inspect::inspect_text(&text, &context));
     });
 }
 
@@ -697,6 +740,10 @@ const FILES: &[&[u8]] = &[
     b"name;card\nann;4111111111111111\n",
     b"<html><a href='http://user@evil.example'>story.example</a>",
     b"4111 1111 1111 1111 5500-0000-0000-0004",
+    b"name;IBAN\nann;DE43 1000 0000 0705 8161 65\nSSN 536-22-8726, TFN: 446 220 196",
+    "Passwort lautet Sommer-77. пароль: Zima2030 https://ann:k9XbT2mQ@db.example.com/".as_bytes(),
+    b"Authorization: Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJlLWlzLWhlcmU",
+    b"-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIA9ZbSdE8mG1xUq0\n-----END PRIVATE KEY-----",
 ];
 
 /// Made for this purpose; none is older than this program.
@@ -754,6 +801,17 @@ const FEEDS: &[&[u8]] = &[
     b"# comment\nhttps://a.example/x\nhxxp://b[.]example/y # seen\nc.example\n1.2.3.4\n",
     b"\"1\",\"2026-01-01 00:00:00\",\"http://d.example/z\",\"online\"\r\n",
     br#"{"response":[{"Event":{"Attribute":[{"type":"domain","value":"e.example","to_ids":true}]}}]}"#,
+];
+
+const POLICIES: &[&[u8]] = &[
+    b"[[sensitive]]\nname = \"a\"\nentities = [\"IBAN_CODE\", \"SECRET_*\"]\ndirection = \"outward\"\nat_least = 3\naction = \"warn\"\n[[sensitive.except]]\nto = [\"*@bank.example\"]\n",
+    b"[[sensitive]]\nname = \"\xc3\xa9\"\nseverity = \"low\"\naction = \"log\"\n",
+];
+
+const LISTS: &[&[u8]] = &[
+    b"kd 44 120 77\ne0815x",
+    "Quentin É. Example; 1961-04-09, 極秘".as_bytes(),
+    b"0123456789abcdef0123456789abcdef012345",
 ];
 
 const MBOXES: &[&[u8]] = &[

@@ -5,7 +5,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use time::OffsetDateTime;
 
-use crate::{Executive, Feeds, History, KnownFile};
+use crate::{Dictionary, ExactList, Executive, Feeds, History, KnownFile};
 
 /// What inspection takes from outside; it asks nobody for anything.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +26,10 @@ pub struct Context<'a> {
     pub mask_key: &'a MaskKey,
     /// Files that a virus scanner or a list knows as bad.
     pub known_files: &'a [KnownFile],
+    /// Phrases that the organisation named.
+    pub dictionaries: &'a [Dictionary],
+    /// Values of the organisation's own records.
+    pub lists: &'a [ExactList],
     /// How much is inspected.
     pub limits: Limits,
 }
@@ -41,6 +45,8 @@ impl<'a> Context<'a> {
             history: None,
             mask_key,
             known_files: &[],
+            dictionaries: &[],
+            lists: &[],
             limits: Limits::default(),
         }
     }
@@ -67,6 +73,18 @@ impl<'a> Context<'a> {
     #[must_use]
     pub fn with_history(self, history: &'a History) -> Self {
         Self { history: Some(history), ..self }
+    }
+
+    /// The same context with these dictionaries.
+    #[must_use]
+    pub fn with_dictionaries(self, dictionaries: &'a [Dictionary]) -> Self {
+        Self { dictionaries, ..self }
+    }
+
+    /// The same context with these lists.
+    #[must_use]
+    pub fn with_lists(self, lists: &'a [ExactList]) -> Self {
+        Self { lists, ..self }
     }
 
     /// The same context with other limits.

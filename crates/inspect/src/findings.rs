@@ -11,6 +11,7 @@ pub(crate) struct Findings {
     raw: Vec<Raw>,
     limit: usize,
     overflow: bool,
+    notes: Vec<String>,
 }
 
 struct Raw {
@@ -32,7 +33,7 @@ enum Place {
 
 impl Findings {
     pub(crate) fn new(limit: usize) -> Self {
-        Self { detector: None, raw: Vec::new(), limit, overflow: false }
+        Self { detector: None, raw: Vec::new(), limit, overflow: false, notes: Vec::new() }
     }
 
     /// Names the detector that reports from now on.
@@ -70,6 +71,18 @@ impl Findings {
             return;
         }
         self.raw.push(Raw { detector, place, entity, severity, evidence });
+    }
+
+    /// Says what a detector did not look at.
+    pub(crate) fn note(&mut self, note: String) {
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
+    }
+
+    /// What detectors did not look at.
+    pub(crate) fn take_notes(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notes)
     }
 
     /// Whether there were more findings than the limit. A detector may stop looking then.

@@ -56,6 +56,7 @@ fn run(mut view: MessageView, context: &Context<'_>) -> Report {
             "more text or addresses than are looked at for wording: the rest was not inspected";
         view.not_inspected.push(note.to_owned());
     }
+    view.not_inspected.append(&mut findings.take_notes());
     let findings = findings.finish(&view);
     Report { message_id: view.message_id, verdict: verdict::combine(findings, view.not_inspected) }
 }

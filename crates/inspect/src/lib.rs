@@ -31,6 +31,11 @@
 //! - A [`Context`] is all that comes from outside: time, own domains, people whose names are used
 //!   ([`Executive`]), lists of what is bad ([`Feeds`]), what is known of the sender's mailbox
 //!   ([`History`]), the key that masks evidence, limits.
+//! - *Sensitive content* is found by form (a number's shape, its check digit, the words around it),
+//!   by what makers of keys and tokens put into them, by a [`Dictionary`] of phrases, or because it
+//!   is in an [`ExactList`] of the organisation's own values. Its [`policy`] says what follows.
+//! - A [`Context`] is all that comes from outside: time, own domains, the key that masks
+//!   evidence, limits.
 //!
 //! # From findings to a verdict
 //!
@@ -103,6 +108,12 @@
 //! | `text-look-alike` | high | 0.60 | suspicious |
 //! | `text-spaced` | high | 0.60 | suspicious |
 //! | `link-stranger` | medium | 0.25 | clean |
+//! | `exact-match` | high | 0.50 | sensitive |
+//! | `identifier` | low | 0.05 | clean |
+//! | `identifier` | medium | 0.30 | sensitive |
+//! | `identifier` | high | 0.50 | sensitive |
+//! | `key-phrase` | low | 0.05 | clean |
+//! | `key-phrase` | medium | 0.30 | sensitive |
 //! | `link-text-mismatch` | low | 0.05 | clean |
 //! | `link-text-mismatch` | medium | 0.50 | suspicious |
 //! | `link-text-mismatch` | high | 0.80 | suspicious |
@@ -111,6 +122,9 @@
 //! | `payment-card` | low | 0.05 | clean |
 //! | `payment-card` | medium | 0.30 | sensitive |
 //! | `payment-card` | high | 0.50 | sensitive |
+//! | `secret` | low | 0.05 | clean |
+//! | `secret` | medium | 0.30 | sensitive |
+//! | `secret` | high | 0.50 | sensitive |
 //!
 //! The score of harm is `1 - (1 - w1)(1 - w2)…` over the findings that differ in detector, entity
 //! or masked value, so that a number written twice or one link repeated fifty times counts once;
@@ -139,6 +153,8 @@ mod inspect;
 mod links;
 pub mod mbox;
 mod message;
+mod named;
+pub mod policy;
 mod unpack;
 mod verdict;
 mod wording;
@@ -148,3 +164,4 @@ pub use feeds::Feeds;
 pub use files::{AttachedFile, KnownFile, attached_files};
 pub use history::{Executive, History};
 pub use inspect::{Report, inspect, inspect_attachment, inspect_prefix, inspect_text};
+pub use named::{Dictionary, DictionaryError, ExactList, HashedValue, ListError, MatchKey};

@@ -71,6 +71,12 @@ const WEIGHTS: &[(&str, Severity, f64, VerdictKind)] = &[
     ("text-look-alike", High, 0.60, VerdictKind::Suspicious),
     ("text-spaced", High, 0.60, VerdictKind::Suspicious),
     ("link-stranger", Medium, 0.25, VerdictKind::Clean),
+    ("exact-match", High, 0.50, VerdictKind::Sensitive),
+    ("identifier", Low, 0.05, VerdictKind::Clean),
+    ("identifier", Medium, 0.30, VerdictKind::Sensitive),
+    ("identifier", High, 0.50, VerdictKind::Sensitive),
+    ("key-phrase", Low, 0.05, VerdictKind::Clean),
+    ("key-phrase", Medium, 0.30, VerdictKind::Sensitive),
     ("link-text-mismatch", Low, 0.05, VerdictKind::Clean),
     ("link-text-mismatch", Medium, 0.50, VerdictKind::Suspicious),
     ("link-text-mismatch", High, 0.80, VerdictKind::Suspicious),
@@ -79,6 +85,9 @@ const WEIGHTS: &[(&str, Severity, f64, VerdictKind)] = &[
     ("payment-card", Low, 0.05, VerdictKind::Clean),
     ("payment-card", Medium, 0.30, VerdictKind::Sensitive),
     ("payment-card", High, 0.50, VerdictKind::Sensitive),
+    ("secret", Low, 0.05, VerdictKind::Clean),
+    ("secret", Medium, 0.30, VerdictKind::Sensitive),
+    ("secret", High, 0.50, VerdictKind::Sensitive),
 ];
 
 /// All findings of low severity together add no more than this.

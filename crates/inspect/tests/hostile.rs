@@ -287,3 +287,48 @@ proptest! {
         })?;
     }
 }
+
+/// What could make a scan for sensitive content walk the same text again and again.
+#[test]
+fn text_made_to_slow_the_search_for_sensitive_content_takes_no_longer_than_other_text() {
+    for unit in [
+        "DE43 1000 0000 0705 8161 65 ",
+        "DE43100000000705816165",
+        "1234 ",
+        "12-34-56-78-",
+        "123456789 ",
+        "446220196,",
+        "A",
+        "AB12",
+        "password: ",
+        "password is ",
+        "passwordpassword",
+        "eyJ",
+        "eyJhbGciOiJub25lIn0.",
+        "-----BEGIN PRIVATE KEY-----\n",
+        "-----BEGIN ",
+        "PuTTY-User-Key-File-",
+        "https://a:",
+        "://",
+        "Authorization: ",
+        "secret=",
+        "twilio ",
+        "ssn ",
+        "ghp_",
+        "-us1",
+        "\u{a0}1",
+        "n,446220196\n",
+    ] {
+        let text = large(unit);
+        let start = Instant::now();
+        let verdict = with_context(|context| inspect_text(&text, context));
+        let took = start.elapsed();
+        eprintln!(
+            "{unit:?}: {took:?}, {} findings, {:?}",
+            verdict.findings.len(),
+            verdict.not_inspected
+        );
+        assert!(took.as_secs() < TOO_LONG, "{unit:?} took {took:?}");
+        assert!(verdict.findings.len() <= Limits::default().findings);
+    }
+}

@@ -7,8 +7,10 @@ mod link_place;
 mod link_text;
 mod look_alike;
 mod lure;
-mod payment_card;
 mod people;
+mod sensitive;
+
+pub(crate) use sensitive::entity_names;
 
 use mailkeep_model::Category;
 
@@ -26,7 +28,6 @@ pub(crate) struct Detector {
 pub(crate) static DETECTORS: &[Detector] = &[
     link_text::MISMATCH,
     link_text::USER_INFO,
-    payment_card::PAYMENT_CARD,
     attachment::PROGRAM,
     attachment::NAME,
     attachment::CONTAINER,
@@ -57,4 +58,9 @@ pub(crate) static DETECTORS: &[Detector] = &[
     people::REPLY,
     people::SENDER,
     people::TAKEOVER,
+    sensitive::PAYMENT_CARD,
+    sensitive::IDENTIFIER,
+    sensitive::SECRET,
+    sensitive::KEY_PHRASE,
+    sensitive::EXACT_MATCH,
 ];
