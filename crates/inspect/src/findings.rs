@@ -11,20 +11,29 @@ pub(crate) struct Findings {
     raw: Vec<Raw>,
     limit: usize,
     overflow: bool,
+    notes: Vec<String>,
 }
 
 struct Raw {
     detector: &'static Detector,
-    field: usize,
-    place: Range<usize>,
+    place: Place,
     entity: String,
     severity: Severity,
     evidence: String,
 }
 
+/// Where something was found; ordered as it is reported.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    /// Index of the field, and bytes of its source.
+    Text(usize, usize, usize),
+    /// Index of the object.
+    Object(usize),
+}
+
 impl Findings {
     pub(crate) fn new(limit: usize) -> Self {
-        Self { detector: None, raw: Vec::new(), limit, overflow: false }
+        Self { detector: None, raw: Vec::new(), limit, overflow: false, notes: Vec::new() }
     }
 
     /// Names the detector that reports from now on.
@@ -41,12 +50,39 @@ impl Findings {
         entity: String,
         evidence: String,
     ) {
+        self.push(Place::Text(field, place.start, place.end), severity, entity, evidence);
+    }
+
+    /// Adds a finding on a file as a whole. `object` is the object's index in the view.
+    pub(crate) fn add_to_object(
+        &mut self,
+        object: usize,
+        severity: Severity,
+        entity: String,
+        evidence: String,
+    ) {
+        self.push(Place::Object(object), severity, entity, evidence);
+    }
+
+    fn push(&mut self, place: Place, severity: Severity, entity: String, evidence: String) {
         let Some(detector) = self.detector else { return };
         if self.raw.len() >= self.limit {
             self.overflow = true;
             return;
         }
-        self.raw.push(Raw { detector, field, place, entity, severity, evidence });
+        self.raw.push(Raw { detector, place, entity, severity, evidence });
+    }
+
+    /// Says what a detector did not look at.
+    pub(crate) fn note(&mut self, note: String) {
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
+    }
+
+    /// What detectors did not look at.
+    pub(crate) fn take_notes(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notes)
     }
 
     /// Whether there were more findings than the limit. A detector may stop looking then.
@@ -54,31 +90,31 @@ impl Findings {
         self.overflow
     }
 
-    /// The findings in order of field, place and detector.
+    /// The findings in order of field, place and detector; those on files follow.
     pub(crate) fn finish(mut self, view: &MessageView) -> Vec<Finding> {
         self.raw.sort_by(|a, b| {
-            (a.field, a.place.start, a.place.end, a.detector.name, &a.entity).cmp(&(
-                b.field,
-                b.place.start,
-                b.place.end,
-                b.detector.name,
-                &b.entity,
-            ))
+            (&a.place, a.detector.name, &a.entity).cmp(&(&b.place, b.detector.name, &b.entity))
         });
         let mut counter = CodePoints::default();
         self.raw
             .into_iter()
             .filter_map(|raw| {
-                let field = view.fields.get(raw.field)?;
-                let start = counter.at(raw.field, &field.source, raw.place.start);
-                // A copy, so that the next finding may begin before this one ends.
-                let end = counter.clone().at(raw.field, &field.source, raw.place.end);
+                let (field, start, end) = match raw.place {
+                    Place::Text(index, start, end) => {
+                        let field = view.fields.get(index)?;
+                        let start = counter.at(index, &field.source, start);
+                        // A copy, so that the next finding may begin before this one ends.
+                        let end = counter.clone().at(index, &field.source, end);
+                        (&field.name, start, end)
+                    }
+                    Place::Object(index) => (&view.objects.get(index)?.path, 0, 0),
+                };
                 Some(Finding {
                     detector: raw.detector.name.to_owned(),
                     category: raw.detector.category,
                     entity: raw.entity,
                     severity: raw.severity,
-                    field: field.name.clone(),
+                    field: field.clone(),
                     start,
                     end,
                     evidence: raw.evidence,

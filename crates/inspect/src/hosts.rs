@@ -106,6 +106,15 @@ impl Name {
         self.suffix == Some(Type::Private)
     }
 
+    /// Whether a firm's name under this suffix is likely to be the firm's: a country, or one of the
+    /// oldest of all suffixes. Where a name costs a euro, anybody can have it.
+    pub(crate) fn is_official(&self) -> bool {
+        let top = self.top();
+        self.suffix == Some(Type::Icann)
+            && (top.len() == 2 && !CHEAP_COUNTRIES.contains(&top)
+                || matches!(top, "com" | "net" | "org" | "gov" | "edu" | "int"))
+    }
+
     /// Whether it is the domain or lies below it. The domain is in lower case.
     pub(crate) fn is_within(&self, domain: &str) -> bool {
         self.ascii
@@ -123,6 +132,10 @@ impl Name {
             })
     }
 }
+
+/// Suffixes of countries that were given away, or are sold as words.
+const CHEAP_COUNTRIES: &[&str] =
+    &["cc", "cf", "ga", "gq", "ml", "pw", "su", "tk", "to", "ws", "icu", "co", "me", "io"];
 
 /// Domains of one owner that mail uses side by side.
 const ALIASES: &[&[&str]] = &[

@@ -63,6 +63,12 @@ fn run(mut view: MessageView, context: &Context<'_>) -> Report {
         let limit = context.limits.findings;
         view.not_inspected.push(format!("more than {limit} findings: the rest was not inspected"));
     }
+    if view.facts().cut {
+        let note =
+            "more text or addresses than are looked at for wording: the rest was not inspected";
+        view.not_inspected.push(note.to_owned());
+    }
+    view.not_inspected.append(&mut findings.take_notes());
     let findings = findings.finish(&view);
     let canary = view.canary.take().map(|mark| CanaryRead { legible: shows(&view, &mark), mark });
     Report {

@@ -1,7 +1,10 @@
 //! What a person sees of a verdict, on messages of our own.
 
 use data_encoding::BASE64;
-use mailkeep_inspect::{Context, MaskKey, Report, inspect, inspect_attachment, inspect_text};
+use mailkeep_inspect::{
+    Context, Dictionary, ExactList, MaskKey, MatchKey, Report, inspect, inspect_attachment,
+    inspect_text,
+};
 use mailkeep_model::{Finding, Severity, VerdictKind};
 use time::OffsetDateTime;
 
@@ -20,9 +23,16 @@ fn html(body: &str) -> Report {
     report(&format!("Content-Type: text/html; charset=utf-8\n\né{body}"))
 }
 
+/// The one finding that says that a link shows something else.
 fn only(report: &Report) -> &Finding {
-    let [finding] = &report.verdict.findings[..] else { panic!("{:?}", report.verdict) };
-    finding
+    let shows = |finding: &&Finding| {
+        matches!(finding.detector.as_str(), "link-text-mismatch" | "link-user-info")
+    };
+    let mut found = report.verdict.findings.iter().filter(shows);
+    match (found.next(), found.next()) {
+        (Some(finding), None) => finding,
+        _ => panic!("{:?}", report.verdict),
+    }
 }
 
 fn cut(text: &str, finding: &Finding) -> String {
@@ -127,7 +137,8 @@ fn an_address_that_hides_its_host_behind_an_at_sign_is_malicious_when_it_asks_to
         "https://example.com?a=b@example.net",
     ] {
         let verdict = with_context(|context| inspect_text(harmless, context));
-        assert_eq!(verdict.findings, [], "{harmless}");
+        let links = verdict.findings.iter().filter(|finding| finding.detector.starts_with("link-"));
+        assert_eq!(links.count(), 0, "{harmless}");
     }
 }
 
@@ -255,4 +266,64 @@ fn a_canary_that_nobody_can_read_is_not_taken_for_inspected() {
     }
     let inner = format!("Content-Type: message/rfc822\n\nX-Mailkeep-Canary: {mark}\n\n{mark}");
     assert_eq!(report(&inner).canary, None, "a message that holds a canary is none");
+}
+
+#[test]
+fn what_the_organisation_named_itself_is_found_and_its_records_are_not_shown() {
+    let key = MaskKey::from_bytes([7; 32]);
+    let match_key = MatchKey::from_bytes([9; 32]);
+    let record = ["Quentin Example", "1961-04-09"].map(|value| match_key.hash(value).unwrap());
+    let lists = [ExactList::new("patients", match_key, [record.to_vec()]).unwrap()];
+    let dictionaries = [Dictionary::new("PROJECTS", ["project heron".to_owned()], 1).unwrap()];
+    let context = Context::new(OffsetDateTime::UNIX_EPOCH, &[], &key)
+        .with_dictionaries(&dictionaries)
+        .with_lists(&lists);
+    let text = "é About Project Heron: Quentin Example (1961-04-09) asks.";
+    let verdict = inspect_text(text, &context);
+    let found: Vec<(&str, &str, String)> = verdict
+        .findings
+        .iter()
+        .map(|f| (f.detector.as_str(), f.entity.as_str(), cut(text, f)))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("key-phrase", "PROJECTS", "Project Heron".to_owned()),
+            ("exact-match", "patients", "Quentin Example (1961-04-09".to_owned()),
+        ]
+    );
+    let record = &verdict.findings[1];
+    assert!(
+        !record.evidence.contains("Quentin") && !record.evidence.contains("1961"),
+        "{}",
+        record.evidence
+    );
+    assert_eq!(verdict.verdict, VerdictKind::Sensitive);
+}
+
+#[test]
+fn numbers_and_secrets_are_found_in_place_whatever_they_are_written_in_and_are_not_shown() {
+    let body = "<p>Mein Konto: <b>DE43 1000</b> 0000 0705 8161 65, the password: k0ffeE!27</p>";
+    let report = html(body);
+    let found: Vec<(&str, String)> = report
+        .verdict
+        .findings
+        .iter()
+        .map(|f| (f.entity.as_str(), cut(&format!("é{body}"), f)))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            ("IBAN_CODE", "DE43 1000</b> 0000 0705 8161 65".to_owned()),
+            ("SECRET_PASSWORD", "k0ffeE!27".to_owned()),
+        ]
+    );
+    for finding in &report.verdict.findings {
+        assert!(
+            !finding.evidence.contains("0705") && !finding.evidence.contains("k0ff"),
+            "{}",
+            finding.evidence
+        );
+    }
+    assert_eq!(report.verdict.verdict, VerdictKind::Sensitive);
 }

@@ -1,7 +1,16 @@
 //! The detectors. Adding one is adding its row to [`DETECTORS`] and its weights to `verdict.rs`.
 
+mod attachment;
+mod disguise;
+mod feed;
+mod link_place;
 mod link_text;
-mod payment_card;
+mod look_alike;
+mod lure;
+mod people;
+mod sensitive;
+
+pub(crate) use sensitive::entity_names;
 
 use mailkeep_model::Category;
 
@@ -16,5 +25,42 @@ pub(crate) struct Detector {
 }
 
 /// All detectors, in the order in which they run.
-pub(crate) static DETECTORS: &[Detector] =
-    &[link_text::MISMATCH, link_text::USER_INFO, payment_card::PAYMENT_CARD];
+pub(crate) static DETECTORS: &[Detector] = &[
+    link_text::MISMATCH,
+    link_text::USER_INFO,
+    attachment::PROGRAM,
+    attachment::NAME,
+    attachment::CONTAINER,
+    attachment::OBJECT,
+    attachment::MACRO,
+    attachment::LINK,
+    attachment::PDF,
+    attachment::HTML,
+    attachment::ENCRYPTED,
+    attachment::KNOWN,
+    link_place::PLACE,
+    link_place::ADDRESS,
+    link_place::RECIPIENT,
+    link_place::PASSWORD,
+    look_alike::HOST,
+    feed::MATCH,
+    lure::LURE,
+    lure::SCAM,
+    lure::PAYMENT,
+    lure::BRAND,
+    lure::PICTURE,
+    lure::CODE,
+    lure::STRANGER,
+    disguise::LOOK_ALIKE,
+    disguise::SPACED,
+    disguise::HIDDEN,
+    people::IMPERSONATION,
+    people::REPLY,
+    people::SENDER,
+    people::TAKEOVER,
+    sensitive::PAYMENT_CARD,
+    sensitive::IDENTIFIER,
+    sensitive::SECRET,
+    sensitive::KEY_PHRASE,
+    sensitive::EXACT_MATCH,
+];

@@ -16,7 +16,7 @@ pub(super) fn transfer<'x>(raw: &'x [u8], encoding: &str) -> Cow<'x, [u8]> {
 
 /// Turns bytes into text. Without a usable charset: UTF-8 where it is that, else Windows-1252,
 /// which is what mail clients assume.
-pub(super) fn charset(bytes: &[u8], charset: Option<&str>) -> String {
+pub(crate) fn charset(bytes: &[u8], charset: Option<&str>) -> String {
     let name = charset.unwrap_or_default().trim();
     let undeclared = ["", "utf-8", "utf8", "us-ascii", "ascii"]
         .iter()
@@ -38,7 +38,7 @@ pub(super) fn charset(bytes: &[u8], charset: Option<&str>) -> String {
 }
 
 /// Base64 that ignores foreign characters and stops at the padding (RFC 2045 section 6.8).
-fn base64(raw: &[u8]) -> Vec<u8> {
+pub(crate) fn base64(raw: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(raw.len() / 4 * 3 + 3);
     let (mut bits, mut count) = (0_u32, 0);
     for &byte in raw {

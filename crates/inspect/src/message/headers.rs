@@ -20,6 +20,9 @@ pub(super) struct Headers<'x> {
     subject: Option<&'x [u8]>,
     message_id: Option<&'x [u8]>,
     canary: Option<&'x [u8]>,
+    from: Option<&'x [u8]>,
+    reply_to: Option<&'x [u8]>,
+    authentication: Option<&'x [u8]>,
 }
 
 impl<'x> Headers<'x> {
@@ -58,13 +61,16 @@ impl<'x> Headers<'x> {
     }
 
     fn keep(&mut self, name: &[u8], value: &'x [u8]) {
-        const NAMES: [&[u8]; 6] = [
+        const NAMES: [&[u8]; 9] = [
             b"content-type",
             b"content-disposition",
             b"content-transfer-encoding",
             b"subject",
             b"message-id",
             CANARY_HEADER.as_bytes(),
+            b"from",
+            b"reply-to",
+            b"authentication-results",
         ];
         let slot = match NAMES.iter().position(|known| name.eq_ignore_ascii_case(known)) {
             Some(0) => &mut self.content_type,
@@ -73,6 +79,9 @@ impl<'x> Headers<'x> {
             Some(3) => &mut self.subject,
             Some(4) => &mut self.message_id,
             Some(5) => &mut self.canary,
+            Some(6) => &mut self.from,
+            Some(7) => &mut self.reply_to,
+            Some(8) => &mut self.authentication,
             _ => return,
         };
         slot.get_or_insert(value);
@@ -95,11 +104,23 @@ impl<'x> Headers<'x> {
 
     /// The subject, its encoded words decoded (RFC 2047).
     pub(super) fn subject(&self) -> Option<String> {
-        let value = terminated(self.subject?);
-        match MessageStream::new(&value).parse_unstructured() {
-            HeaderValue::Text(text) => Some(text.into_owned()),
-            _ => None,
-        }
+        unstructured(self.subject?)
+    }
+
+    /// Who the message says it is from, its encoded words decoded.
+    pub(super) fn from(&self) -> Option<String> {
+        unstructured(self.from?)
+    }
+
+    /// Where answers go, its encoded words decoded.
+    pub(super) fn reply_to(&self) -> Option<String> {
+        unstructured(self.reply_to?)
+    }
+
+    /// What the receiving server found about the sender (RFC 8601): the topmost, since whoever
+    /// wrote the message could write those below.
+    pub(super) fn authentication(&self) -> Option<String> {
+        unstructured(self.authentication?)
     }
 
     /// The message id with its angle brackets where it has them.
@@ -140,6 +161,13 @@ fn take_field(raw: &[u8]) -> (&[u8], &[u8]) {
 /// Field names are printable ASCII without a colon (RFC 5322 section 2.2).
 fn is_name(name: &[u8]) -> bool {
     !name.is_empty() && name.iter().all(u8::is_ascii_graphic)
+}
+
+fn unstructured(value: &[u8]) -> Option<String> {
+    match MessageStream::new(&terminated(value)).parse_unstructured() {
+        HeaderValue::Text(text) => Some(text.into_owned()),
+        _ => None,
+    }
 }
 
 fn parameters(value: &[u8]) -> Option<ContentType<'static>> {

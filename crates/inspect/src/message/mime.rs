@@ -10,12 +10,17 @@ use mail_parser::ContentType;
 use memchr::memmem;
 
 use super::{
+    address::Address,
     decode,
     headers::Headers,
-    html,
+    html, passwords,
     view::{Field, MessageView},
 };
-use crate::Limits;
+use crate::{
+    Limits,
+    codes::{NotSearched, Pictures},
+    unpack::{self, Budget, FileKind, Mark, Seed, Technique, Text, Unpacked},
+};
 
 /// The view of a message of which `raw` is the beginning and `whole_size` the size.
 pub(crate) fn view_message(raw: &[u8], whole_size: u64, limits: &Limits) -> MessageView {
@@ -25,6 +30,7 @@ pub(crate) fn view_message(raw: &[u8], whole_size: u64, limits: &Limits) -> Mess
     if (read.len() as u64) < whole_size {
         walk.note(format!("only the first {} of {whole_size} bytes were inspected", read.len()));
     }
+    walk.codes();
     walk.view
 }
 
@@ -43,13 +49,21 @@ pub(crate) fn view_attachment(name: &str, bytes: &[u8], limits: &Limits) -> Mess
         let (read, all) = (read.len(), bytes.len());
         walk.note(format!("only the first {read} of {all} bytes were inspected"));
     }
-    if let Some(kind) = kind_of_name(name) {
-        walk.field("attachment[0].text".into(), decode::charset(read, None), kind);
-    } else {
-        walk.note(format!("'{name}' is of a type that is not inspected"));
-    }
+    walk.object(Seed {
+        path: "attachment[0]".into(),
+        name: name.to_owned(),
+        declared: String::new(),
+        charset: None,
+        bytes: read.to_vec(),
+        parent: None,
+        depth: 0,
+    });
+    walk.codes();
     walk.view
 }
+
+/// Notes on what was not inspected; more tell a person nothing new.
+const NOTES: usize = 200;
 
 /// How a text is to be read.
 #[derive(Clone, Copy)]
@@ -61,9 +75,19 @@ enum Kind {
 struct Walk<'l> {
     view: MessageView,
     limits: &'l Limits,
+    budget: Budget,
     parts: usize,
     text_bytes: usize,
     links: usize,
+}
+
+/// A part that has no parts.
+struct Leaf<'p, 'x> {
+    headers: &'p Headers<'x>,
+    body: &'x [u8],
+    content_type: Option<ContentType<'static>>,
+    mime: Cow<'p, str>,
+    encoding: String,
 }
 
 /// What is known of the message whose parts are being walked.
@@ -77,7 +101,8 @@ struct Message {
 
 impl<'l> Walk<'l> {
     fn new(limits: &'l Limits) -> Self {
-        Self { view: MessageView::default(), limits, parts: 0, text_bytes: 0, links: 0 }
+        let budget = Budget::new(limits.unpacked_bytes, limits.objects);
+        Self { view: MessageView::default(), limits, budget, parts: 0, text_bytes: 0, links: 0 }
     }
 
     fn message(&mut self, raw: &[u8], prefix: &str, depth: usize) {
@@ -85,6 +110,9 @@ impl<'l> Walk<'l> {
         if prefix.is_empty() {
             self.view.message_id = headers.message_id();
             self.view.canary = headers.canary();
+            self.view.authentication = headers.authentication();
+            self.view.from = self.address("from", headers.from());
+            self.view.reply_to = self.address("reply-to", headers.reply_to());
         }
         if let Some(subject) = headers.subject() {
             self.field(format!("{prefix}subject"), subject, Kind::Plain);
@@ -92,6 +120,12 @@ impl<'l> Walk<'l> {
         let mut message =
             Message { prefix: prefix.to_owned(), attachments: 0, has_text: false, has_html: false };
         self.part(&headers, body, "text/plain", &mut message, depth);
+    }
+
+    fn address(&mut self, name: &str, text: Option<String>) -> Option<Address> {
+        let address = Address::read(text.as_deref()?, self.view.fields.len());
+        self.field(name.to_owned(), text?, Kind::Plain);
+        address.filter(|address| address.field < self.view.fields.len())
     }
 
     /// `default` is the type of a part that does not tell its own (RFC 2046 section 5.1.5).
@@ -134,20 +168,14 @@ impl<'l> Walk<'l> {
             message.attachments += 1;
             return self.message(&decode::transfer(body, &encoding), &prefix, depth + 1);
         }
-        self.leaf(headers, body, content_type.as_ref(), &mime, &encoding, message);
+        let leaf = Leaf { headers, body, content_type, mime, encoding };
+        self.leaf(&leaf, message, depth);
     }
 
-    fn leaf(
-        &mut self,
-        headers: &Headers<'_>,
-        body: &[u8],
-        content_type: Option<&ContentType<'_>>,
-        mime: &str,
-        encoding: &str,
-        message: &mut Message,
-    ) {
-        let disposition = headers.disposition();
+    fn leaf(&mut self, leaf: &Leaf<'_, '_>, message: &mut Message, depth: usize) {
+        let disposition = leaf.headers.disposition();
         let attached = disposition.as_ref().is_some_and(|d| d.is_attachment());
+        let mime = leaf.mime.as_ref();
         let body_slot = match mime {
             "text/html" if !attached => Some(("body.html", &mut message.has_html, Kind::Html)),
             // A multipart without parts is read as the text that it is.
@@ -156,26 +184,126 @@ impl<'l> Walk<'l> {
             }
             _ => None,
         };
-        let (name, kind) = match body_slot {
-            Some((name, taken @ false, kind)) => {
-                *taken = true;
-                (format!("{}{name}", message.prefix), kind)
-            }
-            _ => {
-                let number = message.attachments;
-                message.attachments += 1;
-                let file_name = disposition
-                    .as_ref()
-                    .and_then(|d| d.attribute("filename"))
-                    .or_else(|| content_type.and_then(|t| t.attribute("name")))
-                    .unwrap_or_default();
-                let Some(kind) = kind_of_attachment(mime, file_name) else { return };
-                (format!("{}attachment[{number}].text", message.prefix), kind)
-            }
-        };
-        let bytes = decode::transfer(body, encoding);
+        let bytes = decode::transfer(leaf.body, &leaf.encoding);
+        let content_type = leaf.content_type.as_ref();
         let charset = content_type.and_then(|t| t.attribute("charset"));
-        self.field(name, decode::charset(&bytes, charset), kind);
+        if let Some((name, taken @ false, kind)) = body_slot {
+            *taken = true;
+            let name = format!("{}{name}", message.prefix);
+            return self.field(name, decode::charset(&bytes, charset), kind);
+        }
+        let number = message.attachments;
+        message.attachments += 1;
+        let file_name = disposition
+            .as_ref()
+            .and_then(|d| d.attribute("filename"))
+            .or_else(|| content_type.and_then(|t| t.attribute("name")))
+            .unwrap_or_default();
+        self.object(Seed {
+            path: format!("{}attachment[{number}]", message.prefix),
+            name: file_name.trim().to_owned(),
+            declared: mime.to_owned(),
+            charset: charset.map(str::to_owned),
+            bytes: bytes.into_owned(),
+            parent: None,
+            depth,
+        });
+    }
+
+    /// A file, and all that is in it. Files inside follow the file that they are in.
+    fn object(&mut self, seed: Seed) {
+        let mut stack = vec![seed];
+        while let Some(seed) = stack.pop() {
+            if seed.depth > self.limits.mime_depth {
+                self.too_deep(&seed);
+                continue;
+            }
+            if !self.budget.object() {
+                return self
+                    .note(format!("more than {} files: the rest was not", self.limits.objects));
+            }
+            let depth = seed.depth + 1;
+            let fields = &self.view.fields;
+            let Unpacked { mut object, texts, links, children, notes } =
+                unpack::unpack(seed, &mut self.budget, &|| passwords::near_the_word(fields));
+            for note in notes {
+                self.note(format!("{}: {note}", object.path));
+            }
+            let names = std::iter::once(String::new()).chain((1..).map(|n| format!("[{n}]")));
+            for (text, number) in texts.into_iter().zip(names) {
+                let name = format!("{}.text{number}", object.path);
+                match text {
+                    Text::Plain(text) => self.field(name, text, Kind::Plain),
+                    Text::Html(text) => self.field(name, text, Kind::Html),
+                }
+            }
+            self.field(format!("{}.links", object.path), links, Kind::Html);
+            let parent = Some(self.view.objects.len());
+            let seed = |(name, bytes): (String, Vec<u8>)| Seed {
+                path: format!("{}/{name}", object.path),
+                name: name.rsplit('/').next().unwrap_or_default().to_owned(),
+                declared: String::new(),
+                charset: None,
+                bytes,
+                parent,
+                depth,
+            };
+            stack.extend(children.into_iter().rev().map(seed));
+            let message = (object.kind == FileKind::Mail)
+                .then(|| (std::mem::take(&mut object.bytes), format!("{}.message.", object.path)));
+            self.view.objects.push(object);
+            if let Some((bytes, prefix)) = message {
+                self.message(&bytes, &prefix, depth);
+                if let Some(object) = parent.and_then(|index| self.view.objects.get_mut(index)) {
+                    object.bytes = bytes;
+                }
+            }
+        }
+    }
+
+    /// Reads the QR codes of all pictures: each is a text of its own, `attachment[0].code`,
+    /// `body.html.image[2].code`.
+    fn codes(&mut self) {
+        let mut pictures = Pictures::default();
+        let mut read = Vec::new();
+        let mut skipped = 0;
+        for object in self.view.objects.iter().filter(|object| object.kind.is_image()) {
+            match pictures.read(&object.bytes) {
+                Ok(texts) => read.extend(texts.into_iter().map(|t| (object.path.clone(), t))),
+                Err(NotSearched) => skipped += 1,
+            }
+        }
+        for field in &self.view.fields {
+            for (number, image) in field.images().iter().enumerate() {
+                let Some(bytes) = inline_picture(&field.source[image.src.clone()]) else {
+                    continue;
+                };
+                match pictures.read(&bytes) {
+                    Ok(texts) => read.extend(
+                        texts.into_iter().map(|t| (format!("{}.image[{number}]", field.name), t)),
+                    ),
+                    Err(NotSearched) => skipped += 1,
+                }
+            }
+        }
+        if skipped > 0 {
+            self.note(format!(
+                "{skipped} pictures were too large or too many: no QR code in them was"
+            ));
+        }
+        for (path, text) in read {
+            self.field(format!("{path}.code"), text, Kind::Plain);
+        }
+    }
+
+    fn too_deep(&mut self, seed: &Seed) {
+        let depth = self.limits.mime_depth;
+        self.note(format!("files nested deeper than {depth} levels were not"));
+        let parent = seed.parent.and_then(|parent| self.view.objects.get_mut(parent));
+        if let Some(object) = parent {
+            let evidence = format!("more than {depth} containers in one another");
+            object.marks.push(Mark { technique: Technique::ArchiveBomb, evidence });
+        }
     }
 
     fn field(&mut self, name: String, mut source: String, kind: Kind) {
@@ -207,10 +335,25 @@ impl<'l> Walk<'l> {
 
     fn note(&mut self, note: String) {
         let note = if note.ends_with("inspected") { note } else { format!("{note} inspected") };
-        if !self.view.not_inspected.contains(&note) {
+        // Hundreds of files may each have their own.
+        if self.view.not_inspected.len() < NOTES && !self.view.not_inspected.contains(&note) {
             self.view.not_inspected.push(note);
         }
     }
+}
+
+/// The bytes of a picture that is written into the page (`data:image/png;base64,…`; RFC 2397).
+fn inline_picture(src: &str) -> Option<Cow<'_, [u8]>> {
+    let src = src.trim_ascii();
+    let beginning = src.get(..11)?;
+    if !beginning.eq_ignore_ascii_case("data:image/") {
+        return None;
+    }
+    let (head, data) = src.split_once(',')?;
+    head.to_ascii_lowercase()
+        .ends_with(";base64")
+        .then(|| decode::transfer(data.as_bytes(), "base64"))
+        .map(|bytes| Cow::Owned(bytes.into_owned()))
 }
 
 /// `type/subtype` in lower case.
@@ -224,24 +367,6 @@ fn mime_type<'d>(content_type: Option<&ContentType<'_>>, default: &'d str) -> Co
             None => Cow::Borrowed("text/plain"),
         },
         None => Cow::Borrowed(default),
-    }
-}
-
-fn kind_of_attachment(mime: &str, file_name: &str) -> Option<Kind> {
-    match mime {
-        "text/html" | "application/xhtml+xml" => Some(Kind::Html),
-        "text/rtf" | "text/richtext" | "text/enriched" => None,
-        // The name decides over "text/plain", under which HTML files like to travel.
-        _ => kind_of_name(file_name).or_else(|| mime.starts_with("text/").then_some(Kind::Plain)),
-    }
-}
-
-fn kind_of_name(file_name: &str) -> Option<Kind> {
-    let (_, ending) = file_name.trim().rsplit_once('.')?;
-    match ending.to_ascii_lowercase().as_str() {
-        "html" | "htm" | "xhtml" | "shtml" => Some(Kind::Html),
-        "txt" | "text" | "csv" | "tsv" | "log" | "md" | "json" | "xml" => Some(Kind::Plain),
-        _ => None,
     }
 }
 

@@ -1,8 +1,12 @@
-use std::ops::Range;
+use std::{cell::OnceCell, ops::Range};
 
 use mailkeep_model::CanaryMark;
 
-use super::html::{Link, Rendered};
+use super::{
+    address::Address,
+    html::{Form, Image, Link, Rendered},
+};
+use crate::{facts::Facts, unpack::Object};
 
 /// One parsed view of a message.
 #[derive(Debug, Default)]
@@ -11,10 +15,28 @@ pub(crate) struct MessageView {
     pub(crate) message_id: Option<String>,
     /// The mark of a canary, in its own header field.
     pub(crate) canary: Option<CanaryMark>,
+    /// Who the message says it is from.
+    pub(crate) from: Option<Address>,
+    /// Where answers to it go.
+    pub(crate) reply_to: Option<Address>,
+    /// What the receiving server found about the sender (`Authentication-Results`, RFC 8601).
+    pub(crate) authentication: Option<String>,
     /// All texts, in the order in which they occur.
     pub(crate) fields: Vec<Field>,
+    /// All files, each before those that were unpacked from it. What text is in them is in
+    /// `fields`: `attachment[0].text`, `attachment[0]/inner.docx.text`, and the addresses that a
+    /// document leads to as the HTML `attachment[0].links`.
+    pub(crate) objects: Vec<Object>,
     /// Why a part was not inspected.
     pub(crate) not_inspected: Vec<String>,
+    facts: OnceCell<Facts>,
+}
+
+impl MessageView {
+    /// What the message says and where it leads; read when a detector first asks.
+    pub(crate) fn facts(&self) -> &Facts {
+        self.facts.get_or_init(|| Facts::of(self))
+    }
 }
 
 /// One decoded text of a message.
@@ -40,6 +62,21 @@ impl Field {
     /// What a person sees.
     pub(crate) fn readable(&self) -> &str {
         self.rendered.as_ref().map_or(&self.source, |rendered| &rendered.text)
+    }
+
+    /// Pieces of the readable text that are in it and that nobody sees.
+    pub(crate) fn hidden(&self) -> &[Range<usize>] {
+        self.rendered.as_ref().map_or(&[], |rendered| &rendered.hidden)
+    }
+
+    /// The pictures of HTML.
+    pub(crate) fn images(&self) -> &[Image] {
+        self.rendered.as_ref().map_or(&[], |rendered| &rendered.images)
+    }
+
+    /// The forms of HTML.
+    pub(crate) fn forms(&self) -> &[Form] {
+        self.rendered.as_ref().map_or(&[], |rendered| &rendered.forms)
     }
 
     /// Where in the source a piece of the readable text stands, in bytes.

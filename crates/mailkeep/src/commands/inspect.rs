@@ -7,7 +7,7 @@ use std::{
 };
 
 use mailkeep_inspect::{
-    Context, MaskKey, Report, inspect, inspect_attachment, inspect_prefix, inspect_text,
+    Context, Executive, MaskKey, Report, inspect, inspect_attachment, inspect_prefix, inspect_text,
     mbox::Messages,
 };
 use mailkeep_model::{Verdict, VerdictKind};
@@ -31,9 +31,8 @@ const MAX_BYTES: usize = 64 << 20;
 struct Policy {
     /// The organisation's own domains.
     own_domains: Vec<String>,
-    /// Names of executives, for detectors of impersonation; none of this version reads them.
-    #[serde(rename = "executives")]
-    _executives: Vec<String>,
+    /// Names of executives: used at an address that is not the organisation's, one is a finding.
+    executives: Vec<String>,
 }
 
 pub(super) fn run(arguments: &Inspect, output: &Output) -> Outcome {
@@ -50,7 +49,10 @@ pub(super) fn run(arguments: &Inspect, output: &Output) -> Outcome {
     let mut key = [0; 32];
     rand::fill(&mut key);
     let mask_key = MaskKey::from_bytes(key);
-    let context = Context::new(OffsetDateTime::now_utc(), &policy.own_domains, &mask_key);
+    let person = |name: &String| Executive { name: name.clone(), addresses: Vec::new() };
+    let executives: Vec<Executive> = policy.executives.iter().map(person).collect();
+    let context = Context::new(OffsetDateTime::now_utc(), &policy.own_domains, &mask_key)
+        .with_executives(&executives);
     let mut run = Run { output, context, fail_on: arguments.fail_on, exit: Exit::Done, count: 0 };
     for path in &arguments.text {
         let begin = Instant::now();

@@ -7,9 +7,7 @@
 //!   front of an `@` (`https://bank.example@evil.example/`; RFC 3986 section 7.6).
 
 mod grade;
-mod redirect;
 mod shown;
-mod target;
 mod user_info;
 
 use std::ops::Range;
@@ -19,13 +17,13 @@ use mailkeep_model::{Category, Severity};
 use self::{
     grade::Signals,
     shown::{Form, Shown},
-    target::Target,
 };
 use super::Detector;
 use crate::{
     Context,
     findings::Findings,
     hosts::Host,
+    links::Target,
     message::{Field, Link, MessageView},
 };
 
@@ -90,7 +88,7 @@ fn mismatch(field: &Field, link: &Link, context: &Context<'_>) -> Option<Found> 
 }
 
 /// Whether a host is the organisation's own.
-fn is_own(host: &Host, context: &Context<'_>) -> bool {
+pub(super) fn is_own(host: &Host, context: &Context<'_>) -> bool {
     host.as_name().is_some_and(|name| {
         context
             .own_domains
@@ -112,7 +110,7 @@ fn cut(text: &str, bytes: usize) -> &str {
 }
 
 /// For evidence: one line, no control characters, at most 100 characters.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     const LONGEST: usize = 100;
     let line: String = text
         .chars()

@@ -4,11 +4,12 @@ use mailkeep_model::Severity;
 use memchr::memmem;
 use percent_encoding::percent_decode_str;
 
-use super::{around, grade, is_own, printable, target::Target};
+use super::{around, grade, is_own, printable};
 use crate::{
     Context,
     findings::Findings,
     hosts::Host,
+    links::Target,
     message::{Field, MessageView},
 };
 

@@ -8,7 +8,8 @@
 
 mod entities;
 mod render;
+mod style;
 mod tokens;
 
 pub(super) use render::render;
-pub(crate) use render::{Link, Rendered};
+pub(crate) use render::{Form, Image, Link, Rendered};

@@ -2,17 +2,23 @@ use std::ops::Range;
 
 use super::{
     entities::{self, Place},
-    tokens::{Token, Tokens},
+    style::{Look, Sheet},
+    tokens::{Attributes, Token, Tokens},
 };
 
 /// What a person sees of HTML, and the way back.
 ///
 /// White space is collapsed as in a browser; a line break or the border of a block is a newline,
-/// the border of a table cell a tab. What CSS hides is not known yet and is in the text.
+/// the border of a table cell a tab. What CSS hides is in the text, too, because sensitive content
+/// can leave in it; [`Rendered::hidden`] tells where it is.
 #[derive(Debug, Default)]
 pub(crate) struct Rendered {
     pub(crate) text: String,
+    /// Pieces of the text that nobody sees, in order.
+    pub(crate) hidden: Vec<Range<usize>>,
     pub(crate) links: Vec<Link>,
+    pub(crate) images: Vec<Image>,
+    pub(crate) forms: Vec<Form>,
     /// `<base href>`.
     pub(crate) base: Option<String>,
     /// There were more links than the limit.
@@ -29,7 +35,31 @@ pub(crate) struct Link {
     pub(crate) href_place: Range<usize>,
     /// What is shown, in the readable text.
     pub(crate) text: Range<usize>,
+    /// A picture is part of what is shown.
+    pub(crate) image: bool,
 }
+
+/// A picture.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Image {
+    /// Its address in the source, character references not decoded.
+    pub(crate) src: Range<usize>,
+}
+
+/// A form, whether or not the mail client at hand would show it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Form {
+    /// Where what is typed goes, decoded; empty when the page itself takes it.
+    pub(crate) action: String,
+    /// Where the form's tag stands in the source.
+    pub(crate) place: Range<usize>,
+    /// It asks for a password.
+    pub(crate) password: bool,
+}
+
+/// Pictures and forms that are looked at.
+const MOST_IMAGES: usize = 200;
+const MOST_FORMS: usize = 20;
 
 /// A stretch of text, from `text` to the next span, and where it came from.
 #[derive(Debug)]
@@ -87,11 +117,14 @@ pub(crate) fn render(html: &str, max_links: usize) -> Rendered {
         open: None,
         preformatted: 0,
         max_links,
+        sheet: Sheet::default(),
+        looks: Vec::new(),
     };
     for token in Tokens::new(html) {
         match token {
-            Token::Text(text) => renderer.text(text),
-            Token::Start { name, href } => renderer.start(name, href),
+            Token::Text(text) => renderer.visible_or_not(text),
+            Token::Style(style) => renderer.sheet.read(&html[style]),
+            Token::Start { name, attributes } => renderer.start(name, &attributes),
             Token::End { name } => renderer.end(name),
         }
     }
@@ -132,13 +165,34 @@ struct Renderer<'h> {
     open: Option<Link>,
     preformatted: usize,
     max_links: usize,
+    sheet: Sheet,
+    /// The open elements that change how text looks, and how often elements of their names are
+    /// open since.
+    looks: Vec<Looks>,
 }
 
+/// An open element with a look of its own.
+struct Looks {
+    name: Range<usize>,
+    look: Look,
+    open: usize,
+}
+
+/// Looks in one another that are told apart; a browser has no bound, mail of people no more.
+const DEEPEST_LOOK: usize = 32;
+
+/// Elements without an end tag.
+const VOID: &[&str] =
+    &["area", "base", "br", "col", "hr", "img", "input", "link", "meta", "source", "wbr"];
+
 impl Renderer<'_> {
-    fn start(&mut self, name: Range<usize>, href: Option<Range<usize>>) {
+    fn start(&mut self, name: Range<usize>, attributes: &Attributes) {
         let at = name.start;
         let mut lower = [0; 10];
-        match lower_case(&self.html[name], &mut lower) {
+        let name_text = lower_case(&self.html[name.clone()], &mut lower);
+        self.open_look(name_text, &name, attributes);
+        let href = attributes.href.clone();
+        match name_text {
             "a" => {
                 self.close_link();
                 self.open = href.map(|href| self.link(href));
@@ -148,6 +202,12 @@ impl Renderer<'_> {
                     let link = self.link(href);
                     self.keep(link);
                 }
+            }
+            "img" | "input" if attributes.src.is_some() => self.image(attributes),
+            "input" => self.input(attributes),
+            "form" => {
+                self.form(at, attributes);
+                self.separate('\n', at);
             }
             "base" if self.out.base.is_none() => {
                 self.out.base =
@@ -163,9 +223,95 @@ impl Renderer<'_> {
         }
     }
 
+    /// Notes how text looks from here on, where the element says something of it.
+    fn open_look(&mut self, name: &str, place: &Range<usize>, attributes: &Attributes) {
+        if VOID.binary_search(&name).is_ok() {
+            return;
+        }
+        let outer = self.looks.last().map_or(Look::default(), |looks| looks.look);
+        let value = |range: &Option<Range<usize>>| range.clone().map(|range| &self.html[range]);
+        let look = self.sheet.look(
+            outer,
+            value(&attributes.class),
+            value(&attributes.style),
+            attributes.hidden.is_some(),
+        );
+        let html = self.html;
+        let same = |looks: &&mut Looks| html[looks.name.clone()].eq_ignore_ascii_case(name);
+        if look != outer && self.looks.len() < DEEPEST_LOOK {
+            self.looks.push(Looks { name: place.clone(), look, open: 1 });
+        } else if !name.is_empty()
+            && let Some(looks) = self.looks.iter_mut().rev().find(same)
+        {
+            looks.open += 1;
+        }
+    }
+
+    fn close_look(&mut self, name: &Range<usize>) {
+        let name = &self.html[name.clone()];
+        let same = |looks: &Looks| self.html[looks.name.clone()].eq_ignore_ascii_case(name);
+        let Some(index) = self.looks.iter().rposition(same) else { return };
+        self.looks[index].open -= 1;
+        if self.looks[index].open == 0 {
+            self.looks.truncate(index);
+        }
+    }
+
+    fn image(&mut self, attributes: &Attributes) {
+        if let Some(link) = &mut self.open {
+            link.image = true;
+        }
+        if let Some(src) = attributes.src.clone()
+            && self.out.images.len() < MOST_IMAGES
+        {
+            self.out.images.push(Image { src });
+        }
+    }
+
+    fn form(&mut self, at: usize, attributes: &Attributes) {
+        if self.out.forms.len() < MOST_FORMS {
+            let action = attributes.action.clone().map(|action| &self.html[action]);
+            let action = action.map(|action| entities::decode(action).trim().to_owned());
+            self.out.forms.push(Form {
+                action: action.unwrap_or_default(),
+                place: at..at + "form".len(),
+                password: false,
+            });
+        }
+    }
+
+    fn input(&mut self, attributes: &Attributes) {
+        let kind = attributes.kind.clone().map(|kind| &self.html[kind]);
+        if kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("password")) {
+            match self.out.forms.last_mut() {
+                Some(form) => form.password = true,
+                // A script takes what is typed.
+                None => {
+                    let place = attributes.kind.clone().unwrap_or_default();
+                    self.out.forms.push(Form { action: String::new(), place, password: true });
+                }
+            }
+        }
+    }
+
+    /// Text, and the note that nobody sees it.
+    fn visible_or_not(&mut self, range: Range<usize>) {
+        let start = self.out.text.len();
+        self.text(range);
+        let end = self.out.text.len();
+        let hidden = self.looks.last().is_some_and(|looks| looks.look.is_hidden());
+        if hidden && start < end {
+            match self.out.hidden.last_mut() {
+                Some(last) if last.end == start => last.end = end,
+                _ => self.out.hidden.push(start..end),
+            }
+        }
+    }
+
     fn end(&mut self, name: Range<usize>) {
         let at = name.start;
         let mut lower = [0; 10];
+        self.close_look(&name);
         match lower_case(&self.html[name], &mut lower) {
             "a" => self.close_link(),
             "pre" => {
@@ -184,6 +330,7 @@ impl Renderer<'_> {
             href: entities::decode(&self.html[href.clone()]).into_owned(),
             href_place: href,
             text: start..start,
+            image: false,
         }
     }
 

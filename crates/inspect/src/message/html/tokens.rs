@@ -11,9 +11,42 @@ pub(super) enum Token {
     /// Text with character references.
     Text(Range<usize>),
     /// A start tag.
-    Start { name: Range<usize>, href: Option<Range<usize>> },
+    Start { name: Range<usize>, attributes: Attributes },
+    /// The content of a `<style>`.
+    Style(Range<usize>),
     /// An end tag.
     End { name: Range<usize> },
+}
+
+/// The values of the attributes that decide what a person sees and where it leads; of repeated
+/// ones the first, as in a browser.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Attributes {
+    pub(super) href: Option<Range<usize>>,
+    pub(super) src: Option<Range<usize>>,
+    pub(super) action: Option<Range<usize>>,
+    /// `type`
+    pub(super) kind: Option<Range<usize>>,
+    pub(super) style: Option<Range<usize>>,
+    pub(super) class: Option<Range<usize>>,
+    pub(super) hidden: Option<Range<usize>>,
+}
+
+impl Attributes {
+    fn slot(&mut self, name: &str) -> Option<&mut Option<Range<usize>>> {
+        let is = |known: &str| name.eq_ignore_ascii_case(known);
+        // Most attributes of mail are none of these: their length tells.
+        match name.len() {
+            3 if is("src") => Some(&mut self.src),
+            4 if is("href") => Some(&mut self.href),
+            4 if is("type") => Some(&mut self.kind),
+            5 if is("style") => Some(&mut self.style),
+            5 if is("class") => Some(&mut self.class),
+            6 if is("action") => Some(&mut self.action),
+            6 if is("hidden") => Some(&mut self.hidden),
+            _ => None,
+        }
+    }
 }
 
 /// Elements whose content is no markup and is not shown.
@@ -23,11 +56,13 @@ const INVISIBLE_RAW: &[&str] =
 pub(super) struct Tokens<'h> {
     html: &'h str,
     at: usize,
+    /// The content of the `<style>` whose start tag was the last token.
+    style: Option<Range<usize>>,
 }
 
 impl<'h> Tokens<'h> {
     pub(super) fn new(html: &'h str) -> Self {
-        Self { html, at: 0 }
+        Self { html, at: 0, style: None }
     }
 
     fn bytes(&self) -> &'h [u8] {
@@ -79,20 +114,20 @@ impl<'h> Tokens<'h> {
     }
 
     /// Reads a tag from behind its `<` or `</`. `None` when the source ends within it.
-    fn tag(&mut self, start: usize) -> Option<(Range<usize>, Option<Range<usize>>)> {
+    fn tag(&mut self, start: usize) -> Option<(Range<usize>, Attributes)> {
         let is_end = |b: &u8| b.is_ascii_whitespace() || matches!(b, b'/' | b'>');
         let name_end = start + self.bytes()[start..].iter().position(is_end)?;
-        let mut href = None;
+        let mut attributes = Attributes::default();
         let mut at = name_end;
         loop {
             at += self.bytes()[at..].iter().position(|b| !b.is_ascii_whitespace() && *b != b'/')?;
             if self.byte(at)? == b'>' {
                 self.at = at + 1;
-                return Some((start..name_end, href));
+                return Some((start..name_end, attributes));
             }
             let (name, value, end) = self.attribute(at)?;
-            if href.is_none() && self.html[name].eq_ignore_ascii_case("href") {
-                href = Some(value);
+            if let Some(slot) = attributes.slot(&self.html[name]) {
+                slot.get_or_insert(value);
             }
             at = end;
         }
@@ -156,6 +191,9 @@ impl Iterator for Tokens<'_> {
     type Item = Token;
 
     fn next(&mut self) -> Option<Token> {
+        if let Some(style) = self.style.take() {
+            return Some(Token::Style(style));
+        }
         while self.at < self.html.len() {
             let start = self.at;
             let end = self.text_end();
@@ -172,12 +210,16 @@ impl Iterator for Tokens<'_> {
                     None => self.at = self.html.len(),
                 },
                 (Some(b), _) if b.is_ascii_alphabetic() => match self.tag(start + 1) {
-                    Some((name, href)) => {
+                    Some((name, attributes)) => {
                         let raw = &self.html[name.clone()];
                         if INVISIBLE_RAW.iter().any(|known| raw.eq_ignore_ascii_case(known)) {
+                            let content = self.at;
                             self.skip_raw(raw);
+                            if raw.eq_ignore_ascii_case("style") {
+                                self.style = Some(content..self.at);
+                            }
                         }
-                        return Some(Token::Start { name, href });
+                        return Some(Token::Start { name, attributes });
                     }
                     None => self.at = self.html.len(),
                 },
@@ -195,12 +237,13 @@ mod tests {
     /// Text as it is, tags in brackets.
     fn tokens(html: &str) -> Vec<String> {
         Tokens::new(html)
+            .filter(|token| !matches!(token, Token::Style(_)))
             .map(|token| match token {
-                Token::Text(text) => html[text].to_owned(),
-                Token::Start { name, href: Some(href) } => {
-                    format!("[{} {}]", &html[name], &html[href])
-                }
-                Token::Start { name, href: None } => format!("[{}]", &html[name]),
+                Token::Text(text) | Token::Style(text) => html[text].to_owned(),
+                Token::Start { name, attributes } => match attributes.href {
+                    Some(href) => format!("[{} {}]", &html[name], &html[href]),
+                    None => format!("[{}]", &html[name]),
+                },
                 Token::End { name } => format!("[/{}]", &html[name]),
             })
             .collect()

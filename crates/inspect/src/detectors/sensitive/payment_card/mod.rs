@@ -14,13 +14,13 @@ use self::{
     issuer::{Issuer, Prevalence},
     wording::Wording,
 };
-use super::Detector;
+use super::super::Detector;
 use crate::{Context, findings::Findings, message::MessageView};
 
-pub(super) const PAYMENT_CARD: Detector =
+pub(crate) const PAYMENT_CARD: Detector =
     Detector { name: "payment-card", category: Category::Sensitive, run: find };
 
-const ENTITY: &str = "PAYMENT_CARD";
+pub(super) const ENTITY: &str = "PAYMENT_CARD";
 
 fn find(view: &MessageView, context: &Context<'_>, findings: &mut Findings) {
     for (index, field) in view.fields.iter().enumerate() {

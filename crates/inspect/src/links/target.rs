@@ -1,6 +1,9 @@
 use url::Url;
 
-use super::redirect::{self, Wrapped};
+use super::{
+    places::{self, Place},
+    redirect::{self, Wrapped},
+};
 use crate::hosts::Host;
 
 /// Wrappings that are taken off one link.
@@ -8,22 +11,22 @@ const DEEPEST: usize = 5;
 
 /// Where a link leads.
 #[derive(Debug)]
-pub(super) struct Target {
+pub(crate) struct Target {
     /// The host that answers in the end, as far as the link tells.
-    pub(super) host: Host,
+    pub(crate) host: Host,
     /// Every host on the way: link protection that is shown as itself is no lie.
     through: Vec<Host>,
     /// The last address that is known.
-    pub(super) url: Url,
+    pub(crate) url: Url,
     /// A mailing service counts the click, or link protection hides the address: where the link
     /// leads cannot be told.
-    pub(super) service: bool,
+    pub(crate) service: bool,
 }
 
 impl Target {
     /// Resolves an `href` as a mail client does. `None` for links that open no web page (`mailto:`,
     /// `tel:`, `#top`, …) and for addresses that lead nowhere.
-    pub(super) fn resolve(href: &str, base: Option<&str>) -> Option<Self> {
+    pub(crate) fn resolve(href: &str, base: Option<&str>) -> Option<Self> {
         let mut url = absolute(href.trim(), base)?;
         let mut host = Host::of_url(&url)?;
         let mut through = Vec::new();
@@ -50,13 +53,13 @@ impl Target {
     }
 
     /// Whether a text that shows this host tells the truth.
-    pub(super) fn answers_to(&self, shown: &Host) -> bool {
+    pub(crate) fn answers_to(&self, shown: &Host) -> bool {
         self.host.same_owner(shown) || self.through.iter().any(|host| host.same_owner(shown))
     }
 
     /// Whether the target's name plays on the one that is shown (`bank.com.evil.ru`,
     /// `bank-login.ru`; `thebank.ru` and `evil.ru/bank.com` do not).
-    pub(super) fn imitates(&self, shown: &Host) -> bool {
+    pub(crate) fn imitates(&self, shown: &Host) -> bool {
         const SHORTEST: usize = 4;
         let (Some(shown), Some(target)) = (shown.as_name(), self.host.as_name()) else {
             return false;
@@ -74,17 +77,26 @@ impl Target {
 
     /// Whether anybody can have this host within a minute: a bare IP address, a URL shortener,
     /// free hosting.
-    pub(super) fn is_cheap(&self) -> bool {
-        self.host.as_name().is_none_or(|name| {
-            redirect::SHORTENERS.contains(&name.registrable())
-                || name.is_hosted()
-                || redirect::HOSTING.iter().any(|domain| name.is_within(domain))
-        })
+    pub(crate) fn is_cheap(&self) -> bool {
+        self.host.as_name().is_none() || self.place().is_some()
+    }
+
+    /// The kind of place it leads to, when it is one that anybody can have.
+    pub(crate) fn place(&self) -> Option<Place> {
+        places::place(&self.url, &self.host)
+    }
+
+    /// The target and, when the link carries another address along, that one.
+    pub(crate) fn with_carried(self) -> (Self, Option<Self>) {
+        let carried =
+            redirect::carried(&self.url).and_then(|url| Self::resolve(url.as_str(), None));
+        let other = carried.filter(|carried| !carried.host.same_owner(&self.host));
+        (self, other)
     }
 
     /// For people to read, not to click: `hxxps://evil[.]example/path`. Without the query, which
     /// may carry the recipient's name.
-    pub(super) fn defanged(&self) -> String {
+    pub(crate) fn defanged(&self) -> String {
         const LONGEST: usize = 60;
         let host = self.host.text().replace('.', "[.]").replace("::", "[::]");
         let same = Host::of_url(&self.url).as_ref() == Some(&self.host);

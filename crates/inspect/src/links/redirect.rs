@@ -11,7 +11,7 @@ use crate::hosts::Host;
 
 /// What a link turns out to be when its wrapping is taken off.
 #[derive(Debug)]
-pub(super) enum Wrapped {
+pub(crate) enum Wrapped {
     /// It is no wrapping.
     Not,
     /// The address inside.
@@ -37,6 +37,8 @@ enum How {
     PathHost(usize),
     /// Proofpoint URL Defense, versions 1 to 3.
     UrlDefense,
+    /// Google's cache of pages: `/amp/s/host/path`.
+    Amp,
 }
 
 /// Domain, beginning of the path, how.
@@ -62,12 +64,16 @@ const REDIRECTORS: &[(&str, &str, How)] = &[
     ("mimecastprotect.com", "/s/", How::QueryHost("domain")),
     // Open redirectors of large services.
     ("google.com", "/url", How::Query(&["q", "url"])),
+    ("google.com", "/amp/", How::Amp),
     ("googleadservices.com", "/", How::Query(&["adurl"])),
     ("doubleclick.net", "/", How::Query(&["adurl"])),
     ("bing.com", "/ck/a", How::QueryBase64("u")),
     ("facebook.com", "/l.php", How::Query(&["u"])),
     ("facebook.com", "/flx/warn", How::Query(&["u"])),
     ("instagram.com", "/", How::Query(&["u"])),
+    ("deref-web.de", "/", How::Query(&["redirectUrl"])),
+    ("deref-gmx.net", "/", How::Query(&["redirectUrl"])),
+    ("acemlnc.com", "/Prod/link-tracker", How::QueryBase64("redirectUrl")),
     ("linkedin.com", "/redir", How::Query(&["url"])),
     ("linkedin.com", "/safety/go", How::Query(&["url"])),
     ("youtube.com", "/redirect", How::Query(&["q"])),
@@ -160,53 +166,36 @@ const SERVICE_PATHS: &[(&str, &str)] = &[
     ("/lt.php", "tid="),
 ];
 
-/// URL shorteners.
-pub(super) const SHORTENERS: &[&str] = &[
-    "adf.ly",
-    "bit.do",
-    "bit.ly",
-    "bl.ink",
-    "buff.ly",
-    "clck.ru",
-    "cutt.ly",
-    "cutt.us",
-    "dub.sh",
-    "geni.us",
-    "is.gd",
-    "kutt.it",
-    "ow.ly",
-    "page.link",
-    "pxlme.me",
-    "qr.ae",
-    "qrco.de",
-    "rb.gy",
-    "rebrand.ly",
-    "s.id",
-    "short.gy",
-    "shorturl.at",
-    "shorturl.gg",
-    "surl.li",
-    "t.co",
-    "t.ly",
-    "tiny.cc",
-    "tinyurl.com",
-    "tr.ee",
-    "urlz.fr",
-    "v.gd",
-    "vk.cc",
-    "x.gd",
-];
+/// The address that a link of any host carries in its query, in clear or in base64. Whether the
+/// host follows it cannot be told; what stands in there is where the sender wants the reader to be.
+pub(crate) fn carried(url: &Url) -> Option<Url> {
+    url.query_pairs().take(MOST_PARAMETERS).find_map(|(_, value)| {
+        let is_address = |text: &str| {
+            let text = text.as_bytes();
+            let scheme = |scheme: &str| {
+                text.get(..scheme.len()).is_some_and(|t| t.eq_ignore_ascii_case(scheme.as_bytes()))
+            };
+            scheme("http://") || scheme("https://") || scheme("//")
+        };
+        if is_address(&value) {
+            let value = value.trim_start_matches('/');
+            return address(&percent_decode_str(value).decode_utf8_lossy());
+        }
+        value.starts_with("aHR0c").then(|| from_base64(&value)).flatten()
+    })
+}
 
-/// Free hosting that the public suffix list does not know as such.
-pub(super) const HOSTING: &[&str] =
-    &["forms.gle", "sites.google.com", "storage.googleapis.com", "firebasestorage.googleapis.com"];
+/// Parameters of one link that are looked at.
+const MOST_PARAMETERS: usize = 20;
 
 /// Takes one wrapping off.
-pub(super) fn unwrap(url: &Url, host: &Host) -> Wrapped {
+pub(crate) fn unwrap(url: &Url, host: &Host) -> Wrapped {
     let Some(name) = host.as_name() else { return Wrapped::Not };
     let path = url.path();
     for &(domain, beginning, how) in REDIRECTORS {
-        if name.is_within(domain)
+        // Google's search answers under every country's suffix.
+        let google = domain == "google.com" && name.main_label() == "google";
+        if (name.is_within(domain) || google)
             && path.starts_with(beginning)
             && let Some(wrapped) = open(url, how)
         {
@@ -246,6 +235,10 @@ fn open(url: &Url, how: How) -> Option<Wrapped> {
             Some(Wrapped::Host(host))
         }
         How::UrlDefense => url_defense(url).map(Wrapped::Url),
+        How::Amp => {
+            let inner = url.path().strip_prefix("/amp/")?;
+            address(inner.strip_prefix("s/").unwrap_or(inner)).map(Wrapped::Url)
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 use std::ops::Range;
 
+use super::super::address::in_address;
+
 /// Digits that could be a card number by their count and grouping.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Candidate {
@@ -111,7 +113,7 @@ impl Run {
             (Some('-' | '.' | '/' | '='), Some(c)) => c.is_alphabetic(),
             _ => false,
         };
-        !joined_before && !joined_after && !in_address(text, start, self.end())
+        !joined_before && !joined_after && !in_address(text, &(start..self.end()))
     }
 
     /// Tries every stretch of groups; a found one is not used again.
@@ -185,17 +187,6 @@ fn next_digit(text: &str, from: usize) -> Option<usize> {
 fn digits_end(text: &str, from: usize) -> usize {
     let digits = text.as_bytes()[from..].iter().take_while(|b| b.is_ascii_digit());
     from + digits.count()
-}
-
-/// Whether the word around it is a URL, an e-mail address or a message id.
-fn in_address(text: &str, start: usize, end: usize) -> bool {
-    const NEAR: usize = 400;
-    let is_border = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '>' | '|');
-    let from = text.floor_char_boundary(start.saturating_sub(NEAR));
-    let to = text.floor_char_boundary(end + NEAR);
-    let before = text[from..start].rsplit(|c| is_border(c) || c == '<').next().unwrap_or_default();
-    let after = text[end..to].split(is_border).next().unwrap_or_default();
-    before.contains("://") || before.contains("www.") || before.contains('@') || after.contains('@')
 }
 
 #[cfg(test)]
