@@ -3,6 +3,7 @@
 mod backup;
 mod build;
 mod incremental;
+mod inspect;
 mod measure;
 mod memory;
 mod provider;
@@ -26,6 +27,8 @@ pub(crate) enum Bench {
     Backup(backup::Options),
     /// The second backup, after the same changes of a small and of a large mailbox
     Incremental(Record),
+    /// What inspection finds in labelled mail, what it flags without reason, and how fast it is
+    Inspect(inspect::Options),
     /// The release build from nothing
     Build(Record),
     /// A restore at a provider 30 ms away, and one item out of the vault
@@ -49,6 +52,7 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
     match bench {
         Bench::Backup(options) => backup::run(options),
         Bench::Incremental(record) => incremental::run(record),
+        Bench::Inspect(options) => inspect::run(options),
         Bench::Build(record) => build::run(record),
         Bench::Restore(options) => restore::run(options),
         Bench::Provider(options) => provider::run(options),
