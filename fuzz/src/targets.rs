@@ -439,7 +439,7 @@ macro_rules! is_a_page {
 }
 
 fn exchange_configuration(data: &[u8]) {
-    if let Ok(objects) = mailkeep_exchange::parse_configuration(data) {
+    if let Ok((objects, _)) = mailkeep_exchange::parse_configuration(data) {
         assert!(objects.len() <= data.len(), "objects from nowhere");
         for object in objects {
             let text = serde_json::to_vec(&object).expect("an object can be kept");
