@@ -17,7 +17,10 @@ use time::OffsetDateTime;
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
-use crate::{DataDirectory, PassLimits, RestoreLimits, ServiceError, Witness, witness::WitnessKey};
+use crate::{
+    DataDirectory, PassLimits, RestoreLimits, ServiceError, Witness, canary::InHand,
+    witness::WitnessKey,
+};
 
 /// Everything that can be asked of Mailkeep on this machine.
 pub struct Service {
@@ -36,6 +39,8 @@ pub struct Service {
     pub(crate) witnesses: Vec<Witness>,
     /// What witnesses are told with, as far as the signer was asked for it.
     pub(crate) witness_keys: tokio::sync::Mutex<BTreeMap<String, WitnessKey>>,
+    /// Canaries, by their numbers, that the provider has not taken yet.
+    pub(crate) canaries_in_hand: Mutex<HashMap<i64, InHand>>,
 }
 
 impl Service {
@@ -63,6 +68,7 @@ impl Service {
             key_policy: Policy::default(),
             witnesses: Vec::new(),
             witness_keys: tokio::sync::Mutex::default(),
+            canaries_in_hand: Mutex::default(),
         })
     }
 
