@@ -530,8 +530,13 @@ fn witness_lines(data: &[u8]) {
     else {
         return;
     };
+    let lines: Vec<_> = lines.into_iter().map(|(_, line)| line).collect();
     let Some(key) = lines.iter().find_map(|line| line.checkpoint_key.clone()) else { return };
-    if let Ok(kept) = mailkeep_identity::Kept::of(&lines, &key, None) {
+    let said: Vec<_> = lines.iter().filter_map(|line| line.follows.clone()).collect();
+    for lost in mailkeep_identity::lost_before(&lines, &key, &said) {
+        assert!(lost.verify().is_ok() && lost.checkpoint_key != key);
+    }
+    if let Ok(kept) = mailkeep_identity::Kept::of(&lines, &key, &[]) {
         let own = |line: &&mailkeep_identity::WitnessLine| {
             line.checkpoint_key.as_ref().is_none_or(|one| *one == key)
         };

@@ -6,8 +6,8 @@ use std::{
 use mailkeep_control::{AuditEntry, Control, Tenant};
 use mailkeep_exchange::{Access, Connections, Extras, GraphConfig, GraphProvider};
 use mailkeep_identity::{
-    CallerLabel, JobId, ReceiptLog, SecretName, SignerClient, SignerTransport, journal::JournalLog,
-    rotation::Policy,
+    CallerLabel, CheckpointKey, JobId, ReceiptLog, SecretName, SignerClient, SignerTransport,
+    journal::JournalLog, rotation::Policy,
 };
 use mailkeep_inspect::MaskKey;
 use mailkeep_model::{Function, Secret, TenantName};
@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use crate::{
     DataDirectory, PassLimits, RestoreLimits, ServiceError, Witness, canary::InHand,
-    witness::WitnessKey,
+    lost_signer::KnownOrigin, witness::WitnessKey,
 };
 
 /// Everything that can be asked of Mailkeep on this machine.
@@ -41,6 +41,8 @@ pub struct Service {
     pub(crate) witness_keys: tokio::sync::Mutex<BTreeMap<String, WitnessKey>>,
     /// Canaries, by their numbers, that the provider has not taken yet.
     pub(crate) canaries_in_hand: Mutex<HashMap<i64, InHand>>,
+    /// Where the ledger with that key comes from, as it was last read.
+    pub(crate) origin: tokio::sync::Mutex<Option<(CheckpointKey, KnownOrigin)>>,
 }
 
 impl Service {
@@ -69,6 +71,7 @@ impl Service {
             witnesses: Vec::new(),
             witness_keys: tokio::sync::Mutex::default(),
             canaries_in_hand: Mutex::default(),
+            origin: tokio::sync::Mutex::default(),
         })
     }
 
