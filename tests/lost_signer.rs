@@ -5,7 +5,7 @@ mod story;
 
 use std::{fs, path::PathBuf};
 
-use story::{Administrator, Run, World};
+use story::{Administrator, Run, World, wait_until};
 
 const REASON: &str = "the disk of the signer is gone";
 
@@ -51,6 +51,28 @@ impl Site {
         self.run(&["doctor"]).text()
     }
 
+    /// An outside witness is named in the settings; its file.
+    fn name_witness(&self) -> String {
+        let witness = self.path("witness.jsonl");
+        let config = format!("[[witness]]\nname = \"auditor\"\nfile = {witness:?}\n");
+        fs::write(self.world.mailkeep.data().join("config.toml"), config).expect("settings");
+        witness
+    }
+
+    /// An administrator registers by hand the certificate that is there now, in the place of what there is.
+    fn register_by_hand(&self, function: &str, client_id: &str) {
+        // The steward has none but in an emergency.
+        let before = self.world.lab.key_of(client_id);
+        let certificate =
+            self.world.mailkeep.json(&["identity", "certificate", "acme", function]).ok().json();
+        let add = serde_json::json!({ "add_certificate": certificate["certificate_pem"] });
+        self.world.lab.change_application(client_id, &add);
+        if !before.is_empty() {
+            let remove = serde_json::json!({ "remove_key": before });
+            self.world.lab.change_application(client_id, &remove);
+        }
+    }
+
     /// The signer's directory and its master key are gone; another signer starts in an empty directory.
     fn lose_signer(&mut self) {
         self.world.kill_signer();
@@ -64,9 +86,7 @@ impl Site {
 fn a_lost_signer_costs_no_mail_and_is_explained_to_everybody_who_looks() {
     // 1. A tenant is backed up and watched; a witness is told; the kit lies in a safe.
     let mut site = Site::start();
-    let witness = site.path("witness.jsonl");
-    let config = format!("[[witness]]\nname = \"auditor\"\nfile = {witness:?}\n");
-    fs::write(site.world.mailkeep.data().join("config.toml"), config).expect("settings");
+    let witness = site.name_witness();
     site.world.backup("acme");
     site.run(&["identity", "reconcile", "acme"]).ok();
     let (kit, out) = (site.path("safe"), site.path("for the administrator"));
@@ -168,4 +188,118 @@ fn a_lost_signer_costs_no_mail_and_is_explained_to_everybody_who_looks() {
     assert!(lines.lines().last().is_some_and(|line| line.contains("follows")), "{lines}");
     let doctor = site.doctor();
     assert!(!doctor.contains("another one than before"), "{doctor}");
+}
+
+#[test]
+fn a_service_that_goes_on_meanwhile_stands_in_the_way_of_no_recovery_not_even_of_the_second_one() {
+    // 1. A tenant is watched, the service runs and tells the witness; somebody has a copy of the ledger.
+    let mut site = Site::start();
+    let witness = site.name_witness();
+    site.world.backup("acme");
+    site.run(&["identity", "reconcile", "acme"]).ok();
+    let (kit, out) = (site.path("safe"), site.path("for the administrator"));
+    site.run(&["recovery-kit", "acme", "--out", &kit]).ok();
+    let serve = site.world.mailkeep.watch(&["serve"], |_| ());
+    let kept = || fs::read_to_string(&witness).unwrap_or_default();
+    wait_until("the service tells the witness", || !kept().is_empty());
+    let tell = ["identity", "ledger", "witness"];
+    site.run(&tell).ok();
+    let copy = site.path("copy.jsonl");
+    let ledger = |site: &Site| site.world.mailkeep.data().join("signer/ledger.jsonl");
+
+    // 2. The signer is lost. Another one starts, and the witness is told of it before anybody ordered
+    // anything: the service does so within a minute. The order is about the lost one all the same.
+    site.world.kill_signer();
+    fs::copy(ledger(&site), &copy).expect("a copy");
+    site.lose_signer();
+    site.world.start_signer();
+    site.run(&tell).ok();
+    assert!(!kept().contains("follows"), "{}", kept());
+    let order = ["signer", "recover", "--reason", REASON, "--witness", &witness];
+    let forged = kept().lines().next().expect("a line").replacen("\"seq\":", "\"seq\":9", 1);
+    let with_forged = site.path("forged.jsonl");
+    fs::write(&with_forged, format!("\n{forged}\n{}", kept())).expect("another file");
+    let verify = ["identity", "ledger", "verify", "--witness", &with_forged];
+    site.run(&verify).exits(21).says(&["forged.jsonl, line 2", "was not signed with this key"]);
+    let ordered = site.run(&[&order[..], &["--witness", &with_forged]].concat()).ok();
+    ordered.says(&["follows the lost one", "passed over", "forged.jsonl, line 2"]);
+
+    // 3. From then on the witness is told whose place it took, and verifies it.
+    site.run(&tell).ok();
+    assert!(kept().lines().last().is_some_and(|line| line.contains("follows")), "{}", kept());
+    let told = kept().lines().filter(|line| line.contains("follows")).count();
+    site.run(&["identity", "ledger", "show"]).ok();
+    site.run(&tell).ok();
+    assert_eq!(kept().lines().filter(|line| line.contains("follows")).count(), told, "once");
+    let verify = ["identity", "ledger", "verify", "--witness", &witness];
+    site.run(&verify).exits(3).says(&["NOT VERIFIED", REASON]);
+
+    // 4. That one is lost as well, before the tenant was recovered. The next order names both.
+    site.lose_signer();
+    site.world.start_signer();
+    site.run(&tell).ok();
+    site.run(&verify).exits(21).says(&["DAMAGE", "that one was replaced"]);
+    site.run(&order).ok().says(&["follows the lost one", "Before that, one was lost"]);
+    site.run(&tell).ok();
+    site.run(&verify).exits(3).says(&["NOT VERIFIED"]);
+    serve.kill();
+    let recover = ["identity", "recover", "acme", "--kit", &kit, "--out", &out];
+    let report = site.world.mailkeep.json(&recover).exits(3).json();
+    assert_eq!(report["begun"], true, "{report}");
+    assert!(PathBuf::from(&out).join("break-glass.sh").is_file());
+
+    // 5. A copy of the first ledger is verified as what it is. One of a ledger that somebody else began is
+    // not taken for it, whatever he told the witness.
+    let verify_copy = [&verify[..], &["--ledger", &copy]].concat();
+    site.run(&verify_copy).ok().says(&["copy of a lost ledger", "checkpoints agree"]);
+    let stranger = site.world.neighbour("stranger");
+    stranger.set_up("globex");
+    let theirs = site.path("theirs.jsonl");
+    let config = format!("[[witness]]\nname = \"auditor\"\nfile = {theirs:?}\n");
+    fs::write(stranger.mailkeep.data().join("config.toml"), config).expect("settings");
+    stranger.mailkeep.run(&tell).ok();
+    let foreign = stranger.mailkeep.data().join("signer/ledger.jsonl");
+    let foreign = foreign.to_string_lossy().into_owned();
+    let both = ["--witness", &theirs, "--ledger", &foreign];
+    site.run(&[&verify[..], &both].concat()).exits(21).says(&["DAMAGE", "it is not ours"]);
+
+    // 6. An administrator registers two certificates by hand. While somebody else is about to change the
+    // reader's key the rest is done, and the report says what is left.
+    let functions = report["functions"].as_array().expect("functions");
+    for function in ["auditor", "steward"] {
+        let one = functions.iter().find(|one| one["function"] == function).expect("it is there");
+        site.register_by_hand(function, one["client_id"].as_str().expect("an id"));
+    }
+    let lease = site.world.mailkeep.data().join("vault/acme.reader.key-lease");
+    let lease = fs::File::options().create(true).truncate(false).write(true).open(lease);
+    let lease = lease.expect("the lease");
+    lease.lock().expect("nobody has it");
+    let again = ["identity", "recover", "acme"];
+    site.run(&again).exits(3).says(&["steward    new key", "reader: ", "recover again"]);
+    drop(lease);
+    site.run(&again).ok().says(&["All keys are new"]);
+    site.run(&["tenant", "check", "acme"]).ok();
+}
+
+#[test]
+fn a_tenant_that_nobody_had_watched_is_recovered_although_somebody_looked_before_the_order() {
+    // 1. A tenant is backed up; nobody has ever reconciled it, and there is no witness.
+    let mut site = Site::start();
+    site.world.backup("acme");
+    let kit = site.path("safe");
+    site.run(&["recovery-kit", "acme", "--out", &kit]).ok();
+    site.run(&["identity", "ledger", "last-seen"]).exits(10);
+
+    // 2. The signer is lost; somebody looks, and what he sees is another signer.
+    site.lose_signer();
+    site.world.start_signer();
+    site.run(&["identity", "reconcile", "acme"]);
+    site.run(&["identity", "ledger", "last-seen"]);
+    assert!(site.doctor().contains("another one than before"), "{}", site.doctor());
+    let recover = ["identity", "recover", "acme", "--kit", &kit];
+    site.run(&recover).exits(1).says(&["does not say that it follows another one"]);
+
+    // 3. The order makes it ours.
+    site.run(&["signer", "recover", "--reason", REASON, "--without-witness"]).ok();
+    site.run(&recover).exits(3).says(&["repository: opened", "not registered yet"]);
 }

@@ -546,7 +546,7 @@ macro_rules! is_a_page {
 }
 
 fn exchange_configuration(data: &[u8]) {
-    if let Ok(objects) = mailkeep_exchange::parse_configuration(data) {
+    if let Ok((objects, _)) = mailkeep_exchange::parse_configuration(data) {
         assert!(objects.len() <= data.len(), "objects from nowhere");
         for object in objects {
             let text = serde_json::to_vec(&object).expect("an object can be kept");
@@ -637,8 +637,13 @@ fn witness_lines(data: &[u8]) {
     else {
         return;
     };
+    let lines: Vec<_> = lines.into_iter().map(|(_, line)| line).collect();
     let Some(key) = lines.iter().find_map(|line| line.checkpoint_key.clone()) else { return };
-    if let Ok(kept) = mailkeep_identity::Kept::of(&lines, &key, None) {
+    let said: Vec<_> = lines.iter().filter_map(|line| line.follows.clone()).collect();
+    for lost in mailkeep_identity::lost_before(&lines, &key, &said) {
+        assert!(lost.verify().is_ok() && lost.checkpoint_key != key);
+    }
+    if let Ok(kept) = mailkeep_identity::Kept::of(&lines, &key, &[]) {
         let own = |line: &&mailkeep_identity::WitnessLine| {
             line.checkpoint_key.as_ref().is_none_or(|one| *one == key)
         };

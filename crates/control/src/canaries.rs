@@ -158,8 +158,9 @@ impl Control {
         Ok(transaction.commit().await?)
     }
 
-    /// Writes down that a canary is about to be sent, unless one of the tenant is under way. From then on
-    /// it may have been sent, whatever happens to us.
+    /// Writes down that a canary is about to be sent, unless one of the tenant is under way; with its entry
+    /// in the audit log when somebody asked for it. From then on it may have been sent, whatever happens to
+    /// us.
     ///
     /// # Errors
     ///
@@ -168,6 +169,7 @@ impl Control {
         &self,
         tenant: &TenantName,
         new: NewCanary,
+        entry: Option<AuditEntry>,
     ) -> Result<BegunCanary, ControlError> {
         let transaction = self.write().await?;
         // Two processes may ask at once.
@@ -209,6 +211,9 @@ impl Control {
                 .filter(canary::Column::Id.lte(old))
                 .exec(&transaction)
                 .await?;
+        }
+        if let Some(entry) = entry {
+            add_entry(&transaction, entry).await?;
         }
         transaction.commit().await?;
         Ok(BegunCanary::New(id))

@@ -50,18 +50,20 @@ pub struct WitnessLine {
 const LONGEST_LINE: usize = 4096;
 
 impl WitnessLine {
-    /// Reads what a witness keeps: a line of JSON for each time it was told. Blank lines are skipped.
+    /// Reads what a witness keeps: a line of JSON for each time it was told, with its number (from 1). Blank
+    /// lines are skipped.
     ///
     /// # Errors
     /// The number of the first line (from 1) that is none, and why.
-    pub fn parse_all(text: &str) -> Result<Vec<Self>, (usize, String)> {
+    pub fn parse_all(text: &str) -> Result<Vec<(usize, Self)>, (usize, String)> {
         let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
         lines
             .map(|(number, line)| {
                 if line.len() > LONGEST_LINE {
                     return Err((number + 1, format!("it is longer than {LONGEST_LINE} bytes")));
                 }
-                serde_json::from_str(line).map_err(|error| (number + 1, error.to_string()))
+                let read = serde_json::from_str(line);
+                read.map(|read| (number + 1, read)).map_err(|error| (number + 1, error.to_string()))
             })
             .collect()
     }

@@ -62,6 +62,9 @@ pub enum LedgerEvent {
         /// Where the lost one ended, as far as anybody knows; `None` when nobody does.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         lost: Option<LedgerEnd>,
+        /// Those that were lost before that one, the last first: somebody may have seen nothing since.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        earlier: Vec<LedgerEnd>,
         /// Why, in the words of whoever ordered it.
         reason: String,
         /// Who ordered it.

@@ -14,7 +14,7 @@
 //!   changes its own keys; see [`proof`].
 //! - The [`ledger`] is the signer's chain of records: each names the hash of the one before it.
 //!   It is written before the signer answers. A *checkpoint* is a signed statement of where the
-//!   ledger stands. A ledger that *follows* a lost one says so, by order ([`LedgerEnd`]).
+//!   ledger stands. A ledger that *follows* a lost one says so, by order ([`Follows`]).
 //! - A *receipt* is a worker's record of what it did with an assertion ([`ReceiptLog`]): another
 //!   chain, which the workers write themselves and which is trusted no further than they are.
 //! - The [`journal`] has every request that a job makes, before it goes out.
@@ -38,6 +38,7 @@ pub mod journal;
 pub mod jwt;
 pub mod ledger;
 mod names;
+mod origin;
 pub mod proof;
 pub mod protocol;
 mod receipts;
@@ -51,10 +52,11 @@ pub use client::{Opening, SignerClient, SignerStream, SignerTransport};
 pub use credential_seal::CredentialSeal;
 pub use error::IdentityError;
 pub use names::{CallerLabel, InvalidName, JobId, KeyUse, SecretName};
+pub use origin::{Follows, MOST_EARLIER, Origin, Unbelieved, settles, why_unnamed};
 pub use protocol::{
     Binding, CertificateInfo, CredentialInfo, CredentialState, KeyInfo, KeyStoreInfo, SealingInfo,
     SealingKind, SignedAssertion, SignedProof, SignerStatus, Slot, WorkerCertificate, WorkerInfo,
     WorkerLimits,
 };
 pub use receipts::{ReceiptError, ReceiptEvent, ReceiptLog, verify as verify_receipts};
-pub use succession::{Kept, Unexplained};
+pub use succession::{Kept, Unexplained, lost_before};

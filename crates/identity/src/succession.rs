@@ -16,8 +16,13 @@ pub struct Kept {
 #[non_exhaustive]
 pub enum Unexplained {
     /// A checkpoint was not signed with the key that stands beside it.
-    #[error(transparent)]
-    Checkpoint(#[from] CheckpointError),
+    #[error("{error}")]
+    Checkpoint {
+        /// Which of the lines it is, from 0.
+        line: usize,
+        /// What is wrong with it.
+        error: CheckpointError,
+    },
     /// The witnesses knew another ledger, and nothing says that this one follows it.
     #[error(
         "the witness knew another ledger, up to record {seq} (checkpoints signed with {key}), and this one does not say that it follows it: that one was replaced"
@@ -41,47 +46,82 @@ pub enum Unexplained {
 }
 
 impl Kept {
-    /// Tells apart what witnesses kept. `follows` is what the present ledger says that it follows; of those
-    /// before that one, what the witnesses were told then.
+    /// Tells apart what witnesses kept. `named` are the lost ledgers that the present one itself names
+    /// ([`Follows::named`](crate::Follows::named)); those before them are told as [`lost_before`] finds them.
     ///
     /// # Errors
-    /// When there was another ledger of which nobody says that it was lost, or more of it than is said.
+    /// When a line was not signed with its key; when there was another ledger of which nobody says that it
+    /// was lost, or more of it than is said.
     pub fn of(
         lines: &[WitnessLine],
         present: &CheckpointKey,
-        follows: Option<&LedgerEnd>,
+        named: &[LedgerEnd],
     ) -> Result<Self, Unexplained> {
         let mut kept = Self::default();
         let mut lost: BTreeMap<String, LedgerEnd> = BTreeMap::new();
-        for line in lines {
-            let key = line.checkpoint_key.as_ref().filter(|key| *key != present);
-            let Some(key) = key else {
-                kept.present.push(line.checkpoint.clone());
-                continue;
-            };
-            key.verify(&line.checkpoint)?;
-            let end =
-                LedgerEnd { checkpoint: line.checkpoint.clone(), checkpoint_key: key.clone() };
-            let known = lost.entry(key.to_string()).or_insert_with(|| end.clone());
-            if known.checkpoint.head.seq < end.checkpoint.head.seq {
-                *known = end;
+        for (line, WitnessLine { checkpoint, checkpoint_key, .. }) in lines.iter().enumerate() {
+            if let Some(key) = checkpoint_key {
+                let signed = key.verify(checkpoint);
+                signed.map_err(|error| Unexplained::Checkpoint { line, error })?;
+            }
+            match checkpoint_key.as_ref().filter(|key| *key != present) {
+                None => kept.present.push(checkpoint.clone()),
+                Some(key) => {
+                    let (checkpoint, checkpoint_key) = (checkpoint.clone(), key.clone());
+                    keep_last(&mut lost, LedgerEnd { checkpoint, checkpoint_key });
+                }
             }
         }
         kept.lost = lost.into_values().collect();
-        let said: Vec<&LedgerEnd> = follows
-            .into_iter()
-            .chain(lines.iter().filter_map(|line| line.follows.as_ref()))
-            .collect();
+        let said = lost_before(lines, present, named);
         kept.lost.iter().try_for_each(|lost| explained(lost, &said))?;
         Ok(kept)
     }
 }
 
+/// The lost ledgers that the present one comes from, where each ended: those that it names itself, and of
+/// each of these what witnesses were told that it follows. What is told of the present one is no matter of
+/// the witness: nobody has signed that, and its ledger says it or it is not so. An end that its own key did
+/// not sign is passed over.
+pub fn lost_before(
+    lines: &[WitnessLine],
+    present: &CheckpointKey,
+    named: &[LedgerEnd],
+) -> Vec<LedgerEnd> {
+    let mut found = BTreeMap::new();
+    let mut waiting = named.to_vec();
+    while let Some(end) = waiting.pop() {
+        if end.checkpoint_key == *present || end.verify().is_err() {
+            continue;
+        }
+        let key = end.checkpoint_key.clone();
+        // Each is looked up once, so that two which name each other are no circle.
+        if keep_last(&mut found, end) {
+            let of_it = lines.iter().filter(|line| line.checkpoint_key.as_ref() == Some(&key));
+            let signed = of_it.filter(|line| key.verify(&line.checkpoint).is_ok());
+            waiting.extend(signed.filter_map(|line| line.follows.clone()));
+        }
+    }
+    found.into_values().collect()
+}
+
+/// Keeps of each ledger the last that is known. Tells whether nothing was known of this one.
+fn keep_last(ends: &mut BTreeMap<String, LedgerEnd>, end: LedgerEnd) -> bool {
+    match ends.get_mut(&end.checkpoint_key.to_string()) {
+        Some(known) => {
+            if known.checkpoint.head.seq < end.checkpoint.head.seq {
+                *known = end;
+            }
+            false
+        }
+        None => ends.insert(end.checkpoint_key.to_string(), end).is_none(),
+    }
+}
+
 /// Whether somebody says of a ledger that it was lost, and where it ended, no earlier than it was seen.
-fn explained(lost: &LedgerEnd, said: &[&LedgerEnd]) -> Result<(), Unexplained> {
-    let of_it = said.iter().filter(|one| one.checkpoint_key == lost.checkpoint_key);
+fn explained(lost: &LedgerEnd, said: &[LedgerEnd]) -> Result<(), Unexplained> {
     let (seen, key) = (lost.checkpoint.head, lost.checkpoint_key.clone());
-    let Some(end) = of_it.max_by_key(|one| one.checkpoint.head.seq) else {
+    let Some(end) = said.iter().find(|one| one.checkpoint_key == key) else {
         return Err(Unexplained::Replaced { seq: seen.seq, key });
     };
     let said = end.checkpoint.head;

@@ -26,6 +26,11 @@ pub enum ExchangePart {
     Scope,
 }
 
+/// What is there once.
+const ORGANIZATION: &str = "organization";
+/// A command that sets hundreds of things, and the one of them that is the part's.
+const SETS_MUCH: (&str, &str) = ("Set-OrganizationConfig", "AuditDisabled");
+
 /// The commands that change a part.
 const COMMANDS: &[(ExchangePart, &[&str])] = &[
     (ExchangePart::AuditBypass, &["Set-MailboxAuditBypassAssociation"]),
@@ -92,7 +97,8 @@ const COMMANDS: &[(ExchangePart, &[&str])] = &[
 ];
 
 impl ExchangePart {
-    /// The part that a command of Exchange's changes, when it is one of these.
+    /// The part that a command of Exchange's changes, when it is one of these: as far as its name tells.
+    /// [`ExchangeChange::part`] knows better.
     pub fn of_command(command: &str) -> Option<Self> {
         let is_it = |one: &&str| one.eq_ignore_ascii_case(command);
         COMMANDS.iter().find(|(_, commands)| commands.iter().any(is_it)).map(|one| one.0)
@@ -151,7 +157,10 @@ pub struct ExchangeChange {
 pub struct ExchangeObject {
     /// The part that it belongs to.
     pub part: ExchangePart,
-    /// Its name in that part.
+    /// What it is, in the provider's word and in small letters: `remotedomain`. Some parts have several
+    /// kinds, and objects of two kinds may bear one name.
+    pub kind: String,
+    /// Its name among those of its kind.
     pub name: String,
     /// What is set, name and value.
     pub properties: BTreeMap<String, String>,
@@ -171,19 +180,43 @@ pub struct ModifiedProperty {
 impl ExchangeChange {
     /// The part of the configuration that it changes.
     pub fn part(&self) -> Option<ExchangePart> {
+        let (command, property) = SETS_MUCH;
+        if self.command.eq_ignore_ascii_case(command) && !self.may_set(property) {
+            return None;
+        }
         ExchangePart::of_command(&self.command)
+    }
+
+    /// Of what kind the object is that it changed: the same for the command that makes one, changes it and
+    /// removes it.
+    pub fn noun(&self) -> String {
+        let noun = self.command.split_once('-').map_or(&*self.command, |(_, noun)| noun);
+        noun.to_ascii_lowercase()
+    }
+
+    /// Whether it set a property. A record that names none may have set any.
+    fn may_set(&self, property: &str) -> bool {
+        let given = self.parameters.iter().map(|(name, _)| name.as_str());
+        // Which organisation it was is none of them.
+        let given = given.filter(|name| !name.eq_ignore_ascii_case("Identity"));
+        let mut named = given.chain(self.modified.iter().map(|one| one.name.as_str())).peekable();
+        named.peek().is_none() || named.any(|name| name.eq_ignore_ascii_case(property))
     }
 
     /// What it changed: by the name that its parameters give it, so that making, changing and removing a
     /// rule name the same one.
     pub fn subject(&self) -> &str {
+        // There is one, whatever a record calls it, and a snapshot calls it so.
+        if self.part() == Some(ExchangePart::Audit) {
+            return ORGANIZATION;
+        }
         let of = |name: &str| {
             let given = self.parameters.iter().find(|(one, _)| one.eq_ignore_ascii_case(name));
             given.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
         };
         let known = of("Identity").or(self.object.as_deref()).or_else(|| of("Name"));
         // `contoso.onmicrosoft.com\Rule`: the organisation in front is the tenant's own.
-        known.map_or("organization", |name| name.rsplit('\\').next().unwrap_or(name))
+        known.map_or(ORGANIZATION, |name| name.rsplit('\\').next().unwrap_or(name))
     }
 }
 
@@ -223,5 +256,32 @@ mod tests {
         assert_eq!(change(None, ("Name", "Copy")).subject(), "Copy");
         assert_eq!(change(Some("x.example\\Copy"), ("Identity", "Copy")).subject(), "Copy");
         assert_eq!(change(None, ("Enabled", "True")).subject(), "organization");
+        assert_eq!(change(None, ("Enabled", "True")).noun(), "transportrule");
+    }
+
+    #[test]
+    fn of_what_sets_an_organisation_only_switching_the_log_off_is_about_the_log() {
+        let set = |parameters: &[(&str, &str)], modified: &[&str]| ExchangeChange {
+            id: "1".into(),
+            at: OffsetDateTime::UNIX_EPOCH,
+            command: "set-organizationconfig".into(),
+            object: Some("x.example".into()),
+            user: "admin@x.example".into(),
+            address: None,
+            parameters: parameters.iter().map(|&(a, b)| (a.into(), b.into())).collect(),
+            modified: modified
+                .iter()
+                .map(|&name| ModifiedProperty { name: name.into(), before: None, after: None })
+                .collect(),
+            succeeded: true,
+        };
+        let identity = ("Identity", "x.example\\x.example");
+        let tips = [identity, ("MailTipsAllTipsEnabled", "False")];
+        assert_eq!(set(&tips, &["MailTipsAllTipsEnabled"]).part(), None);
+        let off = [identity, ("auditdisabled", "True")];
+        for change in [set(&off, &[]), set(&tips, &["AuditDisabled"]), set(&[identity], &[])] {
+            assert_eq!(change.part(), Some(ExchangePart::Audit), "{change:?}");
+            assert_eq!(change.subject(), "organization", "a snapshot calls it so");
+        }
     }
 }

@@ -78,6 +78,8 @@ pub struct Passage {
     pub deadline: OffsetDateTime,
     /// Whether the provider took it.
     pub sent: Sent,
+    /// When a pass read it, if any did.
+    pub seen: Option<OffsetDateTime>,
     /// Whether the vault has it.
     pub backed_up: bool,
     /// Whether the inspector has seen what it says.
@@ -111,7 +113,7 @@ pub enum Arrival {
 pub enum Standing {
     /// It has time yet.
     UnderWay,
-    /// It is backed up and inspected.
+    /// It is backed up and inspected, and was in time.
     CameThrough,
     /// It is late, and somebody has to look whether it arrived.
     LookForIt,
@@ -123,7 +125,9 @@ pub enum Standing {
 
 /// How a canary stands. `arrival` is what was found in its recipient's mailbox when it was looked for.
 pub fn standing(passage: &Passage, arrival: Option<Arrival>, now: OffsetDateTime) -> Standing {
-    if passage.backed_up && passage.inspected {
+    // Whoever looks only now must not take a backup for well that was down when it mattered.
+    let late = passage.seen.is_some_and(|at| at > passage.deadline);
+    if passage.backed_up && passage.inspected && !late {
         return Standing::CameThrough;
     }
     if passage.sent == Sent::No {
@@ -131,6 +135,9 @@ pub fn standing(passage: &Passage, arrival: Option<Arrival>, now: OffsetDateTime
     }
     if now < passage.deadline {
         return Standing::UnderWay;
+    }
+    if late {
+        return Standing::Missed(Leg::NotBackedUp);
     }
     if passage.backed_up {
         return Standing::Missed(Leg::NotInspected);
@@ -192,7 +199,8 @@ mod tests {
     const BEGIN: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
 
     fn passage(sent: Sent, backed_up: bool, inspected: bool) -> Passage {
-        Passage { deadline: BEGIN + Duration::hours(1), sent, backed_up, inspected }
+        let seen = backed_up.then_some(BEGIN);
+        Passage { deadline: BEGIN + Duration::hours(1), sent, seen, backed_up, inspected }
     }
 
     #[test]
@@ -234,6 +242,19 @@ mod tests {
             let through = passage(sent, true, true);
             assert_eq!(standing(&through, None, late), Standing::CameThrough);
         }
+    }
+
+    #[test]
+    fn one_that_came_after_its_deadline_was_missed_whenever_somebody_looks() {
+        let deadline = BEGIN + Duration::hours(1);
+        let seen_at =
+            |at, inspected| Passage { seen: Some(at), ..passage(Sent::Yes, true, inspected) };
+        let (later, hours_later) = (deadline + Duration::seconds(1), deadline + Duration::hours(5));
+        let missed = Standing::Missed(Leg::NotBackedUp);
+        assert_eq!(standing(&seen_at(later, true), None, hours_later), missed);
+        assert_eq!(standing(&seen_at(later, false), None, hours_later), missed);
+        let in_time = standing(&seen_at(deadline, true), None, hours_later);
+        assert_eq!(in_time, Standing::CameThrough);
     }
 
     #[test]

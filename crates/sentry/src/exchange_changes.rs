@@ -18,12 +18,12 @@ pub fn exchange_incidents(changes: &[ExchangeChange]) -> Vec<Incident> {
     // Times are whole seconds, and what is made in one is set after that.
     let order = |one: &ExchangeChange| (one.at, !is_new(one));
     changes.sort_by(|a, b| (order(a), &a.id).cmp(&(order(b), &b.id)));
-    let mut before: BTreeMap<(ExchangePart, &str), &ExchangeChange> = BTreeMap::new();
+    let mut before: BTreeMap<(String, &str), &ExchangeChange> = BTreeMap::new();
     let mut incidents: Vec<Incident> = Vec::new();
     for change in changes.into_iter().filter(|one| one.succeeded) {
         let Some(part) = change.part() else { continue };
-        let place = (part, change.subject());
-        let earlier = before.insert(place, change);
+        // Not by the part: an inbound connector may bear the name of an outbound one.
+        let earlier = before.insert((change.noun(), change.subject()), change);
         if change.user.starts_with(PROVIDER) {
             continue;
         }
@@ -159,6 +159,28 @@ mod tests {
         assert!(incident.evidence[1].text.ends_with(
             "before: New-TransportRule by admin@x.example: Name=Copy BlindCopyTo=eve@y.example"
         ));
+    }
+
+    #[test]
+    fn what_was_before_is_not_told_of_an_object_of_another_kind() {
+        let found = exchange_incidents(&[
+            change(1, "New-InboundConnector", &[("Name", "Partner"), ("SenderDomains", "*")]),
+            change(2, "Set-OutboundConnector", &[("Identity", "Partner"), ("Enabled", "True")]),
+        ]);
+        let [incident] = &found[..] else { panic!("{found:?}") };
+        let text = &incident.evidence[1].text;
+        assert!(text.ends_with("before: not told by the log"), "{text}");
+    }
+
+    #[test]
+    fn the_organisation_s_other_settings_switch_no_protection_off() {
+        let tips = change(1, "Set-OrganizationConfig", &[("MailTipsAllTipsEnabled", "False")]);
+        let mut off = change(2, "Set-OrganizationConfig", &[("AuditDisabled", "True")]);
+        off.object = Some("x.example".into());
+        let found = exchange_incidents(&[tips, off]);
+        let [incident] = &found[..] else { panic!("{found:?}") };
+        assert_eq!(incident.kind, IncidentKind::ProtectionOff);
+        assert_eq!((incident.subject.as_str(), incident.records), ("audit organization", 1));
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub enum Sight {
 pub struct ExchangeDifference {
     /// The part of the configuration.
     pub part: ExchangePart,
+    /// Of what kind the object is.
+    pub kind: String,
     /// The object's name.
     pub name: String,
     /// What was accepted; `None`: it was not there.
@@ -40,14 +42,15 @@ pub fn exchange_differences(
     found: &[ExchangeObject],
     sight: Sight,
 ) -> Vec<ExchangeDifference> {
-    let by_place = |all: &[ExchangeObject]| -> BTreeMap<(ExchangePart, String), Properties> {
-        let place = |one: &ExchangeObject| (one.part, one.name.clone());
-        all.iter().map(|one| (place(one), one.properties.clone())).collect()
-    };
+    // Two kinds of one part have an object of the same name in most tenants: "Default".
+    type Place<'a> = (ExchangePart, &'a str, &'a str);
+    fn by_place(all: &[ExchangeObject]) -> BTreeMap<Place<'_>, &Properties> {
+        all.iter().map(|one| ((one.part, &*one.kind, &*one.name), &one.properties)).collect()
+    }
     let (before, now) = (by_place(accepted), by_place(found));
     let mut differences = Vec::new();
-    for ((part, name), properties) in &now {
-        let known = before.get(&(*part, name.clone()));
+    for (&(part, kind, name), &properties) in &now {
+        let known = before.get(&(part, kind, name)).copied();
         if known == Some(properties) {
             continue;
         }
@@ -57,21 +60,23 @@ pub fn exchange_differences(
             list(&differing.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>())
         };
         differences.push(ExchangeDifference {
-            part: *part,
-            name: name.clone(),
+            part,
+            kind: kind.to_owned(),
+            name: name.to_owned(),
             before: known.map(|known| told(known, properties)),
             after: Some(told(properties, known.unwrap_or(&Properties::new()))),
         });
     }
     if sight == Sight::Whole {
-        for ((part, name), properties) in &before {
-            if !now.contains_key(&(*part, name.clone())) {
+        for (&(part, kind, name), properties) in &before {
+            if !now.contains_key(&(part, kind, name)) {
                 let pairs: Vec<String> =
                     properties.iter().map(|(name, value)| format!("{name}={value}")).collect();
                 let (before, after) = (Some(list(&pairs)), None);
                 differences.push(ExchangeDifference {
-                    part: *part,
-                    name: name.clone(),
+                    part,
+                    kind: kind.to_owned(),
+                    name: name.to_owned(),
                     before,
                     after,
                 });
@@ -84,7 +89,8 @@ pub fn exchange_differences(
 impl ExchangeDifference {
     /// What tells it from others, and from itself when it looks different.
     pub fn key(&self) -> String {
-        format!("{} {} {}", self.part.as_str(), self.name, self.after.as_deref().unwrap_or("gone"))
+        let after = self.after.as_deref().unwrap_or("gone");
+        format!("{} {} {} {after}", self.part.as_str(), self.kind, self.name)
     }
 
     /// What happened, for people.
@@ -96,7 +102,11 @@ impl ExchangeDifference {
                 format!("is gone; before: {}", before.as_deref().unwrap_or("nothing"))
             }
         };
-        format!("{} '{}' {what}", self.part.as_str().replace('_', " "), self.name)
+        let (part, name) = (self.part.as_str(), &self.name);
+        // Most parts are of one kind, and called as it is.
+        let is_told = part.replace('_', "") != self.kind;
+        let kind = if is_told { format!(" ({})", self.kind) } else { String::new() };
+        format!("{} '{name}'{kind} {what}", part.replace('_', " "))
     }
 
     /// The incident that it is, or that it adds to: the same as that of the command which did it. `since`
@@ -132,6 +142,7 @@ mod tests {
     fn object(name: &str, properties: &[(&str, &str)]) -> ExchangeObject {
         ExchangeObject {
             part: ExchangePart::TransportRule,
+            kind: "transportrule".into(),
             name: name.into(),
             properties: properties.iter().map(|&(a, b)| (a.into(), b.into())).collect(),
         }
@@ -163,6 +174,39 @@ mod tests {
         );
         let part = exchange_differences(&accepted, &found, Sight::Part);
         assert_eq!(part.len(), 2, "what was not seen is not gone");
+    }
+
+    #[test]
+    fn what_bears_the_name_of_another_kind_does_not_hide_behind_it() {
+        let of_kind = |kind: &str, value: &str| ExchangeObject {
+            part: ExchangePart::Forwarding,
+            kind: kind.into(),
+            ..object("Default", &[("Forwarding", value)])
+        };
+        let (domain, policy) = ("remotedomain", "hostedoutboundspamfilterpolicy");
+        let accepted = [of_kind(domain, "off"), of_kind(policy, "off")];
+        for (found, text) in [
+            (
+                [of_kind(domain, "on"), of_kind(policy, "off")],
+                "forwarding 'Default' (remotedomain) was changed: Forwarding=on; before: Forwarding=off",
+            ),
+            (
+                [of_kind(domain, "off"), of_kind(policy, "on")],
+                "forwarding 'Default' (hostedoutboundspamfilterpolicy) was changed: Forwarding=on; before: Forwarding=off",
+            ),
+        ] {
+            let found = exchange_differences(&accepted, &found, Sight::Whole);
+            let [one] = &found[..] else { panic!("{found:?}") };
+            assert_eq!(one.text(), text);
+            assert_eq!(one.incident(OffsetDateTime::UNIX_EPOCH).subject, "forwarding Default");
+        }
+        let both = [of_kind(domain, "on"), of_kind(policy, "on")];
+        let [first, second] = &exchange_differences(&accepted, &both, Sight::Whole)[..] else {
+            panic!()
+        };
+        assert_ne!(first.key(), second.key(), "each is evidence of its own");
+        let gone = exchange_differences(&accepted, &accepted[..1], Sight::Whole);
+        assert_eq!(gone.len(), 1);
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::{
 use mailkeep_control::{AuditEntry, Control, Tenant};
 use mailkeep_exchange::{Access, Connections, Extras, GraphConfig, GraphProvider};
 use mailkeep_identity::{
-    CallerLabel, JobId, ReceiptLog, SecretName, SignerClient, SignerTransport, journal::JournalLog,
-    rotation::Policy,
+    CallerLabel, CheckpointKey, JobId, ReceiptLog, SecretName, SignerClient, SignerTransport,
+    journal::JournalLog, rotation::Policy,
 };
 use mailkeep_inspect::MaskKey;
 use mailkeep_model::{Function, Secret, TenantName};
@@ -17,7 +17,10 @@ use time::OffsetDateTime;
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
-use crate::{DataDirectory, PassLimits, RestoreLimits, ServiceError, Witness, witness::WitnessKey};
+use crate::{
+    DataDirectory, PassLimits, RestoreLimits, ServiceError, Witness, canary::InHand,
+    lost_signer::KnownOrigin, witness::WitnessKey,
+};
 
 /// Everything that can be asked of Mailkeep on this machine.
 pub struct Service {
@@ -36,6 +39,10 @@ pub struct Service {
     pub(crate) witnesses: Vec<Witness>,
     /// What witnesses are told with, as far as the signer was asked for it.
     pub(crate) witness_keys: tokio::sync::Mutex<BTreeMap<String, WitnessKey>>,
+    /// Canaries, by their numbers, that the provider has not taken yet.
+    pub(crate) canaries_in_hand: Mutex<HashMap<i64, InHand>>,
+    /// Where the ledger with that key comes from, as it was last read.
+    pub(crate) origin: tokio::sync::Mutex<Option<(CheckpointKey, KnownOrigin)>>,
 }
 
 impl Service {
@@ -63,6 +70,8 @@ impl Service {
             key_policy: Policy::default(),
             witnesses: Vec::new(),
             witness_keys: tokio::sync::Mutex::default(),
+            canaries_in_hand: Mutex::default(),
+            origin: tokio::sync::Mutex::default(),
         })
     }
 

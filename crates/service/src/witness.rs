@@ -20,7 +20,10 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
-use crate::{Bucket, Service, ServiceError, bucket::BucketKey, program, service::blocking};
+use crate::{
+    Bucket, Service, ServiceError, bucket::BucketKey, lost_signer::KnownOrigin, program,
+    service::blocking,
+};
 
 /// How often it is looked whether the ledger has grown.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
@@ -63,6 +66,8 @@ pub struct Witnessed {
     pub seq: u64,
     /// Of the ledger whose checkpoints are signed with this key.
     pub ledger: Option<CheckpointKey>,
+    /// Whether it knows which lost ledger that one follows, or that it follows none.
+    pub origin_told: bool,
     /// When it was told.
     #[serde(with = "time::serde::rfc3339::option")]
     pub at: Option<OffsetDateTime>,
@@ -75,9 +80,16 @@ pub struct Witnessed {
 
 impl Witnessed {
     /// Whether it was told so much of this ledger, and nothing has failed since.
-    fn knows(&self, ledger: &CheckpointKey, seq: u64) -> bool {
+    fn knows(&self, ledger: &CheckpointKey, seq: u64, origin: &KnownOrigin) -> bool {
         let same = self.ledger.as_ref() == Some(ledger) && self.seq == seq;
-        same && self.failing_since.is_none()
+        let untold = origin.lost.is_some() && !self.knows_origin_of(ledger);
+        same && self.failing_since.is_none() && !untold
+    }
+
+    /// Whether it was told where this ledger comes from. One that was told before anybody ordered that is
+    /// told when somebody has.
+    fn knows_origin_of(&self, ledger: &CheckpointKey) -> bool {
+        self.ledger.as_ref() == Some(ledger) && self.origin_told
     }
 }
 
@@ -111,11 +123,19 @@ impl Service {
         for witness in &self.witnesses {
             known.push((witness, self.witnessed(witness).await?));
         }
+        let mut origin = KnownOrigin::default();
+        if known.iter().any(|(_, known)| !known.knows_origin_of(&key)) {
+            // Where it stands is told in any case: a ledger that cannot be read is what witnesses are for.
+            origin = self.origin_of(&key).await.unwrap_or_else(|error| {
+                tracing::warn!(%error, "witnesses are not told where the ledger comes from");
+                KnownOrigin::default()
+            });
+        }
         // That a bucket's key was handed out is a record of its own, which all are to know of.
         let mut bucket_keys = BTreeMap::new();
         for (witness, known) in &known {
             let is_bucket = matches!(witness.way, WitnessWay::Bucket(_));
-            if is_bucket && !known.knows(&key, checkpoint.head.seq) {
+            if is_bucket && !known.knows(&key, checkpoint.head.seq, &origin) {
                 bucket_keys.insert(&witness.name, self.witness_key(&witness.name).await);
             }
         }
@@ -126,16 +146,17 @@ impl Service {
         let mut line = WitnessLine { checkpoint, checkpoint_key: Some(key.clone()), follows: None };
         let mut told = Vec::new();
         for (witness, known) in known {
-            // Of another ledger than the one it knows, it is told where that comes from.
-            if known.ledger.as_ref() != Some(&key) && line.follows.is_none() {
-                line.follows = self.followed().await?;
-            }
+            let tells_origin = !known.knows_origin_of(&key);
+            line.follows = origin.lost.clone().filter(|_| tells_origin);
             let bucket_key = bucket_keys.remove(&witness.name);
             // One that only lacks that another's key was handed out is told the next time.
             let waits = matches!(witness.way, WitnessWay::Bucket(_)) && bucket_key.is_none();
-            let state = match waits || known.knows(&key, line.checkpoint.head.seq) {
+            let state = match waits || known.knows(&key, line.checkpoint.head.seq, &origin) {
                 true => known,
-                false => self.tell_witness(witness, known, &line, bucket_key).await?,
+                false => {
+                    let origin_told = !tells_origin || origin.settled;
+                    self.tell_witness(witness, known, &line, origin_told, bucket_key).await?
+                }
             };
             told.push((witness.clone(), state));
         }
@@ -254,6 +275,7 @@ impl Service {
         witness: &Witness,
         known: Witnessed,
         line: &WitnessLine,
+        origin_told: bool,
         bucket_key: Option<Result<Secret, String>>,
     ) -> Result<Witnessed, ServiceError> {
         let now = OffsetDateTime::now_utc();
@@ -278,6 +300,7 @@ impl Service {
             Ok(()) => Witnessed {
                 seq: line.checkpoint.head.seq,
                 ledger: line.checkpoint_key.clone(),
+                origin_told,
                 at: Some(now),
                 failing_since: None,
                 error: None,

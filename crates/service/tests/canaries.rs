@@ -7,7 +7,7 @@ mod common;
 use std::sync::Arc;
 
 use common::{TINY, World, open};
-use mailkeep_control::{BegunCanary, NewCanary, StoredIncident};
+use mailkeep_control::{AuditFilter, BegunCanary, NewCanary, StoredIncident};
 use mailkeep_model::{Address, Function};
 use mailkeep_sentry::{Incident, IncidentKind, Leg};
 use mailkeep_service::{CanaryOutcome, CanaryPlan, CanaryReport, ErrorKind, ServiceError};
@@ -219,6 +219,84 @@ async fn an_order_whose_answer_is_lost_is_not_given_twice_and_the_canary_is_look
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_backup_that_came_back_after_the_deadline_ends_no_incident_whoever_looks_only_then() {
+    let world = world().await;
+    let first = world.send().await;
+    assert_eq!(
+        world.at_the_deadline(&first).await.outcome,
+        CanaryOutcome::Missed(Leg::NotBackedUp)
+    );
+
+    let soon = Some(Duration::seconds(2));
+    let second = world.service.send_canary(&world.tenant, soon).await.unwrap();
+    wait_for("its deadline", async || OffsetDateTime::now_utc() > second.deadline).await;
+    world.pass().await;
+    let late = world.now(&second).await;
+    assert_eq!(late.outcome, CanaryOutcome::Missed(Leg::NotBackedUp), "{}", late.note);
+    assert!(
+        late.note.contains("read too late") && late.note.contains("in the vault"),
+        "{}",
+        late.note
+    );
+    let (incident, text) = world.incident().await.unwrap();
+    assert!(incident.closed.is_none(), "{text}");
+    world.comes_through_again().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_whose_provider_is_out_of_reach_holds_up_nobody_and_is_tried_again() {
+    let world = world().await;
+    let sent_within = async |what: &str| {
+        // Not before its deadline in two hours: eight such tenants would be all that are looked after.
+        let minute = std::time::Duration::from_secs(60);
+        tokio::time::timeout(minute, world.send()).await.expect(what)
+    };
+    let out_of_reach = json!([{ "operation": "token", "status": 503 }]);
+    world.admin.order("faults", out_of_reach.clone()).await;
+    let canary = sent_within("one try ends soon").await;
+    assert_eq!((canary.sent, canary.outcome), (None, CanaryOutcome::UnderWay));
+    world.admin.order("faults", json!([])).await;
+    assert_eq!(world.now(&canary).await.sent, None, "not at every look");
+    let look = async |id: i64, at: OffsetDateTime| {
+        world.service.look_after_canary(&world.tenant, id, at).await.unwrap()
+    };
+    let a_minute_later = OffsetDateTime::now_utc() + Duration::minutes(1);
+    assert!(look(canary.id, a_minute_later).await.sent.is_some());
+    world.pass().await;
+    assert_eq!(world.now(&canary).await.outcome, CanaryOutcome::CameThrough);
+    assert_eq!(world.sent().await, 1);
+
+    world.admin.order("faults", out_of_reach).await;
+    // Its token is as good as used up by then.
+    let restarted = open(world.service.data().root(), TINY).await;
+    let send = restarted.send_canary(&world.tenant, None);
+    let canary = send.await.unwrap();
+    assert_eq!((canary.sent, canary.outcome), (None, CanaryOutcome::UnderWay));
+    let at = canary.deadline;
+    let missed = restarted.look_after_canary(&world.tenant, canary.id, at).await.unwrap();
+    assert_eq!(missed.outcome, CanaryOutcome::Missed(Leg::NotSent), "{}", missed.note);
+    assert!(missed.note.contains("was refused: "), "{}", missed.note);
+    assert_eq!(world.sent().await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_for_a_canary_is_written_down_and_no_time_is_given_that_nobody_waits_for() {
+    let world = world().await;
+    for bad in [Duration::ZERO, Duration::days(8), Duration::days(i64::from(u32::MAX))] {
+        let refused = world.service.send_canary(&world.tenant, Some(bad)).await.unwrap_err();
+        assert!(refused.to_string().contains("seven days at most"), "{refused}");
+    }
+    assert_eq!(world.sent().await, 0);
+    let hour = Some(Duration::hours(1));
+    let canary = world.service.send_canary(&world.tenant, hour).await.unwrap();
+    let entries = world.service.control().audit_entries(&AuditFilter::default()).await.unwrap();
+    let of_canaries = entries.iter().filter(|one| one.action == "identity.canary");
+    let [entry] = &of_canaries.collect::<Vec<_>>()[..] else { panic!("{entries:?}") };
+    assert_eq!(entry.details["reference"], canary.reference);
+    assert_eq!(entry.details["deadline_seconds"], 3600);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_process_killed_before_it_sent_forgets_no_canary_and_raises_no_false_alarm() {
     let world = world().await;
     let begun = OffsetDateTime::now_utc();
@@ -230,7 +308,7 @@ async fn a_process_killed_before_it_sent_forgets_no_canary_and_raises_no_false_a
             begun,
             deadline: begun + Duration::hours(2),
         };
-        let begun = world.service.control().begin_canary(&world.tenant, new).await.unwrap();
+        let begun = world.service.control().begin_canary(&world.tenant, new, None).await.unwrap();
         let BegunCanary::New(id) = begun else { panic!("{begun:?}") };
         id
     };

@@ -88,7 +88,7 @@ async fn what_was_there_is_accepted_and_what_changes_is_an_incident_with_before_
         [
             "journal rule 'J' was added: JournalEmailAddress=x@y.example Name=J; before: nothing of that name",
             "transport rule 'Old' was changed: BlindCopyTo=x@y.example; before: nothing",
-            "connector 'Partner' is gone; before: Name=Partner SenderDomains=p.example",
+            "connector 'Partner' (inboundconnector) is gone; before: Name=Partner SenderDomains=p.example",
         ]
     );
     assert_eq!(world.open_incidents().await, 3);

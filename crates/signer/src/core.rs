@@ -230,8 +230,8 @@ impl Core {
             Request::Retire { tenant, function, key_id: None, .. } => {
                 self.retire(&tenant, function, by).map(|keys| Response::Retired { keys })
             }
-            Request::Follow { lost, reason } => {
-                self.follow(lost, reason, by).map(|()| Response::Done)
+            Request::Follow { lost, earlier, reason } => {
+                self.follow(lost, earlier, reason, by).map(|()| Response::Done)
             }
             Request::EnrollWorker { name, limits, request_pem } => {
                 self.enroll_worker(name, limits, &request_pem, by).map(Response::Worker)

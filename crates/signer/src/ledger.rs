@@ -17,6 +17,7 @@ use mailkeep_identity::{
     Checkpoint, CheckpointKey, Head,
     ledger::{self, LedgerEvent, LedgerRecord, WitnessError},
     protocol::LEDGER_PIECE,
+    settles,
 };
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
@@ -314,18 +315,6 @@ impl Ledger {
             state.broken = Some("a record was not finished; start the signer again".to_owned());
         }
         state
-    }
-}
-
-/// Why a ledger with this record can follow no lost one any more: whoever could have it say so later could
-/// explain a ledger away that is in the way.
-fn settles(event: &LedgerEvent) -> Option<&'static str> {
-    match event {
-        LedgerEvent::Follows { .. } => Some("it says already which ledger it follows"),
-        LedgerEvent::AssertionSigned { .. }
-        | LedgerEvent::ProofSigned { .. }
-        | LedgerEvent::CertificateRequested { .. } => Some("something was signed already"),
-        _ => None,
     }
 }
 

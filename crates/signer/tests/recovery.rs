@@ -19,7 +19,7 @@ async fn lost() -> LedgerEnd {
 }
 
 async fn refused(client: &SignerClient, lost: Option<LedgerEnd>, reason: &str) -> String {
-    match client.follow(lost, reason).await {
+    match client.follow(lost, Vec::new(), reason).await {
         Err(IdentityError::Refused { reason, .. }) => reason,
         other => panic!("{other:?}"),
     }
@@ -40,7 +40,7 @@ async fn a_new_signer_says_which_lost_ledger_its_own_follows_and_says_it_once() 
     };
     assert!(refused(&client, Some(own), "the disk").await.contains("this very ledger"));
 
-    client.follow(Some(lost.clone()), "the disk is gone").await.unwrap();
+    client.follow(Some(lost.clone()), Vec::new(), "the disk is gone").await.unwrap();
     assert!(refused(&client, None, "another reason").await.contains("says already"));
     running.stop().await;
     // It still says so after a restart, and that cannot be said again then either.

@@ -36,10 +36,11 @@ fn end(outcome: &str) -> CanaryEnd {
 async fn a_canary_is_under_way_until_it_ends_and_no_second_one_goes_out_meanwhile() {
     on_each_database(async |control| {
         let tenant = with_two_mailboxes(&control).await;
-        let BegunCanary::New(id) = control.begin_canary(&tenant, new(1, 0)).await.unwrap() else {
+        let BegunCanary::New(id) = control.begin_canary(&tenant, new(1, 0), None).await.unwrap()
+        else {
             panic!("nothing is under way")
         };
-        let second = control.begin_canary(&tenant, new(2, 1)).await.unwrap();
+        let second = control.begin_canary(&tenant, new(2, 1), None).await.unwrap();
         assert_eq!(second, BegunCanary::UnderWay(id));
         control.canary_sent(id, at(2)).await.unwrap();
         let stored = control.canary(id).await.unwrap().unwrap();
@@ -52,7 +53,7 @@ async fn a_canary_is_under_way_until_it_ends_and_no_second_one_goes_out_meanwhil
         assert_eq!((last.id, last.end), (id, Some(end("came_through"))));
         assert_eq!(control.last_canary(&tenant, "missed").await.unwrap(), None);
 
-        let third = control.begin_canary(&tenant, new(3, 100)).await.unwrap();
+        let third = control.begin_canary(&tenant, new(3, 100), None).await.unwrap();
         assert!(matches!(third, BegunCanary::New(next) if next > id));
         let all = control.canaries(&tenant, 10).await.unwrap();
         assert_eq!(all.iter().map(|one| one.digest[0]).collect::<Vec<_>>(), [3, 1]);
@@ -64,7 +65,7 @@ async fn a_canary_is_under_way_until_it_ends_and_no_second_one_goes_out_meanwhil
 async fn nobody_passes_mail_off_as_a_canary() {
     on_each_database(async |control| {
         let tenant = with_two_mailboxes(&control).await;
-        control.begin_canary(&tenant, new(1, 0)).await.unwrap();
+        control.begin_canary(&tenant, new(1, 0), None).await.unwrap();
         let recognise = async |mark: u8, sender: &str, to: &str, item: &str| {
             let (digest, to) = ([mark; 32], address(to));
             control.recognise_canary(&tenant, &digest, sender, &to, seen(item)).await.unwrap()

@@ -10,16 +10,21 @@ use crate::{
 
 impl SignerClient {
     /// Has the ledger say that it follows one that is lost: where that ended, as far as anybody knows,
-    /// and why. It is there from then on, for everybody who reads the ledger.
+    /// where those ended that were lost `earlier` (the last first), and why. It is there from then on, for everybody who reads the ledger.
     ///
     /// # Errors
-    /// [`IdentityError::Refused`] when something was signed already, when it says so already, when `lost`
-    /// was not signed with its own key, when the reason is empty or longer than
+    /// [`IdentityError::Refused`] when something was signed already, when it says so already, when an end
+    /// was not signed with its own key, when more than [`MOST_EARLIER`](crate::MOST_EARLIER) are named, when the reason is empty or longer than
     /// [`LONGEST_REASON`](crate::protocol::LONGEST_REASON), and to everybody but the signer's own user and
     /// root on its own machine.
-    pub async fn follow(&self, lost: Option<LedgerEnd>, reason: &str) -> Result<(), IdentityError> {
+    pub async fn follow(
+        &self,
+        lost: Option<LedgerEnd>,
+        earlier: Vec<LedgerEnd>,
+        reason: &str,
+    ) -> Result<(), IdentityError> {
         let subject = Subject::general("order to follow a lost ledger");
-        self.done(&subject, Request::Follow { lost, reason: reason.to_owned() }).await
+        self.done(&subject, Request::Follow { lost, earlier, reason: reason.to_owned() }).await
     }
 
     /// Keeps a tenant's secret that came from outside, where there is none of that name. One that is

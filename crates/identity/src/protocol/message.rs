@@ -212,6 +212,10 @@ pub enum Request {
     Follow {
         /// Where the lost one ended, as far as anybody knows.
         lost: Option<LedgerEnd>,
+        /// Those that were lost before that one, the last first; at most
+        /// [`MOST_EARLIER`](crate::MOST_EARLIER).
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        earlier: Vec<LedgerEnd>,
         /// Why, of at most [`LONGEST_REASON`] bytes.
         reason: String,
     },

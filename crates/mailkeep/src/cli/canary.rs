@@ -14,13 +14,13 @@ pub(crate) struct TenantCanary {
     /// The mailbox that they are sent to; it is backed up
     #[arg(long, value_name = "ADDRESS", requires = "from")]
     pub(crate) to: Option<Address>,
-    /// Between two of them: 30m, 6h, 1d; at least 10m [default: 6h]
+    /// Between two of them: 30m, 6h, 1d; 10m to 366d [default: 6h]
     #[arg(long, value_name = "TIME", value_parser = span, requires = "from")]
     pub(crate) every: Option<Duration>,
     /// Only when somebody asks for one: 'mailkeep identity canary'
     #[arg(long, requires = "from", conflicts_with = "every")]
     pub(crate) on_demand: bool,
-    /// The time in which one has to be backed up and inspected: 30m, 2h; at least 1m [default: 2h]
+    /// The time in which one has to be backed up and inspected: 30m, 2h; 1m to 7d [default: 2h]
     #[arg(long, value_name = "TIME", value_parser = span, requires = "from")]
     pub(crate) deadline: Option<Duration>,
     /// Send none any more
@@ -32,7 +32,7 @@ pub(crate) struct TenantCanary {
 pub(crate) struct Canary {
     /// The tenant
     pub(crate) tenant: TenantName,
-    /// The time in which it has to be backed up and inspected: 90s, 30m, 2h [default: the tenant's]
+    /// The time in which it has to be backed up and inspected: 90s, 30m, 2h; at most 7d [default: the tenant's]
     #[arg(long, value_name = "TIME", value_parser = span)]
     pub(crate) deadline: Option<Duration>,
     /// Back its recipient's mailbox up as well, instead of waiting for the passes of 'serve'

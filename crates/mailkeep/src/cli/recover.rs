@@ -13,10 +13,10 @@ pub(crate) struct SignerRecover {
     /// Why; it goes into the new ledger
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: String,
-    /// What an outside witness kept of the lost ledger, or 'identity ledger last-seen' printed [default: what
-    /// the data directory knows]
+    /// What an outside witness kept of the lost ledger, or 'identity ledger last-seen' printed; several times
+    /// where there are several [default: what the data directory knows]
     #[arg(long, value_name = "FILE")]
-    pub(crate) witness: Option<PathBuf>,
+    pub(crate) witness: Vec<PathBuf>,
     /// Nobody knows where the lost ledger ended
     #[arg(long, conflicts_with = "witness")]
     pub(crate) without_witness: bool,

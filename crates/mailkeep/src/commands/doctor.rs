@@ -256,7 +256,7 @@ async fn signer_of(
             tenant.name
         ),
         Ok(SignerOf::Another { says_so: false }) => format!(
-            "the signer is another one than before. When that one is lost for good: 1. 'mailkeep signer recover --reason TEXT', 2. 'mailkeep identity recover {} --kit DIR --out DIR'. When nobody replaced it on purpose: keep its disk, somebody threw the ledger away",
+            "the signer is another one than before. When that one is lost for good: 1. 'mailkeep signer recover --reason TEXT --witness FILE', 2. 'mailkeep identity recover {} --kit DIR --out DIR'. When nobody replaced it on purpose: keep its disk, somebody threw the ledger away",
             tenant.name
         ),
     };

@@ -7,15 +7,21 @@ use std::{
 };
 
 use mailkeep_identity::{
-    CheckpointKey, Kept, LedgerEnd, MAX_LINE, WitnessLine,
+    CheckpointKey, Follows, Kept, LedgerEnd, MAX_LINE, Origin, Unexplained, WitnessLine,
     ledger::{self, LedgerEvent, LedgerRecord},
+    lost_before,
 };
 use mailkeep_model::TenantName;
-use mailkeep_service::{Service, ServiceError};
+use mailkeep_service::Service;
 use serde_json::json;
 use time::OffsetDateTime;
 
-use super::{Outcome, browse::rfc3339, secret_file};
+use super::{
+    Outcome,
+    browse::rfc3339,
+    secret_file,
+    testimony::{KeptLine, Testimony, read_witnesses, unread_text},
+};
 use crate::{
     cli::Ledger,
     exit::{Exit, Failure},
@@ -85,7 +91,23 @@ async fn last_seen(service: &Service, output: &Output) -> Outcome {
 struct Told {
     key: CheckpointKey,
     /// What it follows, and why.
-    follows: Option<(Option<LedgerEnd>, String)>,
+    follows: Option<Follows>,
+    which: Which,
+    /// What the running ledger knows of the end of this one.
+    end: Option<LedgerEnd>,
+}
+
+/// Which ledger is verified.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Which {
+    /// The signer's.
+    Running,
+    /// A copy, held against the signer's key.
+    CopyOfRunning,
+    /// A copy of one that was lost, which the running one says it follows.
+    CopyOfLost,
+    /// A copy without a signer to ask: it is what it says it is.
+    CopyAlone,
 }
 
 async fn verify(
@@ -94,20 +116,34 @@ async fn verify(
     copy: Option<&Path>,
     output: &Output,
 ) -> Outcome {
-    let Testimony { mut lines, unread } = read_witnesses(witnesses)?;
+    let Testimony { lines: mut kept_lines, unread } = read_witnesses(witnesses)?;
     let told = match copy {
         None => told_by_the_signer(service).await?,
-        Some(path) => told_by_a_copy(service, path, &mut lines).await?,
+        Some(path) => told_by_a_copy(service, path, &mut kept_lines).await?,
     };
-    let lost_end = told.follows.as_ref().and_then(|(lost, _)| lost.as_ref());
-    let kept = match Kept::of(&lines, &told.key, lost_end) {
+    let told = match told {
+        Ok(told) => told,
+        Err(what) => return Ok(damage(&what, &unread, output)),
+    };
+    let lines: Vec<WitnessLine> = kept_lines.iter().map(|kept| kept.line.clone()).collect();
+    let named = told.follows.as_ref().map(Follows::named).unwrap_or_default();
+    let kept = match Kept::of(&lines, &told.key, &named) {
         Ok(kept) => kept,
-        Err(error) => return Ok(damage(&error.to_string(), &unread, output)),
+        Err(error) => {
+            let from = match &error {
+                Unexplained::Checkpoint { line, .. } => kept_lines.get(*line),
+                _ => None,
+            };
+            let from = from.map(|kept| format!("{}: ", kept.from)).unwrap_or_default();
+            return Ok(damage(&format!("{from}{error}"), &unread, output));
+        }
     };
     let witnessed = kept.present.len();
+    let mut checkpoints = kept.present;
+    checkpoints.extend(told.end.map(|end| end.checkpoint));
     let outcome = match copy {
-        None => service.read_ledger(kept.present, (), |(), _| ()).await?.0.outcome,
-        Some(path) => ledger::verify_witnessed(open(path)?, &told.key, &kept.present, |_| ()),
+        None => service.read_ledger(checkpoints, (), |(), _| ()).await?.0.outcome,
+        Some(path) => ledger::verify_witnessed(open(path)?, &told.key, &checkpoints, |_| ()),
     };
     let summary = match outcome {
         Ok(summary) => summary,
@@ -117,24 +153,40 @@ async fn verify(
     let value = json!({
         "records": records,
         "head": summary.head.hash.to_string(),
+        "checkpoint_key": told.key.to_string(),
+        "of": told.which.as_str(),
         "witnessed_by": witnessed,
         "damage": null,
         "lost": kept.lost,
         "unread": unread,
-        "follows": told.follows.as_ref().map(|(lost, reason)| json!({"lost": lost, "reason": reason})),
+        "follows": told.follows.as_ref().map(|one| json!({"lost": one.lost, "earlier": one.earlier, "reason": one.reason})),
     });
     output.result(&value, || {
-        let agree = match witnessed {
-            0 if copy.is_some() => {
-                "without --witness nobody says that it was not written anew".to_owned()
+        let agree = match (witnessed, told.which) {
+            (0, Which::Running) => {
+                "without --witness nobody but the signer itself says that it was not written anew"
+                    .to_owned()
             }
-            0 => "without --witness nobody but the signer itself says that it was not written anew"
-                .to_owned(),
-            count => format!("{count} checkpoints agree"),
+            (0, Which::CopyOfLost) => "it goes as far as the running ledger says".to_owned(),
+            (0, _) => "without --witness nobody says that it was not written anew".to_owned(),
+            (count, _) => format!("{count} checkpoints agree"),
         };
         let mut text =
             format!("{records} records, none changed, removed, moved or repeated; {agree}");
-        if let Some((_, reason)) = &told.follows {
+        let which = match told.which {
+            Which::Running => None,
+            Which::CopyOfRunning => Some("It is a copy of the running signer's ledger"),
+            Which::CopyOfLost => {
+                Some("It is a copy of a lost ledger, which the running signer's follows")
+            }
+            Which::CopyAlone => {
+                Some("No signer answers: that it is the signer's, only the copy itself says")
+            }
+        };
+        if let Some(which) = which {
+            text.push_str(&format!("\n{which} (checkpoints signed with {})", told.key));
+        }
+        if let Some(Follows { reason, .. }) = &told.follows {
             text.push_str(&format!("\nIt follows a ledger that is lost. Reason given: {}", plain(reason)));
         }
         for LedgerEnd { checkpoint, checkpoint_key } in &kept.lost {
@@ -150,6 +202,17 @@ async fn verify(
     Ok(if whole { Exit::Done } else { Exit::Partly })
 }
 
+impl Which {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::CopyOfRunning => "copy",
+            Self::CopyOfLost => "copy_of_lost",
+            Self::CopyAlone => "copy_alone",
+        }
+    }
+}
+
 fn damage(what: &str, unread: &[String], output: &Output) -> Exit {
     output.result(&json!({ "damage": what, "unread": unread }), || {
         format!("DAMAGE: {what}\nKeep the signer's disk as it is{}", unread_text(unread))
@@ -157,53 +220,65 @@ fn damage(what: &str, unread: &[String], output: &Output) -> Exit {
     Exit::Damage
 }
 
-fn unread_text(unread: &[String]) -> String {
-    unread.iter().map(|one| format!("\nNOT READ: {}", plain(one))).collect()
-}
-
-async fn told_by_the_signer(service: &Service) -> Result<Told, Failure> {
-    let (read, follows) = service.read_ledger(Vec::new(), None, note_follows).await?;
-    Ok(Told { key: read.key, follows })
+async fn told_by_the_signer(service: &Service) -> Result<Result<Told, String>, Failure> {
+    let (read, origin) = service.read_ledger(Vec::new(), Origin::default(), Origin::note).await?;
+    let key = read.key;
+    let told = |follows| Told { key, follows, which: Which::Running, end: None };
+    Ok(origin.read().map(told).map_err(|unbelieved| unbelieved.to_string()))
 }
 
 /// Of a copy of the ledger. A signer does not start with a damaged one: then the key is the one that the
 /// ledger names itself, and a ledger that somebody else made names another than the one that signed the
-/// checkpoints. So it is for a copy of one that was lost; what the witnesses kept of others says nothing
-/// of it then.
+/// checkpoints. Where a signer runs, a copy is held against its key, unless the copy is of a ledger that the
+/// running one says was lost: what the witnesses kept of others says nothing of that one. Whatever else
+/// names a key of its own is somebody's who would like to have the witnesses' lines put aside.
 async fn told_by_a_copy(
     service: &Service,
     path: &Path,
-    lines: &mut Vec<WitnessLine>,
-) -> Result<Told, Failure> {
+    lines: &mut Vec<KeptLine>,
+) -> Result<Result<Told, String>, Failure> {
     let named = named_key(open(path)?);
-    let running = match service.signer().await {
-        Ok(signer) => Some(signer.status().await.map_err(ServiceError::from)?.checkpoint_key),
-        Err(_) => None,
-    };
-    let of_named =
-        |line: &WitnessLine| line.checkpoint_key.as_ref().map(ToString::to_string) == named;
-    let key = match running {
-        Some(running) if Some(&running) != named.as_ref() && lines.iter().any(of_named) => {
-            lines.retain(of_named);
-            named
+    let (key, which, end) = match service.signer().await {
+        Ok(_) => {
+            let running = match told_by_the_signer(service).await? {
+                Ok(running) => running,
+                Err(what) => return Ok(Err(what)),
+            };
+            let before = running.follows.as_ref().map(Follows::named).unwrap_or_default();
+            let told: Vec<WitnessLine> = lines.iter().map(|kept| kept.line.clone()).collect();
+            let lost = lost_before(&told, &running.key, &before);
+            let is_it = |end: &LedgerEnd| Some(end.checkpoint_key.to_string()) == named;
+            match lost.into_iter().find(is_it) {
+                Some(end) => {
+                    lines.retain(|kept| {
+                        kept.line.checkpoint_key.as_ref() == Some(&end.checkpoint_key)
+                    });
+                    (end.checkpoint_key.clone(), Which::CopyOfLost, Some(end))
+                }
+                None if named.as_ref().is_some_and(|one| *one != running.key.to_string()) => {
+                    return Ok(Err(format!(
+                        "{} names another key for its checkpoints than the running signer's ledger, and that does not say that it follows it: it is not ours",
+                        path.display()
+                    )));
+                }
+                None => (running.key, Which::CopyOfRunning, None),
+            }
         }
-        Some(running) => Some(running),
-        None => named,
+        Err(_) => {
+            let named = named.ok_or_else(|| {
+                Failure::failed(format!("{} does not begin as a ledger", path.display()))
+            })?;
+            let key = named.parse();
+            let key =
+                key.map_err(|error| Failure::failed(format!("the checkpoint key: {error}")))?;
+            (key, Which::CopyAlone, None)
+        }
     };
-    let key: CheckpointKey = key
-        .ok_or_else(|| Failure::failed(format!("{} does not begin as a ledger", path.display())))?
-        .parse()
-        .map_err(|error| Failure::failed(format!("the checkpoint key: {error}")))?;
-    let mut follows = None;
+    let mut origin = Origin::default();
     // What is wrong with it is found when it is held against the checkpoints.
-    let _ = ledger::verify_each(open(path)?, |record| note_follows(&mut follows, record));
-    Ok(Told { key, follows })
-}
-
-fn note_follows(found: &mut Option<(Option<LedgerEnd>, String)>, record: &LedgerRecord) {
-    if let LedgerEvent::Follows { lost, reason, .. } = &record.event {
-        *found = Some((lost.clone(), reason.clone()));
-    }
+    let _ = ledger::verify_each(open(path)?, |record| origin.note(record));
+    let told = |follows| Told { key, follows, which, end };
+    Ok(origin.read().map(told).map_err(|unbelieved| unbelieved.to_string()))
 }
 
 fn open(path: &Path) -> Result<BufReader<File>, Failure> {
@@ -220,60 +295,6 @@ fn named_key(from: impl BufRead) -> Option<String> {
         LedgerEvent::Begun { checkpoint_key } => Some(checkpoint_key),
         _ => None,
     }
-}
-
-/// What a witness kept.
-#[derive(Default)]
-pub(super) struct Testimony {
-    pub(super) lines: Vec<WitnessLine>,
-    /// The files of a directory that are none of its, and why. Whoever may put objects into a bucket can put
-    /// anything there: that must not keep what else is in it from being held against the ledger.
-    pub(super) unread: Vec<String>,
-}
-
-fn read_witnesses(paths: &[PathBuf]) -> Result<Testimony, Failure> {
-    let mut all = Testimony::default();
-    for path in paths {
-        let Testimony { lines, unread } = read_witness(path)?;
-        if lines.is_empty() {
-            let text =
-                format!("{} holds no checkpoints: nothing is held against it", path.display());
-            return Err(Failure::usage(text + &unread_text(&unread)));
-        }
-        all.lines.extend(lines);
-        all.unread.extend(unread);
-    }
-    Ok(all)
-}
-
-/// What a witness kept: a file, or a directory of them.
-pub(super) fn read_witness(path: &Path) -> Result<Testimony, Failure> {
-    if !path.is_dir() {
-        let lines = read_witness_file(path).map_err(Failure::usage)?;
-        return Ok(Testimony { lines, unread: Vec::new() });
-    }
-    let failed = |error| Failure::usage(format!("cannot read {}: {error}", path.display()));
-    let mut all = Testimony::default();
-    for entry in std::fs::read_dir(path).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        if path.is_dir() {
-            continue;
-        }
-        match read_witness_file(&path) {
-            Ok(lines) => all.lines.extend(lines),
-            Err(why) => all.unread.push(why),
-        }
-    }
-    all.unread.sort();
-    Ok(all)
-}
-
-fn read_witness_file(path: &Path) -> Result<Vec<WitnessLine>, String> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-    WitnessLine::parse_all(&text).map_err(|(line, error)| {
-        format!("{} holds no checkpoints: line {line}: {error}", path.display())
-    })
 }
 
 async fn show(

@@ -30,6 +30,7 @@ mod setup;
 mod signer;
 mod simulated;
 mod tenant;
+mod testimony;
 mod workers;
 
 use std::process::ExitCode;

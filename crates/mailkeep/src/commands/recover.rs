@@ -1,14 +1,16 @@
 //! `mailkeep signer recover` and `mailkeep identity recover`: another signer in the place of a lost one.
 
-use mailkeep_identity::LedgerEnd;
+use std::collections::BTreeMap;
+
+use mailkeep_identity::{LedgerEnd, MOST_EARLIER, WitnessLine};
 use mailkeep_service::{DataDirectory, Recovery, Service, ServiceError};
 use serde_json::json;
 
 use super::{
     Outcome,
     browse::rfc3339,
-    ledger::{Testimony, read_witness},
     open_service, setup,
+    testimony::{KeptLine, Testimony, read_witness},
     workers::client,
 };
 use crate::{
@@ -19,23 +21,41 @@ use crate::{
 
 /// `signer recover`
 pub(super) async fn signer(global: &Global, arguments: &SignerRecover, output: &Output) -> Outcome {
-    let lost = match arguments.without_witness {
-        true => None,
-        false => Some(lost_ledger(global, arguments, output).await?),
-    };
     let client = client(global, arguments.socket.clone());
-    client.follow(lost.clone(), &arguments.reason).await.map_err(ServiceError::from)?;
-    output.result(&json!({"follows": lost, "reason": arguments.reason}), || {
+    let status = client.status().await.map_err(ServiceError::from)?;
+    let (lost, earlier) = match arguments.without_witness {
+        true => (None, Vec::new()),
+        false => {
+            let mut known = what_witnesses_kept(arguments, output)?;
+            // The signer's user need not be able to look into the service's state.
+            if DataDirectory::new(&global.data).control().is_file() {
+                known.extend(open_service(global).await?.ledgers_seen().await?);
+            }
+            let mut lost = lost_ledgers(known, &status.checkpoint_key);
+            if lost.is_empty() {
+                return Err(Failure::usage(
+                    "where did the lost ledger end? Name what a witness kept of it with --witness FILE, or what 'mailkeep identity ledger last-seen' prints for the service's user; when nobody knows: --without-witness",
+                ));
+            }
+            let last = lost.remove(0);
+            lost.truncate(MOST_EARLIER);
+            (Some(last), lost)
+        }
+    };
+    let followed = client.follow(lost.clone(), earlier.clone(), &arguments.reason).await;
+    followed.map_err(ServiceError::from)?;
+    let value = json!({"follows": lost, "earlier": earlier, "reason": arguments.reason});
+    output.result(&value, || {
         let ended = match &lost {
-            Some(LedgerEnd { checkpoint, .. }) => format!(
-                "the lost one, which ended at record {} on {} or later",
-                checkpoint.head.seq,
-                rfc3339(checkpoint.time)
-            ),
+            Some(end) => format!("the lost one, which ended at {} or later", place(end)),
             None => "a lost one of which nobody knows where it ended".to_owned(),
         };
+        let before: String = earlier
+            .iter()
+            .map(|end| format!("\nBefore that, one was lost that ended at {} or later.", place(end)))
+            .collect();
         format!(
-            "The signer's ledger says from now on that it follows {ended}.\n\
+            "The signer's ledger says from now on that it follows {ended}.{before}\n\
              Next, for each tenant: mailkeep identity recover TENANT --kit DIR --out DIR\n\
              Lost with the signer as well, where there were any: where alerts go ('mailkeep alerts remove', 'alerts add'), workers of other machines ('mailkeep signer enroll')"
         )
@@ -43,23 +63,38 @@ pub(super) async fn signer(global: &Global, arguments: &SignerRecover, output: &
     Ok(Exit::Done)
 }
 
-/// Where the lost ledger ended: what the witness kept, and what was seen here, whichever goes further.
-async fn lost_ledger(
-    global: &Global,
+fn place(LedgerEnd { checkpoint, checkpoint_key }: &LedgerEnd) -> String {
+    format!(
+        "record {} on {} (checkpoints signed with {checkpoint_key})",
+        checkpoint.head.seq,
+        rfc3339(checkpoint.time)
+    )
+}
+
+/// The ends of ledgers that the named files know of. A line that its key did not sign is no end of
+/// anything, and keeps nobody from ordering it by the others; it is told.
+fn what_witnesses_kept(
     arguments: &SignerRecover,
     output: &Output,
-) -> Result<LedgerEnd, Failure> {
+) -> Result<Vec<LedgerEnd>, Failure> {
     let mut known = Vec::new();
-    if let Some(path) = &arguments.witness {
+    for path in &arguments.witness {
+        let before = known.len();
         let Testimony { lines, unread } = read_witness(path)?;
         for one in unread {
             output.complain(&format!("NOT READ: {one}"));
         }
-        let lines = lines.into_iter();
-        known.extend(lines.filter_map(|line| {
-            Some(LedgerEnd { checkpoint: line.checkpoint, checkpoint_key: line.checkpoint_key? })
-        }));
-        if known.is_empty() {
+        for KeptLine { from, line } in lines {
+            let WitnessLine { checkpoint, checkpoint_key: Some(checkpoint_key), .. } = line else {
+                continue;
+            };
+            let end = LedgerEnd { checkpoint, checkpoint_key };
+            match end.verify() {
+                Ok(()) => known.push(end),
+                Err(error) => output.note(&format!("passed over: {from}: {error}")),
+            }
+        }
+        if known.len() == before {
             let text = format!(
                 "{} names no key of the ledger's checkpoints: it was not written by a witness",
                 path.display()
@@ -67,20 +102,23 @@ async fn lost_ledger(
             return Err(Failure::usage(text));
         }
     }
-    // The signer's user need not be able to look into the service's state.
-    if DataDirectory::new(&global.data).control().is_file() {
-        known.extend(open_service(global).await?.ledger_last_seen().await?);
+    Ok(known)
+}
+
+/// Of all but the running ledger, where each ended; the one that was written to last comes first. A witness
+/// knows of the running one, too: it is told as soon as that signer runs.
+fn lost_ledgers(known: Vec<LedgerEnd>, running: &str) -> Vec<LedgerEnd> {
+    let mut last: BTreeMap<String, LedgerEnd> = BTreeMap::new();
+    for end in known {
+        let key = end.checkpoint_key.to_string();
+        let seq = |end: &LedgerEnd| end.checkpoint.head.seq;
+        if key != running && last.get(&key).is_none_or(|known| seq(known) < seq(&end)) {
+            last.insert(key, end);
+        }
     }
-    // The one that was written to last, and of that the last that is known.
-    let last = known.iter().max_by_key(|end| end.checkpoint.time);
-    let Some(key) = last.map(|end| end.checkpoint_key.clone()) else {
-        return Err(Failure::usage(
-            "where did the lost ledger end? Name what a witness kept of it with --witness FILE, or what 'mailkeep identity ledger last-seen' prints for the service's user; when nobody knows: --without-witness",
-        ));
-    };
-    let of_it = known.into_iter().filter(|end| end.checkpoint_key == key);
-    let last = of_it.max_by_key(|end| end.checkpoint.head.seq);
-    last.ok_or_else(|| Failure::failed("no checkpoint"))
+    let mut last: Vec<LedgerEnd> = last.into_values().collect();
+    last.sort_by_key(|end| std::cmp::Reverse(end.checkpoint.time));
+    last
 }
 
 /// `identity recover`
@@ -90,10 +128,12 @@ pub(super) async fn tenant(
     output: &Output,
 ) -> Outcome {
     let IdentityRecover { tenant, kit, out, deadline } = arguments;
-    let recovery = service.recover_from_lost_signer(tenant, kit.as_deref(), *deadline).await?;
+    let begun = service.begin_recovery(tenant, kit.as_deref()).await?;
+    // The keys are made: whatever stands in the way from here on, the administrator can go on.
     if let Some(out) = out {
         setup::write(&service.recovery_bundle(tenant).await?, out)?;
     }
+    let recovery = service.finish_recovery(begun, *deadline).await?;
     output.result(&recovery, || text(&recovery, arguments));
     Ok(if recovery.is_complete() { Exit::Done } else { Exit::Partly })
 }

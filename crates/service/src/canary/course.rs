@@ -1,115 +1,24 @@
-//! The way of one canary: from the order to send it to what became of it.
+//! What becomes of a canary.
 
 use std::time::Duration as Wait;
 
-use mailkeep_control::{BegunCanary, CanaryEnd, NewCanary, StoredCanary, Tenant};
-use mailkeep_exchange::{Canary, CanarySending, Extras};
-use mailkeep_model::{Address, CanaryMark, Function, Mailbox, MailboxId, TenantName};
+use mailkeep_control::{CanaryEnd, StoredCanary};
+use mailkeep_model::{Address, Mailbox, MailboxId, TenantName};
 use mailkeep_sentry::{
     Arrival, Leg, MissedCanary, Passage, Sent, Standing, canary_incident_key, standing,
 };
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 
-use super::{CanaryOutcome, CanaryPlan, CanaryReport, mark_digest, reference};
+use super::{CanaryOutcome, CanaryReport, reference, sending::Handing};
 use crate::{Service, ServiceError, alerts::at as instant};
 
-/// Before a canary is tried again that could not be handed to the provider.
-const TRY_AGAIN: Wait = Wait::from_secs(30);
 /// A look into a mailbox takes no longer. The provider's outage must not hold up what is said of it.
 const LOOK: Wait = Wait::from_secs(60);
 
 impl Service {
-    /// Sends a canary as a tenant's plan says, and does not wait for what becomes of it. While one is under
-    /// way none is sent; that one is told.
-    ///
-    /// `deadline` is in place of the plan's.
-    ///
-    /// # Errors
-    /// [`ServiceError::Refused`] without a plan, [`ServiceError::NotRegistered`] without a prober. That the
-    /// provider does not take it is told in the report.
-    pub async fn send_canary(
-        &self,
-        tenant: &TenantName,
-        deadline: Option<Duration>,
-    ) -> Result<CanaryReport, ServiceError> {
-        let known = self.tenant(tenant).await?;
-        let Some(plan) = self.canary_plan(tenant).await? else {
-            return Err(ServiceError::Refused {
-                tenant: tenant.clone(),
-                reason: format!(
-                    "nobody said from which mailbox to which a canary goes: 'mailkeep tenant canary {tenant} --from ADDRESS --to ADDRESS'"
-                ),
-            });
-        };
-        let function = Function::Prober;
-        if !known.functions.iter().any(|one| one.function == function) {
-            return Err(ServiceError::NotRegistered { tenant: tenant.clone(), function });
-        }
-        let begun = OffsetDateTime::now_utc();
-        let deadline = begun + deadline.unwrap_or(plan.deadline());
-        let mark = new_mark()?;
-        let digest = mark_digest(&mark);
-        let (sender, recipient) = (plan.from.clone(), plan.to.clone());
-        let new = NewCanary { digest, sender, recipient, begun, deadline };
-        let id = match self.control.begin_canary(tenant, new).await? {
-            BegunCanary::UnderWay(id) => return self.canary(id).await,
-            BegunCanary::New(id) => id,
-        };
-        let canary = Canary { recipient: plan.to.clone(), reference: reference(&digest), mark };
-        self.hand_over(&known, &plan, id, &canary, deadline).await?;
-        self.look_after_canary(tenant, id, OffsetDateTime::now_utc()).await
-    }
-
-    /// Gives the order, until it is taken, or nobody knows whether it was, or it is too late.
-    async fn hand_over(
-        &self,
-        tenant: &Tenant,
-        plan: &CanaryPlan,
-        id: i64,
-        canary: &Canary,
-        deadline: OffsetDateTime,
-    ) -> Result<(), ServiceError> {
-        let refusal = loop {
-            let error = match self.order(tenant, &plan.from, canary).await {
-                Ok(CanarySending::Taken) => {
-                    return Ok(self.control.canary_sent(id, OffsetDateTime::now_utc()).await?);
-                }
-                Ok(CanarySending::Unknown(error)) => {
-                    let tenant = &tenant.name;
-                    tracing::warn!(%tenant, %error, "a canary may have been sent or not");
-                    return Ok(());
-                }
-                // Nothing was sent.
-                Err(error) => error,
-            };
-            let is_transient =
-                matches!(&error, ServiceError::Exchange(error) if error.is_transient());
-            let left = deadline - OffsetDateTime::now_utc();
-            if !is_transient || !left.is_positive() {
-                break error;
-            }
-            tracing::info!(tenant = %tenant.name, %error, "a canary could not be sent yet");
-            tokio::time::sleep(TRY_AGAIN.min(left.unsigned_abs())).await;
-        };
-        let stored = self.stored_canary(id).await?;
-        let after = format!("the order of {} was refused: {refusal}", instant(stored.begun));
-        self.missed(&tenant.name, &stored, Leg::NotSent, after, OffsetDateTime::now_utc()).await
-    }
-
-    async fn order(
-        &self,
-        tenant: &Tenant,
-        from: &Address,
-        canary: &Canary,
-    ) -> Result<CanarySending, ServiceError> {
-        let (function, job) = (Function::Prober, self.new_job());
-        let provider = self.provider_for(tenant, function, Extras::default(), &job).await?;
-        let sender = self.mailbox_of(&tenant.name, from).await?;
-        Ok(provider.send_canary(&sender, canary).await?)
-    }
-
-    /// Finds out how a canary stands, and when it is decided what became of it, keeps that: a missed
-    /// deadline as an incident, and the end of that when one comes through again.
+    /// Tries again to send a canary that could not be sent yet, finds out how it stands, and when it is
+    /// decided what became of it, keeps that: a missed deadline as an incident, and the end of that when one
+    /// comes through again. `now` is the present.
     ///
     /// # Errors
     /// When the state cannot be read or written.
@@ -119,9 +28,20 @@ impl Service {
         id: i64,
         now: OffsetDateTime,
     ) -> Result<CanaryReport, ServiceError> {
-        let stored = self.stored_canary(id).await?;
+        let mut stored = self.stored_canary(id).await?;
         if stored.end.is_some() {
             return Ok(stored.into());
+        }
+        match self.hand_over(tenant, &stored, now).await? {
+            Handing::NotInHand => {}
+            Handing::Done => stored = self.stored_canary(id).await?,
+            Handing::Waits => return Ok(stored.into()),
+            Handing::Refused(refusal) => {
+                let after =
+                    format!("the order of {} was refused: {refusal}", instant(stored.begun));
+                self.missed(tenant, &stored, Leg::NotSent, after, now).await?;
+                return self.canary(id).await;
+            }
         }
         let passage = self.passage(tenant, &stored).await?;
         let mut found = String::new();
@@ -164,7 +84,8 @@ impl Service {
             inspected = seen.inspected;
         }
         let sent = if stored.sent.is_some() { Sent::Yes } else { Sent::Unknown };
-        Ok(Passage { deadline: stored.deadline, sent, backed_up, inspected })
+        let seen = stored.seen.as_ref().map(|seen| seen.at);
+        Ok(Passage { deadline: stored.deadline, sent, seen, backed_up, inspected })
     }
 
     /// Looks whether it is in its recipient's mailbox: with the reader's key, for the prober cannot read.
@@ -251,7 +172,7 @@ impl Service {
         Ok(end.is_some_and(|end| end.outcome == CanaryOutcome::Void.as_str()))
     }
 
-    async fn canary(&self, id: i64) -> Result<CanaryReport, ServiceError> {
+    pub(super) async fn canary(&self, id: i64) -> Result<CanaryReport, ServiceError> {
         Ok(self.stored_canary(id).await?.into())
     }
 
@@ -262,7 +183,7 @@ impl Service {
 
     /// A mailbox by its address: as the directory last told of it, or as it is named. The prober may not
     /// ask the directory.
-    async fn mailbox_of(
+    pub(super) async fn mailbox_of(
         &self,
         tenant: &TenantName,
         address: &Address,
@@ -294,6 +215,10 @@ fn after(stored: &StoredCanary, passage: &Passage, found: &str) -> String {
         }
     };
     let read = match &stored.seen {
+        Some(seen) if seen.at > stored.deadline => {
+            let place = if passage.backed_up { "in the vault" } else { "not in the vault" };
+            format!("read too late, {}, and {place}", instant(seen.at))
+        }
         Some(seen) if passage.backed_up => {
             format!(
                 "read {} and in the vault; the inspector did not see its text",
@@ -305,11 +230,4 @@ fn after(stored: &StoredCanary, passage: &Passage, found: &str) -> String {
     };
     let found = if found.is_empty() { String::new() } else { format!("; {found}") };
     format!("{sent}{found}; {read}; it had time until {}", instant(stored.deadline))
-}
-
-fn new_mark() -> Result<CanaryMark, ServiceError> {
-    let mut bytes = [0; 32];
-    let unusable = |_| ServiceError::Spool(std::io::Error::other("the system gives no randomness"));
-    aws_lc_rs::rand::fill(&mut bytes).map_err(unusable)?;
-    Ok(CanaryMark::from_bytes(&bytes))
 }

@@ -9,6 +9,7 @@
 //! behind [`mailkeep_sentry::Leg::NotInspected`].
 
 mod course;
+mod sending;
 mod tend;
 
 use std::collections::HashSet;
@@ -20,12 +21,18 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use time::{Duration, OffsetDateTime};
 
+pub(crate) use sending::InHand;
+
 use crate::{Service, ServiceError, View, service::audit_entry};
 
 /// Canaries are not sent more often: each leaves a message.
 const SHORTEST_INTERVAL: Duration = Duration::minutes(10);
+/// What is seen more seldom is not watched.
+const LONGEST_INTERVAL: Duration = Duration::days(366);
 /// A deadline below that is missed by a provider that takes its time.
 const SHORTEST_DEADLINE: Duration = Duration::minutes(1);
+/// Whoever asks for one, and waits for what becomes of it, knows better how much it needs.
+const SHORTEST_ASKED: Duration = Duration::seconds(1);
 /// What is not through after that, nobody waits for.
 const LONGEST_DEADLINE: Duration = Duration::days(7);
 
@@ -47,7 +54,7 @@ pub struct CanaryPlan {
 pub enum CanaryOutcome {
     /// It has time yet.
     UnderWay,
-    /// It is backed up and inspected.
+    /// It is backed up and inspected, in time.
     CameThrough,
     /// It missed its deadline.
     Missed(Leg),
@@ -106,6 +113,9 @@ impl CanaryPlan {
                 "canaries are at least {} minutes apart: each leaves a message",
                 SHORTEST_INTERVAL.whole_minutes()
             ));
+        }
+        if self.every().is_some_and(|every| every > LONGEST_INTERVAL) {
+            return Some("canaries are a year apart at most".to_owned());
         }
         let bounds = SHORTEST_DEADLINE..=LONGEST_DEADLINE;
         (!bounds.contains(&self.deadline()))
@@ -255,6 +265,7 @@ mod tests {
         for bad in [
             CanaryPlan { to: from, ..good.clone() },
             CanaryPlan { every: Some(599), ..good.clone() },
+            CanaryPlan { every: Some(u64::MAX), ..good.clone() },
             CanaryPlan { deadline: 59, ..good.clone() },
             CanaryPlan { deadline: u64::MAX, ..good },
         ] {

@@ -17,7 +17,8 @@ use crate::{Service, ServiceError};
 const LOOK_AGAIN: Wait = Wait::from_secs(5);
 /// How often it is asked who is due.
 const PAUSE: Wait = Wait::from_secs(1);
-/// Tenants that are looked after at once. One that waits for its provider holds up no other.
+/// Tenants that are looked after at once. One whose provider takes nothing is given a bounded time at a
+/// look, and is looked after again later: however many there are, the others have their turn.
 const AT_ONCE: usize = 8;
 /// When one was missed, the next follows sooner than planned: to see that all is well again.
 const AFTER_A_MISS: Duration = Duration::minutes(10);
@@ -99,7 +100,7 @@ impl Service {
             return self.look_after_canary(tenant, last.id, now).await.map(drop);
         }
         if is_due(plan, last.as_ref(), now) {
-            self.send_canary(tenant, None).await?;
+            self.send_planned_canary(tenant).await?;
         }
         Ok(())
     }
@@ -109,7 +110,8 @@ impl Service {
 fn is_due(plan: &CanaryPlan, last: Option<&CanaryReport>, now: OffsetDateTime) -> bool {
     let Some(every) = plan.every() else { return false };
     let Some(last) = last else { return true };
-    let regular = last.begun + every;
+    // What an earlier version took as a plan may be any span.
+    let regular = last.begun.saturating_add(every);
     now >= match (last.outcome, last.ended) {
         // It proved nothing: the next one has to.
         (CanaryOutcome::Void, Some(ended)) => ended,

@@ -22,6 +22,7 @@ use serde::Serialize;
 use serde_json::json;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
+pub(crate) use succession::KnownOrigin;
 pub use succession::{SignerOf, Succession};
 
 use crate::{Bundle, BundleFile, Left, Purged, Service, ServiceError};
@@ -69,18 +70,17 @@ impl Recovery {
 
 impl Service {
     /// Takes the signer that is there for ours, in the place of one that was lost, and does for a tenant
-    /// what can be done without an administrator: the repository's password from the recovery kit, a new key
-    /// for every function, and at the provider what the new keys allow. The same call again goes on where
-    /// this one stopped.
+    /// what can be done here: the repository's password from the recovery kit, and a new key for every
+    /// function. What an administrator needs of it ([`Service::recovery_bundle`]) can be made then;
+    /// [`Service::finish_recovery`] does the rest. The same call again goes on where this one stopped.
     ///
     /// # Errors
     /// [`ServiceError::SignerNotLost`], [`ServiceError::NoSuccession`], [`ServiceError::WrongKit`], and what
-    /// the signer refuses. What the provider refuses is in the report.
-    pub async fn recover_from_lost_signer(
+    /// the signer refuses.
+    pub async fn begin_recovery(
         &self,
         name: &TenantName,
         kit: Option<&Path>,
-        deadline: OffsetDateTime,
     ) -> Result<Recovery, ServiceError> {
         let tenant = self.tenant(name).await?;
         let (succession, begun) = self.succession_for(&tenant).await?;
@@ -89,8 +89,8 @@ impl Service {
         if begun {
             self.take_new_signer(name, &succession).await?;
         }
-        let tenant = self.make_keys_anew(tenant).await?;
-        let mut recovery = Recovery {
+        self.make_keys_anew(tenant).await?;
+        Ok(Recovery {
             tenant: name.clone(),
             succession,
             begun,
@@ -98,10 +98,24 @@ impl Service {
             functions: Vec::new(),
             purged: Vec::new(),
             left: Vec::new(),
-        };
+        })
+    }
+
+    /// Does at the provider what the new keys allow, until the deadline.
+    ///
+    /// # Errors
+    /// What the signer refuses. What the provider refuses is in the report, and what somebody else is about
+    /// to do with a key.
+    pub async fn finish_recovery(
+        &self,
+        mut recovery: Recovery,
+        deadline: OffsetDateTime,
+    ) -> Result<Recovery, ServiceError> {
+        let name = recovery.tenant.clone();
+        let tenant = self.tenant(&name).await?;
         self.register_anew(&tenant, &mut recovery, deadline).await?;
         let finished = recovery.is_complete();
-        self.change_watch(name, |watch| {
+        self.change_watch(&name, |watch| {
             if let Some(lost) = &mut watch.signer_lost {
                 lost.finished = finished;
             }
@@ -144,7 +158,7 @@ impl Service {
             text: format!(
                 "{}; {}. Reason given: {}",
                 succession.by_whom(),
-                words_for(seen.as_ref().or(succession.lost.as_ref())),
+                succession.end_in_words(seen.as_ref()),
                 succession.reason
             ),
             address: None,
@@ -190,7 +204,7 @@ impl Service {
     }
 
     /// A key for each function, bound as `control` knows it; the registry that knew better is lost.
-    async fn make_keys_anew(&self, mut tenant: Tenant) -> Result<Tenant, ServiceError> {
+    async fn make_keys_anew(&self, mut tenant: Tenant) -> Result<(), ServiceError> {
         // What is known of the keys from before stays: a use of one of them from now on is a theft.
         let endpoint = format!("{}/{}/oauth2/v2.0/token", tenant.authority, tenant.directory_id);
         let mut functions = Vec::new();
@@ -220,7 +234,7 @@ impl Service {
             tenant.functions = functions;
             self.control.update_tenant(&tenant).await?;
         }
-        Ok(tenant)
+        Ok(())
     }
 }
 

@@ -133,7 +133,14 @@ impl Service {
             let Some(der) = certificate.certificate_der() else { continue };
             let object = ObjectId::Application(registration.application.id.clone());
             // Whoever changes keys of the function meanwhile would lose his.
-            let lease = self.data.key_lease(&tenant.name, function)?;
+            let lease = match self.data.key_lease(&tenant.name, function) {
+                Ok(lease) => lease,
+                Err(error @ ServiceError::Busy { .. }) => {
+                    recovery.left.push(Left { function, what: format!("{error}: recover again") });
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             let there: Vec<String> =
                 registration.application.keys.iter().map(|key| key.key_id.clone()).collect();
             let label = name_at_the_provider(&tenant.name, function);
@@ -142,8 +149,10 @@ impl Service {
             drop(lease);
             match replaced {
                 Ok(_) => {
-                    let gone = there.iter().map(|key| Purged { function, what: key_text(key) });
-                    recovery.purged.extend(gone);
+                    for key in &there {
+                        self.note_removed(&tenant.name, key).await?;
+                        recovery.purged.push(Purged { function, what: key_text(key) });
+                    }
                     let tried = self.try_until(tenant, function, &certificate, deadline).await?;
                     recovery.functions[index].accepted = matches!(tried, Tried::Accepted);
                 }

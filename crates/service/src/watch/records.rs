@@ -9,7 +9,7 @@ use std::{
 };
 
 use mailkeep_identity::{
-    Checkpoint, CheckpointKey, Fault, FaultKind, Head, LedgerEnd, ReceiptEvent, Record,
+    Checkpoint, CheckpointKey, Fault, FaultKind, Head, LedgerEnd, Origin, ReceiptEvent, Record,
     SignerClient,
     journal::{self, About},
     ledger::{self, LedgerEvent, LedgerRecord, LedgerSummary, WitnessError},
@@ -196,21 +196,25 @@ impl Service {
         seen: &OwnRecordsSeen,
     ) -> Result<Result<(Vec<LedgerRecord>, CheckpointKey, Checkpoint), String>, ServiceError> {
         let of = tenant.clone();
-        let each = move |signatures: &mut Vec<LedgerRecord>, record: &LedgerRecord| {
+        let each = move |(signatures, origin): &mut (Vec<_>, Origin), record: &LedgerRecord| {
+            origin.note(record);
             if matches!(&record.event, LedgerEvent::AssertionSigned { tenant, .. } if *tenant == of)
             {
                 signatures.push(record.clone());
             }
         };
         let known = seen.checkpoint.iter().filter(|_| !seen.ledger_explained).cloned().collect();
-        let (read, signatures) = self.read_ledger(known, Vec::new(), each).await?;
-        Ok(match (read.outcome, &seen.checkpoint_key) {
+        let start = (Vec::new(), Origin::default());
+        let (read, (signatures, origin)) = self.read_ledger(known, start, each).await?;
+        let outcome = read.outcome.map_err(|error| error.to_string());
+        let outcome = outcome.and_then(|_| origin.read().map_err(|error| error.to_string()));
+        Ok(match (outcome, &seen.checkpoint_key) {
             (_, Some(known)) if *known != read.key => Err(format!(
                 "the signer signs its checkpoints with another key than before ({}; it was {known}): it was replaced. Closing this does not make it ours: if the one before is lost, 'mailkeep doctor' says how this one takes its place",
                 read.key
             )),
             (Ok(_), _) => Ok((signatures, read.key, read.checkpoint)),
-            (Err(error), _) => Err(error.to_string()),
+            (Err(error), _) => Err(error),
         })
     }
 

@@ -4,6 +4,7 @@ use mailkeep_identity::{
     LedgerEnd, SecretName,
     ledger::{LedgerEvent, Requester},
     protocol::{Failure, LONGEST_REASON},
+    why_unnamed,
 };
 use mailkeep_model::{Secret, TenantName};
 
@@ -14,19 +15,19 @@ impl Core {
     pub(super) fn follow(
         &self,
         lost: Option<LedgerEnd>,
+        earlier: Vec<LedgerEnd>,
         reason: String,
         by: &Requester,
     ) -> Result<(), Failure> {
         if reason.trim().is_empty() || reason.len() > LONGEST_REASON {
             return Err(refusal(format!("the reason has 1 to {LONGEST_REASON} bytes")));
         }
-        if let Some(lost) = &lost {
-            if lost.checkpoint_key == *self.ledger.public_key() {
-                return Err(refusal("that is this very ledger: it is not lost".to_owned()));
-            }
-            lost.verify().map_err(|error| refusal(error.to_string()))?;
+        let own = self.ledger.public_key().to_string();
+        if let Some(why) = why_unnamed(lost.as_ref(), &earlier, Some(&own)) {
+            return Err(refusal(why));
         }
-        let followed = self.ledger.follow(&LedgerEvent::Follows { lost, reason, by: by.clone() });
+        let event = LedgerEvent::Follows { lost, earlier, reason, by: by.clone() };
+        let followed = self.ledger.follow(&event);
         followed.map_err(unwritten)?.map_err(|why| {
             refusal(format!(
                 "the ledger cannot follow another one any more: {why}. A signer that takes the place of a lost one begins with an empty directory"

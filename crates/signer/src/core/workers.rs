@@ -172,7 +172,11 @@ mod tests {
         };
         assert!(refused(&ask(true, false, enroll())));
         assert!(refused(&ask(true, false, Request::Workers { after: None })));
-        let follow = || Request::Follow { lost: None, reason: "the disk is gone".into() };
+        let follow = || Request::Follow {
+            lost: None,
+            earlier: Vec::new(),
+            reason: "the disk is gone".into(),
+        };
         assert!(refused(&ask(true, false, follow())));
         assert!(refused(&ask(true, false, Request::RevokeWorker { name: "x".parse().unwrap() })));
         assert!(matches!(ask(true, false, Request::Status), Response::Status(_)));

@@ -22,6 +22,8 @@ use crate::{ExchangeError, graph::client::Ask};
 const RIGHT: &str = "ConfigurationMonitoring.ReadWrite.All";
 const ACTION: &str = "taking a snapshot of Exchange's configuration";
 const ROOT: [&str; 2] = ["admin", "configurationManagement"];
+/// What is in front of each kind of object.
+const EXCHANGE: &str = "microsoft.exchange.";
 /// The resource types that are asked for, and the part of the configuration that each is.
 const RESOURCES: &[(&str, ExchangePart)] = &[
     ("microsoft.exchange.transportrule", ExchangePart::TransportRule),
@@ -146,8 +148,9 @@ impl GraphAuditor {
         };
         let look = Ask { url: self.graph.link(ACTION, &location)?, ..ask };
         let body = self.graph.body(&look).await?;
-        let objects = parse_configuration(&body);
-        let objects = objects.map_err(|error| self.graph.explained(&look, error))?;
+        let parsed = parse_configuration(&body);
+        let (objects, cut) = parsed.map_err(|error| self.graph.explained(&look, error))?;
+        let failed = failed.into_iter().chain(cut).collect();
         Ok(ConfigurationSnapshot::Taken { objects, failed })
     }
 
@@ -169,14 +172,23 @@ impl GraphAuditor {
     }
 }
 
-/// Reads a snapshot (`configurationBaseline`). Objects of other kinds are left out.
+/// Reads a snapshot (`configurationBaseline`): its objects, and why these are not all, if so. Objects of other
+/// kinds are left out.
 ///
 /// # Errors
 /// [`ExchangeError::Protocol`] when the bytes are none.
-pub fn parse_configuration(body: &[u8]) -> Result<Vec<ExchangeObject>, ExchangeError> {
+pub fn parse_configuration(
+    body: &[u8],
+) -> Result<(Vec<ExchangeObject>, Option<String>), ExchangeError> {
     let baseline: Baseline = serde_json::from_slice(body)
         .map_err(|error| ExchangeError::protocol(ACTION, format!("not understood: {error}")))?;
-    Ok(baseline.resources.into_iter().filter_map(Resource::read).take(MOST).collect())
+    let mut objects: Vec<ExchangeObject> =
+        baseline.resources.into_iter().filter_map(Resource::read).collect();
+    let all = objects.len();
+    objects.truncate(MOST);
+    let cut =
+        (all > MOST).then(|| format!("{all} objects are there, and {MOST} of them were read"));
+    Ok((objects, cut))
 }
 
 impl Resource {
@@ -201,7 +213,8 @@ impl Resource {
             .filter(is_told)
             .filter_map(|property| Some((property.clone(), value(&properties[property])?)))
             .collect();
-        Some(ExchangeObject { part: *part, name, properties: told })
+        let kind = kind.strip_prefix(EXCHANGE).unwrap_or(&kind).to_owned();
+        Some(ExchangeObject { part: *part, kind, name, properties: told })
     }
 }
 
@@ -249,9 +262,11 @@ mod tests {
                 { "resourceType": "microsoft.exchange.journalrule" },
             ],
         });
-        let found = parse_configuration(body.to_string().as_bytes()).unwrap();
+        let (found, cut) = parse_configuration(body.to_string().as_bytes()).unwrap();
+        assert_eq!(cut, None);
         let [rule, organization] = &found[..] else { panic!("{found:?}") };
         assert_eq!((rule.part, rule.name.as_str()), (ExchangePart::TransportRule, "Copy"));
+        assert_eq!(rule.kind, "transportrule");
         let told: Vec<(&str, &str)> =
             rule.properties.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
         assert_eq!(
@@ -260,5 +275,19 @@ mod tests {
         );
         assert_eq!(organization.properties.len(), 1);
         assert!(parse_configuration(b"[]").is_err() && parse_configuration(b"{}").is_err());
+    }
+
+    #[test]
+    fn a_snapshot_that_was_cut_off_says_that_more_is_there() {
+        let parsed = |number: usize| {
+            let rule = |name: usize| json!({ "resourceType": "microsoft.exchange.transportrule", "properties": { "Name": name.to_string() } });
+            let body = json!({ "resources": (0..number).map(rule).collect::<Vec<_>>() });
+            let (objects, cut) = parse_configuration(body.to_string().as_bytes()).unwrap();
+            (objects.len(), cut)
+        };
+        assert_eq!(parsed(MOST), (MOST, None));
+        let (kept, cut) = parsed(MOST + 1);
+        assert_eq!(kept, MOST);
+        assert!(cut.unwrap().contains("2001 objects"), "what is not read is not gone");
     }
 }

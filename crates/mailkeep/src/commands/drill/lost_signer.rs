@@ -3,7 +3,7 @@
 
 use std::{fs, path::Path, sync::Arc};
 
-use mailkeep_identity::{Kept, LedgerEnd, WitnessLine};
+use mailkeep_identity::{Kept, LedgerEnd};
 use mailkeep_model::Function;
 use mailkeep_sentry::{IncidentKind, Span, State, Stretch, Whose};
 use mailkeep_service::{Recovery, ServiceError, SignerOf, Unobserved};
@@ -117,7 +117,7 @@ async fn another_signer(site: &mut Site, report: &mut Report, kit: &Path) -> Res
     site.begin_signer().await?;
     let tenant = site.service.tenant(&site.tenant).await?;
     let seen = site.service.signer_of(&tenant).await?;
-    let silent = site.service.recover_from_lost_signer(&site.tenant, Some(kit), soon()).await;
+    let silent = site.service.begin_recovery(&site.tenant, Some(kit)).await;
     report.expect(
         "another signer that does not say whose place it takes is not taken for ours",
         seen == SignerOf::Another { says_so: false }
@@ -131,14 +131,14 @@ async fn another_signer(site: &mut Site, report: &mut Report, kit: &Path) -> Res
     });
     let last = [lost, kept].into_iter().flatten().max_by_key(|end| end.checkpoint.head.seq);
     let signer = site.service.signer().await?;
-    signer.follow(last, REASON).await.map_err(ServiceError::from)?;
+    signer.follow(last, Vec::new(), REASON).await.map_err(ServiceError::from)?;
     report.at("an administrator has ordered that the new one takes its place");
     let wrong = site.service.data().root().join("another-safe");
     let written = fs::create_dir(&wrong)
         .and_then(|()| fs::write(wrong.join("repository"), "/srv/vault/another\n"))
         .and_then(|()| fs::write(wrong.join("password"), "not this one\n"));
     written.map_err(|error| Failure::failed(format!("another kit: {error}")))?;
-    let wrong = site.service.recover_from_lost_signer(&site.tenant, Some(&wrong), soon()).await;
+    let wrong = site.service.begin_recovery(&site.tenant, Some(&wrong)).await;
     report.expect(
         "another tenant's recovery kit is refused, and says whose it is",
         matches!(&wrong, Err(ServiceError::WrongKit { written_for, .. })
@@ -200,8 +200,10 @@ async fn expect_a_known_new_beginning(site: &Site, report: &mut Report) -> Resul
     let succession = site.service.succession().await?;
     let succession = succession.ok_or_else(|| Failure::failed("the new ledger is silent"))?;
     let key = &succession.present.checkpoint_key;
-    let explained = Kept::of(&lines, key, succession.lost.as_ref());
-    let shed = Kept::of(&without_what_was_told(&lines), key, None);
+    let named: Vec<LedgerEnd> = succession.lost.iter().cloned().collect();
+    let explained = Kept::of(&lines, key, &named);
+    // What the witness was told of the new one makes no difference: its ledger has to say it.
+    let shed = Kept::of(&lines, key, &[]);
     report.expect(
         "the witness has the old ledger's last record, and a new one that does not name it is found out",
         explained.as_ref().is_ok_and(|kept| kept.lost.len() == 1 && !kept.present.is_empty())
@@ -215,11 +217,6 @@ async fn expect_a_known_new_beginning(site: &Site, report: &mut Report) -> Resul
         },
     );
     Ok(())
-}
-
-/// What a witness keeps of somebody who tells it nothing of a loss.
-fn without_what_was_told(lines: &[WitnessLine]) -> Vec<WitnessLine> {
-    lines.iter().cloned().map(|line| WitnessLine { follows: None, ..line }).collect()
 }
 
 pub(super) fn soon() -> OffsetDateTime {

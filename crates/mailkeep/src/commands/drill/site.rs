@@ -211,7 +211,8 @@ impl Site {
 
     /// What can be done without an administrator to go on with the new signer.
     pub(super) async fn recover(&self, kit: Option<&Path>) -> Result<Recovery, Failure> {
-        Ok(self.service.recover_from_lost_signer(&self.tenant, kit, soon()).await?)
+        let begun = self.service.begin_recovery(&self.tenant, kit).await?;
+        Ok(self.service.finish_recovery(begun, soon()).await?)
     }
 
     /// The administrator registers the certificate that signs now.
@@ -244,7 +245,9 @@ impl Site {
         let failed = |what: String| Failure::failed(format!("the witness: {what}"));
         let text = fs::read_to_string(self.service.data().root().join(WITNESS));
         let text = text.map_err(|error| failed(error.to_string()))?;
-        WitnessLine::parse_all(&text).map_err(|(line, what)| failed(format!("line {line}: {what}")))
+        let lines = WitnessLine::parse_all(&text);
+        let lines = lines.map_err(|(line, what)| failed(format!("line {line}: {what}")))?;
+        Ok(lines.into_iter().map(|(_, line)| line).collect())
     }
 
     /// As another process does, which remembers no connection.
