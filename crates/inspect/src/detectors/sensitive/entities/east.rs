@@ -131,7 +131,7 @@ fn emso(digits: &[u8]) -> bool {
     let check = 11 - weighted(&digits[..12], &[7, 6, 5, 4, 3, 2, 7, 6, 5, 4, 3, 2]) % 11;
     let year = number(&digits[4..7]);
     day(&digits[2..4], &digits[..2])
-        && (year >= 880 || year < 50)
+        && !(50..880).contains(&year)
         && check != 10
         && ends_with(digits, check % 11)
 }

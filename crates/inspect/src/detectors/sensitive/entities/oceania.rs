@@ -84,7 +84,7 @@ fn tfn(digits: &[u8]) -> bool {
 
 fn abn(digits: &[u8]) -> bool {
     let sum = weighted(digits, &[10, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19]);
-    digits[0] != b'0' && (sum - 10) % 89 == 0
+    digits[0] != b'0' && (sum - 10).is_multiple_of(89)
 }
 
 fn acn(digits: &[u8]) -> bool {

@@ -179,7 +179,7 @@ fn rodne_cislo(digits: &[u8]) -> bool {
     // Women have 50 added to the month, exhausted days 20 more.
     let month = number(&digits[2..4]) % 50;
     let month = if month > 20 { month - 20 } else { month };
-    let whole = number(digits) % 11 == 0;
+    let whole = number(digits).is_multiple_of(11);
     let before_1985 = number(&digits[..9]) % 11 == 10 && digits[9] == b'0';
     (1..=12).contains(&month) && (1..=31).contains(&number(&digits[4..6])) && (whole || before_1985)
 }

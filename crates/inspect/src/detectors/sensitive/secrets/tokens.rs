@@ -10,6 +10,7 @@ use mailkeep_model::Severity;
 use super::{CERTAIN, SAID, Secret, value};
 
 /// A form.
+#[derive(Clone, Copy)]
 pub(super) struct Token {
     pub(super) prefix: &'static str,
     entity: &'static str,
