@@ -354,7 +354,7 @@ fn sensitive_policy(data: &[u8]) {
     match SensitivePolicy::from_toml(&text) {
         Ok(policy) => assert!(policy.rules().iter().all(|rule| rule.at_least() > 0)),
         Err(error) => {
-            assert!((1..=text.matches('\n').count() + 1).contains(&error.line), "{error}")
+            assert!((1..=text.matches('\n').count() + 1).contains(&error.line), "{error}");
         }
     }
 }
