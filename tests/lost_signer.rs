@@ -5,7 +5,9 @@ mod story;
 
 use std::{fs, path::PathBuf};
 
+use mailkeep_identity::{Head, ledger};
 use story::{Administrator, Run, World, wait_until};
+use time::OffsetDateTime;
 
 const REASON: &str = "the disk of the signer is gone";
 
@@ -275,7 +277,10 @@ fn a_service_that_goes_on_meanwhile_stands_in_the_way_of_no_recovery_not_even_of
     let lease = lease.expect("the lease");
     lease.lock().expect("nobody has it");
     let again = ["identity", "recover", "acme"];
-    site.run(&again).exits(3).says(&["steward    new key", "reader: ", "recover again"]);
+    let second = site.path("once more for the administrator");
+    let meanwhile = site.run(&[&again[..], &["--out", &second]].concat()).exits(3);
+    meanwhile.says(&["steward    new key", "reader: ", "recover again"]);
+    assert!(PathBuf::from(&second).join("break-glass.sh").is_file());
     drop(lease);
     site.run(&again).ok().says(&["All keys are new"]);
     site.run(&["tenant", "check", "acme"]).ok();
@@ -294,7 +299,7 @@ fn a_tenant_that_nobody_had_watched_is_recovered_although_somebody_looked_before
     site.lose_signer();
     site.world.start_signer();
     site.run(&["identity", "reconcile", "acme"]);
-    site.run(&["identity", "ledger", "last-seen"]);
+    site.run(&["identity", "ledger", "last-seen"]).ok();
     assert!(site.doctor().contains("another one than before"), "{}", site.doctor());
     let recover = ["identity", "recover", "acme", "--kit", &kit];
     site.run(&recover).exits(1).says(&["does not say that it follows another one"]);
@@ -302,4 +307,43 @@ fn a_tenant_that_nobody_had_watched_is_recovered_although_somebody_looked_before
     // 3. The order makes it ours.
     site.run(&["signer", "recover", "--reason", REASON, "--without-witness"]).ok();
     site.run(&recover).exits(3).says(&["repository: opened", "not registered yet"]);
+}
+
+#[test]
+fn a_ledger_that_is_made_to_follow_another_one_behind_the_signers_back_is_damage() {
+    // 1. A tenant is backed up: the ledger has signatures.
+    let mut world = World::start(env!("CARGO_BIN_EXE_mailkeep"), &["--mailboxes", "1"]);
+    world.set_up("acme");
+    world.backup("acme");
+    let witness = world.path("witness.jsonl");
+    let config = format!("[[witness]]\nname = \"auditor\"\nfile = {witness:?}\n");
+    fs::write(world.mailkeep.data().join("config.toml"), config).expect("settings");
+    world.mailkeep.run(&["identity", "ledger", "verify"]).ok();
+
+    // 2. Somebody with the signer's user adds the record that the signer refuses to write; the chain holds.
+    world.kill_signer();
+    let path = world.mailkeep.data().join("signer/ledger.jsonl");
+    let mut lines = fs::read(&path).expect("the ledger");
+    let mut head = Head::EMPTY;
+    let each = |record: &ledger::LedgerRecord| head = Head { seq: record.seq, hash: record.hash };
+    ledger::verify_each(&lines[..], each).expect("it holds");
+    let event = serde_json::json!({
+        "kind": "follows", "reason": "an accident", "by": { "caller": "cli", "uid": 0 },
+    });
+    let event = serde_json::from_value(event).expect("a record");
+    let (line, _) = ledger::encode(&head, OffsetDateTime::now_utc(), &event).expect("a record");
+    lines.extend(line);
+    fs::write(&path, &lines).expect("the ledger");
+    world.start_signer();
+
+    // 3. Nobody believes it, and the witness is told where the ledger stands all the same.
+    let verified = world.mailkeep.run(&["identity", "ledger", "verify"]).exits(21);
+    verified.says(&["DAMAGE", "not to be believed", "something was signed already"]);
+    let kit = world.path("safe");
+    let kit = kit.to_string_lossy();
+    let recovered = world.mailkeep.run(&["identity", "recover", "acme", "--kit", &kit]);
+    recovered.says(&["not to be believed"]);
+    world.mailkeep.run(&["identity", "ledger", "witness"]).ok();
+    let kept = fs::read_to_string(&witness).expect("what the witness keeps");
+    assert!(kept.lines().count() == 1 && !kept.contains("follows"), "{kept}");
 }

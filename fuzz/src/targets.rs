@@ -619,8 +619,14 @@ fn token(data: &[u8]) {
 }
 
 fn ledger_lines(data: &[u8]) {
-    let mut records = 0;
-    let verified = ledger::verify_each(data, |_| records += 1);
+    let (mut records, mut origin) = (0, mailkeep_identity::Origin::default());
+    let verified = ledger::verify_each(data, |record| {
+        records += 1;
+        origin.note(record);
+    });
+    if let Ok(Some(follows)) = origin.read() {
+        assert!(follows.named().iter().all(|end| end.verify().is_ok()), "a forged end is believed");
+    }
     if let Ok(summary) = verified {
         assert_eq!(summary.head.seq, records, "a ledger passed with records that nobody saw");
         assert!(summary.bytes <= data.len() as u64);
@@ -999,7 +1005,7 @@ const WITNESS_LINES: &[&[u8]] = &[
 ];
 
 const FRAMES: &[&[u8]] = &[
-    b"{\"v\":1,\"caller\":\"cli\",\"request\":{\"op\":\"follow\",\"lost\":null,\"reason\":\"the disk\"}}",
+    b"{\"v\":1,\"caller\":\"cli\",\"request\":{\"op\":\"follow\",\"lost\":null,\"earlier\":[],\"reason\":\"the disk\"}}",
     b"{\"v\":1,\"caller\":\"cli\",\"request\":{\"op\":\"store_secret\",\"job\":\"j-1\",\"tenant\":\"acme\",\"name\":\"repository\",\"secret\":\"x\"}}",
     b"\x00\x00\x00\x30{\"v\":1,\"caller\":\"cli\",\"request\":{\"op\":\"status\"}}",
     b"{\"v\":1,\"caller\":\"cli\",\"request\":{\"op\":\"release_secret\",\"job\":\"j-1\",\"tenant\":\"acme\",\"name\":\"repository\"}}",
