@@ -3,16 +3,20 @@
 
 #![allow(clippy::unwrap_used)] // the corpus is as its README says
 
+mod corpora;
+
 use std::{
     collections::BTreeMap,
     fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
 use mailkeep_inspect::{Context, MaskKey, inspect_attachment};
 use mailkeep_model::{Category, Verdict, VerdictKind};
 use time::OffsetDateTime;
+
+use self::corpora::corpus;
 
 /// A labelled file.
 struct Sample {
@@ -23,15 +27,12 @@ struct Sample {
 }
 
 fn samples() -> Option<Vec<Sample>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/testdata");
-    let Ok(table) = fs::read_to_string(folder.join("attachments.tsv")) else {
-        eprintln!("skipped, because {} is absent (../shared/tools/unpack-data)", folder.display());
-        return None;
-    };
+    let folder = corpus("attachments")?;
+    let table = fs::read_to_string(folder.with_extension("tsv")).unwrap();
     let rows = table.lines().skip(1).map(|line| {
         let columns: Vec<&str> = line.split('\t').collect();
         Sample {
-            path: folder.join("attachments").join(columns[0]),
+            path: folder.join(columns[0]),
             name: columns[1].to_owned(),
             technique: columns[3].to_owned(),
             label: columns[4].to_owned(),

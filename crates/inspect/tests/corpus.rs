@@ -5,40 +5,20 @@
 
 #![allow(clippy::unwrap_used)] // the corpora are as their README says
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-};
+mod corpora;
+
+use std::{collections::BTreeMap, path::Path};
 
 use mailkeep_inspect::{Context, MaskKey, Report, inspect};
 use mailkeep_model::{Severity, VerdictKind};
 use time::OffsetDateTime;
 
-fn corpus(name: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/testdata").join(name);
-    if !path.exists() {
-        eprintln!("skipped, because {} is absent (../shared/tools/unpack-data)", path.display());
-        return None;
-    }
-    Some(path)
-}
+use self::corpora::{corpus, messages};
 
 fn with_context<T>(use_it: impl FnOnce(&Context<'_>) -> T) -> T {
     let key = MaskKey::from_bytes([7; 32]);
     let own = ["enron.com".to_owned()];
     use_it(&Context::new(OffsetDateTime::UNIX_EPOCH, &own, &key))
-}
-
-fn messages(folder: &Path) -> impl Iterator<Item = (String, Vec<u8>)> {
-    let mut files: Vec<PathBuf> =
-        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.sort();
-    files.into_iter().filter(|path| path.is_file()).map(|path| {
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        let bytes = fs::read(path).unwrap();
-        (name, bytes)
-    })
 }
 
 /// How many messages of a folder have a link finding of each severity, and which are suspicious.

@@ -1,13 +1,17 @@
 //! Input that is made to hurt: nothing panics, nothing takes long, and what was not looked at is
 //! said.
 
-use std::{fs, path::Path, time::Instant};
+mod corpora;
+
+use std::{fs, time::Instant};
 
 use mailkeep_inspect::{
     Context, Limits, MaskKey, Report, inspect, inspect_attachment, inspect_prefix, inspect_text,
 };
 use proptest::prelude::*;
 use time::OffsetDateTime;
+
+use self::corpora::{corpus, files};
 
 /// Far more than any of it takes in a debug build on a busy machine; a hang takes longer.
 const TOO_LONG: u64 = 30;
@@ -45,29 +49,16 @@ fn html(body: &str) -> Vec<u8> {
 
 #[test]
 fn every_malformed_message_of_the_fixtures_gets_a_verdict() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/testdata/fixtures");
-    if !folder.exists() {
-        eprintln!("skipped, because {} is absent (../shared/tools/unpack-data)", folder.display());
-        return;
-    }
-    let mut folders = vec![folder];
-    let mut total = 0;
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-                continue;
-            }
-            total += 1;
-            let bytes = fs::read(&path).unwrap();
-            check(&path.display().to_string(), &bytes);
-            for cut in [1, 2, 3] {
-                with_context(|c| inspect_prefix(&bytes[..bytes.len() * cut / 4], u64::MAX, c));
-            }
+    let Some(folder) = corpus("fixtures") else { return };
+    let files = files(folder);
+    assert!(files.len() > 300, "{}", files.len());
+    for path in files {
+        let bytes = fs::read(&path).unwrap();
+        check(&path.display().to_string(), &bytes);
+        for cut in [1, 2, 3] {
+            with_context(|c| inspect_prefix(&bytes[..bytes.len() * cut / 4], u64::MAX, c));
         }
     }
-    assert!(total > 300, "{total}");
 }
 
 #[test]

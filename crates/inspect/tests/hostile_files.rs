@@ -1,11 +1,15 @@
 //! Attachments that are made to hurt: nothing panics, nothing takes long, and what was not looked
 //! at is said.
 
-use std::{fs, path::Path, time::Instant};
+mod corpora;
+
+use std::{fs, time::Instant};
 
 use mailkeep_inspect::{Context, Limits, MaskKey, inspect_attachment};
 use mailkeep_model::Verdict;
 use time::OffsetDateTime;
+
+use self::corpora::{corpus, files};
 
 /// Far more than any of it takes in a debug build on a busy machine; a hang takes longer.
 const TOO_LONG: u64 = 60;
@@ -169,11 +173,7 @@ fn what_unpacking_costs_is_bounded_by_the_limits() {
 /// sequence chooses. `MAILKEEP_MUTATIONS` says how often each (2 without it).
 #[test]
 fn damaged_files_get_a_verdict() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/testdata/attachments");
-    if !folder.exists() {
-        eprintln!("skipped, because {} is absent (../shared/tools/unpack-data)", folder.display());
-        return;
-    }
+    let Some(folder) = corpus("attachments") else { return };
     let times = std::env::var("MAILKEEP_MUTATIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(2);
     let mut random = 0x9E37_79B9_7F4A_7C15_u64;
     let mut next = move |below: usize| {
@@ -181,40 +181,32 @@ fn damaged_files_get_a_verdict() {
             random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (random >> 33) as usize % below.max(1)
     };
-    let mut folders = vec![folder];
     let mut total = 0;
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-                continue;
+    for path in files(folder) {
+        let bytes = fs::read(&path).unwrap();
+        if bytes.len() > 64 << 10 {
+            continue;
+        }
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        for round in 0..times {
+            let mut bytes = bytes.clone();
+            if round % 4 == 1 {
+                bytes.truncate(next(bytes.len()));
             }
-            let bytes = fs::read(&path).unwrap();
-            if bytes.len() > 64 << 10 {
-                continue;
+            for _ in 0..=next(8) {
+                if let Some(at) = bytes.len().checked_sub(1).map(|last| next(last + 1)) {
+                    bytes[at] = [0, 0xFF, 0x7F, 0x80, 1, next(256) as u8][next(6)];
+                }
             }
-            let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            for round in 0..times {
-                let mut bytes = bytes.clone();
-                if round % 4 == 1 {
-                    bytes.truncate(next(bytes.len()));
-                }
-                for _ in 0..=next(8) {
-                    if let Some(at) = bytes.len().checked_sub(1).map(|last| next(last + 1)) {
-                        bytes[at] = [0, 0xFF, 0x7F, 0x80, 1, next(256) as u8][next(6)];
-                    }
-                }
-                total += 1;
-                let copy = bytes.clone();
-                let outcome = std::panic::catch_unwind(|| {
-                    with_context(|context| inspect_attachment(&name, &bytes, context))
-                });
-                if outcome.is_err() {
-                    let kept = std::env::temp_dir().join(format!("panics-{name}"));
-                    fs::write(&kept, &copy).unwrap();
-                    panic!("{name} panics; kept in {}", kept.display());
-                }
+            total += 1;
+            let copy = bytes.clone();
+            let outcome = std::panic::catch_unwind(|| {
+                with_context(|context| inspect_attachment(&name, &bytes, context))
+            });
+            if outcome.is_err() {
+                let kept = std::env::temp_dir().join(format!("panics-{name}"));
+                fs::write(&kept, &copy).unwrap();
+                panic!("{name} panics; kept in {}", kept.display());
             }
         }
     }

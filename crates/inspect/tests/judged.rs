@@ -5,25 +5,20 @@
 
 #![allow(clippy::unwrap_used)] // the corpora are as their README says
 
+mod corpora;
+
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     io::BufReader,
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use mailkeep_inspect::{Context, Executive, MaskKey, Report, inspect, mbox::Messages};
-use mailkeep_model::{Category, VerdictKind};
+use mailkeep_model::{Category, Finding, VerdictKind};
 use time::OffsetDateTime;
 
-fn corpus(name: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/testdata").join(name);
-    if !path.exists() {
-        eprintln!("skipped, because {} is absent (../shared/tools/unpack-data)", path.display());
-        return None;
-    }
-    Some(path)
-}
+use self::corpora::{corpus, messages};
 
 fn with_context<T>(own: &str, people: &[Executive], use_it: impl FnOnce(&Context<'_>) -> T) -> T {
     let key = MaskKey::from_bytes([7; 32]);
@@ -31,14 +26,14 @@ fn with_context<T>(own: &str, people: &[Executive], use_it: impl FnOnce(&Context
     use_it(&Context::new(OffsetDateTime::UNIX_EPOCH, &own, &key).with_executives(people))
 }
 
-fn messages(folder: &Path) -> impl Iterator<Item = (String, Vec<u8>)> {
-    let mut files: Vec<PathBuf> =
-        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.sort();
-    files.into_iter().filter(|path| path.extension().is_some_and(|e| e == "eml")).map(|path| {
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        (name, fs::read(path).unwrap())
-    })
+/// What was found, each kind once; wording by its theme, too.
+fn named(report: &Report) -> BTreeSet<String> {
+    let findings = report.verdict.findings.iter();
+    let name = |f: &Finding| {
+        let theme = if f.detector == "lure" || f.detector == "scam" { &f.entity } else { "" };
+        format!("{}/{:?}/{theme}", f.detector, f.severity)
+    };
+    findings.map(name).collect()
 }
 
 /// A message as it is among colleagues: without what servers and receivers wrote on it.
@@ -131,26 +126,7 @@ fn phishing_is_found_and_honest_mail_is_left_alone() {
                 if is_flagged(&report) {
                     show(&name, &report);
                 }
-                let mut seen: Vec<String> = report
-                    .verdict
-                    .findings
-                    .iter()
-                    .map(|f| {
-                        format!(
-                            "{}/{:?}/{}",
-                            f.detector,
-                            f.severity,
-                            if f.detector == "lure" || f.detector == "scam" {
-                                f.entity.as_str()
-                            } else {
-                                ""
-                            }
-                        )
-                    })
-                    .collect();
-                seen.sort();
-                seen.dedup();
-                for seen in seen {
+                for seen in named(&report) {
                     detectors.entry(seen).or_default().0 += 1;
                 }
             }
@@ -181,26 +157,7 @@ fn phishing_is_found_and_honest_mail_is_left_alone() {
             if verbose == "missed" && !is_flagged(&report) {
                 show(&name, &report);
             }
-            let mut seen: Vec<String> = report
-                .verdict
-                .findings
-                .iter()
-                .map(|f| {
-                    format!(
-                        "{}/{:?}/{}",
-                        f.detector,
-                        f.severity,
-                        if f.detector == "lure" || f.detector == "scam" {
-                            f.entity.as_str()
-                        } else {
-                            ""
-                        }
-                    )
-                })
-                .collect();
-            seen.sort();
-            seen.dedup();
-            for seen in seen {
+            for seen in named(&report) {
                 detectors.entry(seen).or_default().1 += 1;
             }
         }

@@ -4,10 +4,12 @@
 
 #![allow(clippy::unwrap_used)] // the corpora are as their README says
 
+mod corpora;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     time::Duration,
 };
 
@@ -15,14 +17,7 @@ use mailkeep_inspect::{Context, MaskKey, inspect_text};
 use mailkeep_model::{Category, Finding, Severity};
 use time::OffsetDateTime;
 
-fn corpus(name: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/testdata").join(name);
-    if !path.exists() {
-        eprintln!("skipped, because {} is absent (../shared/tools/unpack-data)", path.display());
-        return None;
-    }
-    Some(path)
-}
+use self::corpora::corpus;
 
 fn with_context<T>(use_it: impl FnOnce(&Context<'_>) -> T) -> T {
     let key = MaskKey::from_bytes([7; 32]);
