@@ -47,8 +47,8 @@ pub fn inspect_text(text: &str, context: &Context<'_>) -> Verdict {
 }
 
 /// Inspects a file that is not a message as if it were the only attachment of one
-/// (`attachment[0].text`). `name` is the file's name without its folder; its ending tells text,
-/// CSV and HTML, which are what this version reads.
+/// (`attachment[0]`), and unpacks it. `name` is the file's name without its folder: the bytes tell what
+/// the file is, the name what somebody wanted it to be taken for.
 pub fn inspect_attachment(name: &str, bytes: &[u8], context: &Context<'_>) -> Verdict {
     run(view_attachment(name, bytes, &context.limits), context).verdict
 }
