@@ -16,7 +16,7 @@ use mailkeep_identity::{Head, ReceiptLog, ledger};
 use mailkeep_model::Function;
 use mailkeep_sentry::{
     Evidence, Incident,
-    IncidentKind::{self, EvidenceDamaged, LedgerDamaged},
+    IncidentKind::{self, EvidenceDamaged, ForgedReceipt, LedgerDamaged},
     Source,
 };
 use mailkeep_service::{Bucket, Forgotten, Reconciled, Witness, WitnessWay};
@@ -335,6 +335,27 @@ async fn letting_go_of_old_receipts_is_not_called_damage() {
         assert!(found.incidents.is_empty(), "{keep}: {:#?}", found.incidents);
         assert_eq!(forgotten.receipts, 1, "the receipt before the first that is kept stays");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_request_whose_beginning_was_let_go_of_is_no_forgery() {
+    let world = World::new().await;
+    world.set_up_auditor().await;
+    let receipts = ReceiptLog::open(world.service.data().receipts()).unwrap();
+    let (other, job) = ("globex".parse().unwrap(), "job".parse().unwrap());
+    let (begun, name) = (OffsetDateTime::now_utc() - Duration::days(430), uuid::Uuid::new_v4());
+    receipts.intend(begun, name, &job, &other, Function::Reader, "jti").unwrap();
+    receipts.refused(begun + Duration::seconds(1), name, "AADSTS700027").unwrap();
+    world.others_receipts(&[40]);
+    assert!(world.reconcile().await.incidents.is_empty());
+    assert_eq!(world.forget().await.receipts, 1, "the end stays, and the beginning does not");
+    let found = world.reconcile().await;
+    assert!(found.incidents.is_empty(), "{:#?}", found.incidents);
+    // An end that nobody began is one still.
+    receipts.refused(OffsetDateTime::now_utc(), uuid::Uuid::new_v4(), "AADSTS700027").unwrap();
+    let found = world.reconcile().await;
+    let kinds: Vec<_> = found.incidents.iter().map(|(_, incident)| incident.kind).collect();
+    assert_eq!(kinds, [ForgedReceipt], "{:#?}", found.incidents);
 }
 
 #[tokio::test(flavor = "multi_thread")]

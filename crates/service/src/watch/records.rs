@@ -2,7 +2,7 @@
 //! to its end and held against what was seen of it the last time.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     fs::File,
     io::{self, BufRead, BufReader, Read},
     path::Path,
@@ -26,6 +26,8 @@ use crate::{DataDirectory, Service, ServiceError, service::blocking};
 
 /// A copy that is put in the place of damaged records may be as old as that.
 const OLDER_COPY: Duration = Duration::days(30);
+/// No request for a token takes longer.
+const LONGEST_REQUEST: Duration = Duration::days(1);
 
 /// What was seen of our own records, so that it can be missed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -381,6 +383,9 @@ fn read_receipts(
         }
         Ok(summary) => {
             let head = summary.last.map(|at| SeenHead { head: summary.head, at });
+            if let Some(cut) = summary.first.filter(|_| summary.begins_after > 0) {
+                without_beginning(&mut all, cut);
+            }
             Ok(Ok((all, head)))
         }
         Err(Fault { kind: FaultKind::Io(source), .. }) => Err(ServiceError::Data { path, source }),
@@ -390,6 +395,23 @@ fn read_receipts(
             Ok(Err((fault, whole_until.unwrap_or(OffsetDateTime::UNIX_EPOCH))))
         }
     }
+}
+
+/// Leaves out the ends of requests whose beginning was let go of with what is older than the first receipt
+/// (`cut`): nobody made them up.
+fn without_beginning(receipts: &mut Vec<Record<ReceiptEvent>>, cut: OffsetDateTime) {
+    let mut begun = HashSet::new();
+    receipts.retain(|receipt| match &receipt.event {
+        ReceiptEvent::Intended { client_request_id, .. } => {
+            begun.insert(*client_request_id);
+            true
+        }
+        ReceiptEvent::Received { client_request_id: id, .. }
+        | ReceiptEvent::Refused { client_request_id: id, .. } => {
+            begun.contains(id) || receipt.time > cut + LONGEST_REQUEST
+        }
+        _ => true,
+    });
 }
 
 type ReadJournal = (Journal, BTreeMap<Date, u64>, Option<(Lost, Damage)>);
