@@ -122,7 +122,8 @@ fn no_other_crate_than_the_signer_can_name_a_private_key() {
         for file in rust_files(sources.as_std_path()) {
             let text = fs::read_to_string(&file).expect("a source file");
             for (number, line) in text.lines().enumerate() {
-                let named = PRIVATE_KEYS.iter().find(|name| line.contains(**name));
+                let mut names = PRIVATE_KEYS.iter();
+                let named = names.find(|name| line.contains(**name) && !is_sought(&file, name));
                 let at = format!("{}:{}", file.display(), number + 1);
                 assert!(named.is_none(), "{at} names a private key ({named:?}): {line}");
             }
@@ -130,6 +131,12 @@ fn no_other_crate_than_the_signer_can_name_a_private_key() {
         }
     }
     assert!(looked_at > 50, "only {looked_at} source files were found");
+}
+
+/// Whether a source looks for that in other people's mail: the words over a key that somebody sends.
+fn is_sought(file: &Path, name: &str) -> bool {
+    let sought = file.parent().is_some_and(|at| at.ends_with("detectors/sensitive/secrets"));
+    name == "PRIVATE KEY" && sought
 }
 
 #[test]
