@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use mailkeep_model::{ExchangeObject, ExchangePart};
 use time::OffsetDateTime;
 
-use crate::{Evidence, Incident, Source, exchange_changes::kind};
+use crate::{Evidence, Incident, exchange_changes::kind};
 
 /// Properties of an object that are told.
 const TOLD: usize = 12;
@@ -112,14 +112,7 @@ impl ExchangeDifference {
     /// The incident that it is, or that it adds to: the same as that of the command which did it. `since`
     /// is when it was first found.
     pub fn incident(&self, since: OffsetDateTime) -> Incident {
-        let evidence = Evidence {
-            at: since,
-            source: Source::Posture,
-            record: format!("{} since {}", self.key(), since.unix_timestamp()),
-            text: self.text(),
-            address: None,
-            uti: None,
-        };
+        let evidence = Evidence::of_posture(&self.key(), since, self.text());
         let subject = format!("{} {}", self.part.as_str(), self.name);
         Incident::of(kind(self.part), None, None, &subject, evidence)
     }

@@ -54,6 +54,14 @@ pub struct Evidence {
     pub uti: Option<String>,
 }
 
+impl Evidence {
+    /// A difference that a posture check found, by its key. What is found anew at another time is another record.
+    pub(crate) fn of_posture(key: &str, since: OffsetDateTime, text: String) -> Self {
+        let record = format!("{key} since {}", since.unix_timestamp());
+        Self { at: since, source: Source::Posture, record, text, address: None, uti: None }
+    }
+}
+
 /// Records that show one thing that somebody did as us.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Incident {

@@ -16,7 +16,7 @@ use mailkeep_model::{AccessRules, Function, Registration};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::{Evidence, Incident, IncidentKind, Source};
+use crate::{Evidence, Incident, IncidentKind};
 
 pub use compare::posture;
 pub use lock::Lock;
@@ -150,14 +150,7 @@ impl Deviation {
     /// right and comes back is news.
     pub fn incident(&self, since: OffsetDateTime) -> Option<Incident> {
         let kind: IncidentKind = self.kind.incident()?;
-        let evidence = Evidence {
-            at: since,
-            source: Source::Posture,
-            record: format!("{} since {}", self.key(), since.unix_timestamp()),
-            text: self.text(),
-            address: None,
-            uti: None,
-        };
+        let evidence = Evidence::of_posture(&self.key(), since, self.text());
         let subject = format!("{} {}", self.kind.as_str(), self.subject);
         let client_id = Some(self.client_id.clone());
         Some(Incident::of(kind, client_id, Some(self.function), &subject, evidence))
