@@ -41,7 +41,7 @@ struct Table {
 static TABLE: LazyLock<Table> = LazyLock::new(|| {
     let entities: Vec<&Entity> = entities::all().collect();
     let words = entities.iter().flat_map(|entity| entity.words.iter().copied().flatten());
-    let vocabulary = Vocabulary::of(words.chain(entities::AGAINST).copied());
+    let vocabulary = Vocabulary::of(words.chain(entities::AGAINST.iter()).copied());
     Table {
         words: entities
             .iter()
@@ -50,7 +50,7 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
                 vocabulary.numbers(&words)
             })
             .collect(),
-        against: vocabulary.numbers(entities::AGAINST),
+        against: vocabulary.numbers(&entities::AGAINST),
         shapes: Shapes::compile(entities.iter().map(|entity| entities::shapes(entity))),
         entities,
         vocabulary,

@@ -10,6 +10,7 @@ mod entities;
 mod identifier;
 mod mask;
 mod named;
+mod other_numbers;
 mod payment_card;
 mod secrets;
 mod shapes;

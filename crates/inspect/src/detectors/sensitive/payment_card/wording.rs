@@ -1,4 +1,6 @@
-use std::ops::Range;
+use std::{ops::Range, sync::LazyLock};
+
+use super::super::other_numbers;
 
 /// What the words next to a number say of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,98 +104,10 @@ const CARD_ANYWHERE: &[&str] =
     &["カード", "クレジット", "信用卡", "卡号", "卡號", "카드", "بطاقة", "כרטיס"];
 
 /// Words for numbers that are something else, in lower case.
-const OTHER: &[&str] = &[
-    // English and names
-    "awb",
-    "barcode",
-    "booking",
-    "case",
-    "confirmation",
-    "consignment",
-    "dhl",
-    "ean",
-    "epoch",
-    "fax",
-    "fedex",
-    "gtin",
-    "iban",
-    "iccid",
-    "imei",
-    "imsi",
-    "invoice",
-    "isbn",
-    "item",
-    "job",
-    "meid",
-    "meeting",
-    "meter",
-    "mobile",
-    "order",
-    "parcel",
-    "phone",
-    "po",
-    "reference",
-    "request",
-    "serial",
-    "shipment",
-    "sku",
-    "tel",
-    "telephone",
-    "ticket",
-    "timestamp",
-    "tracking",
-    "ts",
-    "upc",
-    "ups",
-    "usps",
-    "uuid",
-    "vat",
-    "webex",
-    "whatsapp",
-    "zoom",
-    // German, Dutch, Scandinavian
-    "auftrag",
-    "auftragsnummer",
-    "bestellnummer",
-    "bestellung",
-    "bestelling",
-    "beställning",
-    "factuur",
-    "faktura",
-    "lieferschein",
-    "ordre",
-    "rechnung",
-    "rechnungsnummer",
-    "sendung",
-    "sendungsnummer",
-    "seriennummer",
-    "vorgang",
-    "zählernummer",
-    // French, Spanish, Portuguese, Italian
-    "colis",
-    "commande",
-    "compteur",
-    "encomenda",
-    "factura",
-    "facture",
-    "fatura",
-    "fattura",
-    "ordine",
-    "pedido",
-    "rastreamento",
-    "seguimiento",
-    "spedizione",
-    "suivi",
-    // Polish, Russian
-    "paczka",
-    "zamówienie",
-    "zamówienia",
-    "заказ",
-    "заказа",
-    "накладная",
-    "счет",
-    "счёт",
-];
+static OTHER: LazyLock<Vec<&str>> = LazyLock::new(|| [other_numbers::WORDS, OTHER_HERE].concat());
+
+/// Those that say so of a number as long as a card's.
+const OTHER_HERE: &[&str] = &["case", "iban", "iccid", "item", "meid", "po", "vat"];
 
 const OTHER_ANYWHERE: &[&str] = &["注文", "追跡", "订单", "訂單", "快递", "주문", "송장"];
 
@@ -209,7 +123,7 @@ pub(super) fn around(text: &str, place: &Range<usize>) -> Wording {
         return Wording::Card;
     }
     let card = nearest(&before, CARD, CARD_ANYWHERE, Side::Last);
-    let other = nearest(&before, OTHER, OTHER_ANYWHERE, Side::Last);
+    let other = nearest(&before, &OTHER, OTHER_ANYWHERE, Side::Last);
     match (card, other) {
         // "paid by card, order no. …"; but "the Visa for the booking: …" is the card's number.
         (Some(card), Some(other)) if other > card && is_number_label(&before[other..]) => {
