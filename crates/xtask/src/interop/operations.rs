@@ -59,6 +59,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         Read(&["message-delta", "delta-query-messages"]),
     ),
     uses("GET", "/users/{id}/messages", Read(&["user-list-messages"])),
+    uses("POST", "/users/{id}/messages", Read(&["user-post-messages"])),
     uses("GET", "/users/{id}/mailFolders/{id}/messages", Read(&["user-list-messages"])),
     uses(
         "POST",
@@ -76,6 +77,7 @@ pub(crate) const OPERATIONS: &[Operation] = &[
     uses("DELETE", "/users/{id}/messages/{id}", Ignored),
     uses("GET", "/users/{id}/messages/{id}/$value", Bytes),
     uses("POST", "/users/{id}/messages/{id}/move", Ignored),
+    uses("POST", "/users/{id}/messages/{id}/permanentDelete", Ignored),
     uses("POST", "/users/{id}/sendMail", Ignored),
     uses(
         "POST",
