@@ -52,14 +52,20 @@ fn a_backup_needs_the_signer_of_another_machine_and_ends_when_it_is_shut_out() {
     let add = ["tenant", "add", "other", "--directory", &tenant];
     world.mailkeep.run(&add).exits(12).says(&["may not ask for this tenant"]);
 
-    // 5. It is cut off, and says so; the signer itself goes on.
+    // 5. It holds its tenant's logs against that tenant's records, which it gets; the whole ledger it does not.
+    world.set_up_auditor("acme", &mailkeep_service::auditor_rights());
+    world.mailkeep.run(&["identity", "reconcile", "acme"]).ok();
+    let verify = world.mailkeep.run(&["identity", "ledger", "verify"]);
+    assert!(verify.code != Some(0) && verify.text().contains("may not ask"), "{verify}");
+
+    // 6. It is cut off, and says so; the signer itself goes on.
     let listed = signer.json(&["signer", "workers", "list"]).ok().json_lines();
     assert_eq!((listed.len(), &listed[0]["name"]), (1, &Value::from("worker-1")));
     signer.run(&["signer", "workers", "revoke", "worker-1"]).ok();
     world.mailkeep.run(&["backup", "acme"]).exits(12).says(&["was revoked"]);
     signer.run(&["signer", "workers", "revoke", "worker-1"]).exits(10);
 
-    // 6. Enrolled anew, it goes on where it stood.
+    // 7. Enrolled anew, it goes on where it stood.
     enroll("acme");
     assert_eq!(world.backup("acme")["new"], 0);
     let doctor = world.mailkeep.json(&["doctor"]).json_lines();

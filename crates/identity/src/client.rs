@@ -412,6 +412,38 @@ impl SignerClient {
         }
     }
 
+    /// Records of one tenant in the ledger as it is on the signer's disk, line by line, from that byte of it
+    /// on, and from where on there may be more. For workers who may not read all of it; others'
+    /// records, and with them the chain, are left out, so that nothing shows that one is missing.
+    ///
+    /// # Errors
+    /// What every request may meet.
+    pub async fn ledger_of(
+        &self,
+        tenant: &TenantName,
+        from: u64,
+    ) -> Result<(Vec<u8>, Option<u64>), IdentityError> {
+        let subject = Subject::general("ledger");
+        let request = Request::LedgerOf { tenant: tenant.clone(), from };
+        match self.call(&subject, request).await? {
+            Response::LedgerOf { lines, next } => Ok((lines, next)),
+            other => Err(subject.unexpected(&other)),
+        }
+    }
+
+    /// SHA-256 over the first bytes of the ledger as they are on the signer's disk now, `None` when there
+    /// are fewer: tells whether what was read before is still what it was.
+    ///
+    /// # Errors
+    /// What every request may meet.
+    pub async fn ledger_digest(&self, bytes: u64) -> Result<Option<[u8; 32]>, IdentityError> {
+        let subject = Subject::general("ledger");
+        match self.call(&subject, Request::LedgerDigest { bytes }).await? {
+            Response::LedgerDigest { sha256 } => Ok(sha256.map(|hash| hash.0)),
+            other => Err(subject.unexpected(&other)),
+        }
+    }
+
     async fn assertion(
         &self,
         job: &JobId,

@@ -320,6 +320,37 @@ pub enum LedgerEvent {
     Other,
 }
 
+impl LedgerEvent {
+    /// Whose it is, where it is one tenant's.
+    pub fn tenant(&self) -> Option<&TenantName> {
+        match self {
+            Self::KeyCreated { tenant, .. }
+            | Self::CertificateRequested { tenant, .. }
+            | Self::CertificateInstalled { tenant, .. }
+            | Self::KeyActivated { tenant, .. }
+            | Self::Bound { tenant, .. }
+            | Self::AssertionSigned { tenant, .. }
+            | Self::ProofSigned { tenant, .. }
+            | Self::SecretCreated { tenant, .. }
+            | Self::SecretStored { tenant, .. }
+            | Self::SecretReleased { tenant, .. }
+            | Self::KeyRetired { tenant, .. } => Some(tenant),
+            Self::Refused { tenant, .. } => tenant.as_ref(),
+            Self::Begun { .. }
+            | Self::Follows { .. }
+            | Self::Started { .. }
+            | Self::Stopped
+            | Self::Torn { .. }
+            | Self::OwnSecretStored { .. }
+            | Self::OwnSecretReleased { .. }
+            | Self::OwnSecretForgotten { .. }
+            | Self::WorkerEnrolled { .. }
+            | Self::WorkerRevoked { .. }
+            | Self::Other => None,
+        }
+    }
+}
+
 impl Event for LedgerEvent {
     const DOMAIN: &'static str = "mailkeep-ledger-1";
 }
@@ -363,6 +394,23 @@ pub fn verify_each(
 ) -> Result<LedgerSummary, LedgerFault> {
     chain::verify(reader, |record| {
         each(record);
+        Ok(())
+    })
+}
+
+/// [`verify`] of what is behind the whole records that were read before (`so_far`), whose bytes `reader`
+/// leaves out. Hands out every good record with its line, line feed included.
+///
+/// # Errors
+/// As there. That what was read before has not been changed since is for the caller to see to.
+pub fn verify_on(
+    reader: impl BufRead,
+    so_far: &LedgerSummary,
+    mut each: impl FnMut(&LedgerRecord, &[u8]),
+) -> Result<LedgerSummary, LedgerFault> {
+    // It cannot begin later, so that each of its lines is a record.
+    chain::verify_on(reader, so_far, |record, line| {
+        record.into_iter().for_each(|record| each(record, line));
         Ok(())
     })
 }

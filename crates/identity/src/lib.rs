@@ -58,5 +58,8 @@ pub use protocol::{
     SealingKind, SignedAssertion, SignedProof, SignerStatus, Slot, WorkerCertificate, WorkerInfo,
     WorkerLimits,
 };
-pub use receipts::{ReceiptError, ReceiptEvent, ReceiptLog, verify as verify_receipts};
+pub use receipts::{
+    ReceiptError, ReceiptEvent, ReceiptLog, parse as parse_receipt, verify as verify_receipts,
+    verify_on as verify_receipts_on,
+};
 pub use succession::{Kept, Unexplained, lost_before};

@@ -13,7 +13,9 @@ use uuid::Uuid;
 
 use crate::{
     CheckpointKey, JobId,
-    chain::{self, Begins, Event, Fault, Head, MAX_LINE, Summary, encode_line, parse_line},
+    chain::{
+        self, Begins, Event, Fault, Head, LineError, MAX_LINE, Summary, encode_line, parse_line,
+    },
 };
 
 /// What a worker did with an assertion.
@@ -224,6 +226,31 @@ pub fn verify(
     each: impl FnMut(&chain::Record<ReceiptEvent>),
 ) -> Result<Summary, Fault> {
     chain::verify_seen(reader, seen, each)
+}
+
+/// [`verify`] of what is behind the whole receipts that were read before (`so_far`), whose bytes `reader`
+/// leaves out. Hands out every good receipt with its line, line feed included; no receipt for the line in
+/// front of a chain that begins later.
+///
+/// # Errors
+/// As there. That what was read before has not been changed since is for the caller to see to.
+pub fn verify_on(
+    reader: impl BufRead,
+    so_far: &Summary,
+    mut each: impl FnMut(Option<&chain::Record<ReceiptEvent>>, &[u8]),
+) -> Result<Summary, Fault> {
+    chain::verify_on(reader, so_far, |record, line| {
+        each(record, line);
+        Ok(())
+    })
+}
+
+/// Reads one line, without its line feed, and checks its own hash.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn parse(line: &[u8]) -> Result<chain::Record<ReceiptEvent>, LineError> {
+    parse_line(line)
 }
 
 #[derive(Debug)]

@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use crate::{
     DataDirectory, PassLimits, RestoreLimits, ServiceError, Witness, canary::InHand,
-    lost_signer::KnownOrigin, witness::WitnessKey,
+    lost_signer::KnownOrigin, watch::SharedRecords, witness::WitnessKey,
 };
 
 /// Everything that can be asked of Mailkeep on this machine.
@@ -43,6 +43,7 @@ pub struct Service {
     pub(crate) canaries_in_hand: Mutex<HashMap<i64, InHand>>,
     /// Where the ledger with that key comes from, as it was last read.
     pub(crate) origin: tokio::sync::Mutex<Option<(CheckpointKey, KnownOrigin)>>,
+    pub(crate) shared: SharedRecords,
 }
 
 impl Service {
@@ -72,6 +73,7 @@ impl Service {
             witness_keys: tokio::sync::Mutex::default(),
             canaries_in_hand: Mutex::default(),
             origin: tokio::sync::Mutex::default(),
+            shared: SharedRecords::default(),
         })
     }
 

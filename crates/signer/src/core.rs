@@ -250,6 +250,16 @@ impl Core {
                 .piece(from)
                 .map(|piece| Response::Ledger { piece })
                 .map_err(|error| internal(&error)),
+            Request::LedgerOf { tenant, from } => self
+                .ledger
+                .lines_of(&tenant, from)
+                .map(|(lines, next)| Response::LedgerOf { lines, next })
+                .map_err(|error| internal(&error)),
+            Request::LedgerDigest { bytes } => self
+                .ledger
+                .digest(bytes)
+                .map(|sha256| Response::LedgerDigest { sha256 })
+                .map_err(|error| internal(&error)),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, BufReader, Read, Seek, SeekFrom, Write},
+    io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
@@ -14,11 +14,12 @@ use aws_lc_rs::{
 };
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use mailkeep_identity::{
-    Checkpoint, CheckpointKey, Head,
+    Checkpoint, CheckpointKey, Hash, Head, MAX_LINE,
     ledger::{self, LedgerEvent, LedgerRecord, WitnessError},
     protocol::LEDGER_PIECE,
     settles,
 };
+use mailkeep_model::TenantName;
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
@@ -31,6 +32,9 @@ use crate::{
 /// A checkpoint is put beside the ledger after so many records: at most so many can be cut off
 /// without the next start seeing it. Whoever keeps checkpoints elsewhere sees more.
 const CHECKPOINT_EVERY: u64 = 64;
+
+/// Bytes that are looked through for one tenant's records before it is answered: some hundredths of a second.
+const LOOKED_THROUGH: u64 = 64 << 20;
 
 /// The record could not be written; what it was for must not happen.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -272,6 +276,67 @@ impl Ledger {
         let mut piece = Vec::new();
         file.take(length).read_to_end(&mut piece).map_err(io)?;
         Ok(piece)
+    }
+
+    /// The records of one tenant from that byte on, line by line, and from where on there may be more: as
+    /// many as fit into a piece, or as are found in a while. What cannot be read as a record is nobody's.
+    pub(crate) fn lines_of(
+        &self,
+        tenant: &TenantName,
+        from: u64,
+    ) -> Result<(Vec<u8>, Option<u64>), SignerError> {
+        let io = |source| SignerError::Io { path: self.path.clone(), source };
+        let end = self.state().bytes;
+        let mut file = match File::open(&self.path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), None)),
+            Err(error) => return Err(io(error)),
+        };
+        file.seek(SeekFrom::Start(from)).map_err(io)?;
+        let mut reader = BufReader::with_capacity(256 * 1024, file);
+        // Looking for a text is quicker than reading JSON; other texts that it stands in are looked at.
+        let name = format!("\"{tenant}\"");
+        let (mut found, mut line, mut at) = (Vec::new(), Vec::new(), from);
+        while at < end {
+            line.clear();
+            (&mut reader).take(MAX_LINE as u64).read_until(b'\n', &mut line).map_err(io)?;
+            if line.is_empty() {
+                return Ok((found, None));
+            }
+            let is_named = std::str::from_utf8(&line).is_ok_and(|text| text.contains(&name));
+            let record = line.strip_suffix(b"\n").filter(|_| is_named).map(ledger::parse);
+            if matches!(&record, Some(Ok(record)) if record.event.tenant() == Some(tenant)) {
+                if found.len() + line.len() > LEDGER_PIECE {
+                    return Ok((found, Some(at)));
+                }
+                found.extend_from_slice(&line);
+            }
+            at += line.len() as u64;
+            if at - from > LOOKED_THROUGH {
+                return Ok((found, Some(at)));
+            }
+        }
+        Ok((found, None))
+    }
+
+    /// SHA-256 over the first bytes on the disk, `None` when there are fewer. They are read anew, too.
+    pub(crate) fn digest(&self, bytes: u64) -> Result<Option<Hash>, SignerError> {
+        let io = |source| SignerError::Io { path: self.path.clone(), source };
+        let mut file = match File::open(&self.path) {
+            Ok(file) => file.take(bytes),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(io(error)),
+        };
+        let (mut digest, mut piece) = (Sha256::new(), vec![0; 256 * 1024]);
+        loop {
+            let read = file.read(&mut piece).map_err(io)?;
+            if read == 0 {
+                break;
+            }
+            digest.update(&piece[..read]);
+        }
+        let is_all = file.limit() == 0;
+        Ok(is_all.then(|| Hash::from_bytes(digest.finalize().into())))
     }
 
     pub(crate) fn public_key(&self) -> &CheckpointKey {

@@ -90,6 +90,8 @@ pub(crate) fn parts(request: &Request) -> Parts {
         Request::Status => ("status", None, None, None),
         Request::Checkpoint => ("checkpoint", None, None, None),
         Request::Ledger { .. } => ("ledger", None, None, None),
+        Request::LedgerOf { tenant, .. } => ("ledger_of", None, Some(tenant), None),
+        Request::LedgerDigest { .. } => ("ledger_digest", None, None, None),
     };
     Parts { operation, job: job.cloned(), tenant: tenant.cloned(), function }
 }

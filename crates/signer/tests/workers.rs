@@ -15,7 +15,7 @@ use std::{
 use common::{CLIENT_ID, ENDPOINT, Home, Running, job, tenant};
 use mailkeep_identity::{
     IdentityError, WorkerLimits,
-    ledger::{LedgerEvent, Requester},
+    ledger::{self, LedgerEvent, Requester},
     protocol::{RequestFrame, VERSION, encode, read_frame, write_frame},
 };
 use mailkeep_model::Function;
@@ -193,8 +193,22 @@ async fn a_worker_asks_for_its_tenants_and_functions_and_for_no_others() {
     client.create_secret(&job(), &acme, &secret).await.unwrap();
     client.release_secret(&job(), &acme, &secret).await.unwrap();
     client.checkpoint().await.unwrap();
+    let (lines, next) = client.ledger_of(&acme, 0).await.unwrap();
+    let lines: Vec<&[u8]> = lines.split(|byte| *byte == b'\n').filter(|l| !l.is_empty()).collect();
+    let own: Vec<LedgerEvent> =
+        lines.iter().map(|line| ledger::parse(line).unwrap().event).collect();
+    assert!(next.is_none() && own.iter().all(|event| event.tenant() == Some(&acme)), "{own:?}");
+    let is_signed = |event: &LedgerEvent| matches!(event, LedgerEvent::AssertionSigned { .. });
+    assert_eq!(own.iter().filter(|event| is_signed(event)).count(), 1);
+    let whole = home.events();
+    let all_of_it = whole.iter().filter(|event| event.tenant() == Some(&acme)).count();
+    assert_eq!(own.len(), all_of_it, "one of its own records was left out");
 
     let for_tenant = "may not ask for this tenant";
+    let error = client.ledger_of(&other, 0).await.unwrap_err();
+    assert!(is_refused(&error, for_tenant), "{error}");
+    assert!(is_refused(&client.ledger(0).await.unwrap_err(), for_tenant));
+    assert!(is_refused(&client.ledger_digest(1).await.unwrap_err(), for_tenant));
     let for_function = "may not ask for this function";
     let error = client.sign_assertion(&job(), &other, Function::Reader).await.unwrap_err();
     assert!(is_refused(&error, for_tenant), "{error}");

@@ -20,7 +20,7 @@ use time::OffsetDateTime;
 pub use line::{LineError, MAX_LINE};
 pub(crate) use line::{encode_line, parse_line};
 pub use verify::{Fault, FaultKind, Summary, Torn};
-pub(crate) use verify::{verify, verify_seen};
+pub(crate) use verify::{verify, verify_on, verify_seen};
 
 /// What the records of one kind of chain hold.
 pub(crate) trait Event: Serialize + DeserializeOwned {
@@ -54,6 +54,11 @@ pub struct Hash(pub(crate) [u8; 32]);
 impl Hash {
     /// What the first record names as the hash before it.
     pub const ZERO: Self = Self([0; 32]);
+
+    /// The hash of these bytes.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
 }
 
 impl fmt::Display for Hash {

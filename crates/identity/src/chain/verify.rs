@@ -28,6 +28,18 @@ pub struct Summary {
     pub torn: Option<Torn>,
 }
 
+impl Summary {
+    /// Of a chain of which nothing was read yet.
+    pub const EMPTY: Self =
+        Self { head: Head::EMPTY, begins_after: 0, first: None, last: None, bytes: 0, torn: None };
+
+    /// How many lines it has, without what is torn.
+    fn lines(&self) -> u64 {
+        let begins_later = self.begins_after > 0;
+        self.head.seq - self.begins_after + u64::from(begins_later)
+    }
+}
+
 /// The beginning of a record at the end of a chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Torn {
@@ -112,13 +124,22 @@ impl fmt::Display for FaultKind {
 
 /// Reads a whole chain, a line at a time, and gives every good record to `each`, which may object.
 pub(crate) fn verify<E: Event>(
-    mut reader: impl BufRead,
+    reader: impl BufRead,
     mut each: impl FnMut(&Record<E>) -> Result<(), FaultKind>,
 ) -> Result<Summary, Fault> {
-    let (head, begins_after) = (Head::EMPTY, 0);
-    let mut summary = Summary { head, begins_after, first: None, last: None, bytes: 0, torn: None };
+    verify_on(reader, &Summary::EMPTY, |record, _| record.map_or(Ok(()), &mut each))
+}
+
+/// [`verify`] of what is behind the whole records that were read before. What is handed out is the record
+/// and its line, with the line feed; no record for the line in front that says where the chain begins.
+pub(crate) fn verify_on<E: Event>(
+    mut reader: impl BufRead,
+    so_far: &Summary,
+    mut each: impl FnMut(Option<&Record<E>>, &[u8]) -> Result<(), FaultKind>,
+) -> Result<Summary, Fault> {
+    let mut summary = Summary { torn: None, ..*so_far };
     let mut line = Vec::new();
-    for number in 1.. {
+    for number in so_far.lines() + 1.. {
         let fault = |summary: &Summary, kind| Fault {
             line: number,
             offset: summary.bytes,
@@ -145,12 +166,13 @@ pub(crate) fn verify<E: Event>(
             summary.head = begins.begins_after;
             summary.begins_after = begins.begins_after.seq;
             summary.bytes += line.len() as u64;
+            each(None, &line).map_err(|kind| fault(&summary, kind))?;
             continue;
         }
         let record = parse_line::<E>(content)
             .map_err(FaultKind::Line)
             .and_then(|record| in_place(&summary.head, record))
-            .and_then(|record| each(&record).map(|()| record))
+            .and_then(|record| each(Some(&record), &line).map(|()| record))
             .map_err(|kind| fault(&summary, look_further::<E>(&mut reader, &summary.head, kind)))?;
         summary.head = Head { seq: record.seq, hash: record.hash };
         summary.first = summary.first.or(Some(record.time));

@@ -6,7 +6,7 @@ use super::{
     Binding, CertificateInfo, CredentialInfo, SignerStatus, WorkerCertificate, WorkerInfo,
     WorkerLimits,
 };
-use crate::{CallerLabel, Checkpoint, JobId, KeyUse, LedgerEnd, SecretName};
+use crate::{CallerLabel, Checkpoint, Hash, JobId, KeyUse, LedgerEnd, SecretName};
 
 /// The version of the protocol that this code speaks.
 pub const VERSION: u16 = 1;
@@ -247,6 +247,20 @@ pub enum Request {
         /// Where it begins, in bytes.
         from: u64,
     },
+    /// The records of one tenant in the ledger as it is on the disk, a piece at a time. Answer:
+    /// [`Response::LedgerOf`].
+    LedgerOf {
+        /// Whose.
+        tenant: TenantName,
+        /// Where it is looked for them from, in bytes.
+        from: u64,
+    },
+    /// The hash of the first bytes of the ledger as they are on the disk: whether what was read before is
+    /// still the same. Answer: [`Response::LedgerDigest`].
+    LedgerDigest {
+        /// How many bytes.
+        bytes: u64,
+    },
 }
 
 /// What the signer answers.
@@ -313,6 +327,19 @@ pub enum Response {
         /// Its bytes.
         #[serde(with = "base64_bytes")]
         piece: Vec<u8>,
+    },
+    /// Records of one tenant, line by line, at most [`LEDGER_PIECE`] bytes.
+    LedgerOf {
+        /// Their bytes.
+        #[serde(with = "base64_bytes")]
+        lines: Vec<u8>,
+        /// From where on there may be more; `None` at the ledger's end.
+        next: Option<u64>,
+    },
+    /// The hash of the beginning of the ledger.
+    LedgerDigest {
+        /// SHA-256, hexadecimal; `None` when the ledger is shorter than that.
+        sha256: Option<Hash>,
     },
     /// Done; there is nothing to tell.
     Done,

@@ -22,5 +22,5 @@ pub use settings::{LogRead, Watch};
 pub use tend::{WatchPace, Watched};
 
 pub(crate) use ours::KnownKey;
-pub(crate) use records::LastTokens;
 use records::OwnRecordsSeen;
+pub(crate) use records::{LastTokens, Look, SharedRecords};

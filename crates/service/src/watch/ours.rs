@@ -13,7 +13,7 @@ use mailkeep_sentry::{OurApplication, OurKey, Ours, join_uses};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::{OwnRecordsSeen, Watch};
+use super::{Look, OwnRecordsSeen, Watch};
 use crate::{Service, ServiceError};
 
 /// What is kept of a key, also when the signer has destroyed it.
@@ -214,6 +214,7 @@ impl Service {
         tenant: &Tenant,
         watch: &Watch,
         since: OffsetDateTime,
+        look: Look,
     ) -> Result<(Ours, OwnRecordsSeen), ServiceError> {
         let known = self.known_keys(&tenant.name).await?;
         let keys = known.into_iter().map(|known| OurKey {
@@ -221,7 +222,7 @@ impl Service {
             function: known.function,
             known_as: known.note.known_as.into_iter().collect(),
         });
-        let own = self.own_records(&tenant.name, &watch.own, Some(since)).await?;
+        let own = self.own_records(&tenant.name, &watch.own, Some(since), look).await?;
         let (uses, contradictions) = join_uses(&tenant.name, &own.signatures, &own.receipts);
         let application = |one: &TenantFunction| OurApplication {
             client_id: one.client_id.to_ascii_lowercase(),

@@ -8,7 +8,7 @@ use mailkeep_sentry::{
 use serde::Serialize;
 use time::{Duration, OffsetDateTime};
 
-use super::{LogName, LogRead, OwnRecordsSeen, Watch, logs::LogResult};
+use super::{LogName, LogRead, Look, OwnRecordsSeen, Watch, logs::LogResult};
 use crate::{Service, ServiceError};
 
 /// How far back the logs are held against what we know. Entra forgets sign-ins after thirty days.
@@ -53,6 +53,15 @@ impl Service {
         name: &TenantName,
         now: OffsetDateTime,
     ) -> Result<Reconciled, ServiceError> {
+        self.reconcile_with(name, now, Look::Now).await
+    }
+
+    pub(super) async fn reconcile_with(
+        &self,
+        name: &TenantName,
+        now: OffsetDateTime,
+        look: Look,
+    ) -> Result<Reconciled, ServiceError> {
         let tenant = self.tenant(name).await?;
         let mut watch = self.watch(name).await?;
         let auditor = self.auditor(&tenant).await?;
@@ -64,7 +73,7 @@ impl Service {
         let changes = self.read_exchange_changes(&auditor, name, &mut watch, now).await?;
         let (read, own) = (watch.read.clone(), watch.own.clone());
         self.change_watch(name, |kept| kept.read.extend(read)).await?;
-        let (records, found, ours, seen) = self.judge(&tenant, &watch, now).await?;
+        let (records, found, ours, seen) = self.judge(&tenant, &watch, now, look).await?;
         let since = now - REACH;
         let log = LogName::ExchangeChanges.as_str();
         let changed = exchange_incidents(&self.control.log_records(name, log, since).await?);
@@ -176,6 +185,7 @@ impl Service {
         tenant: &Tenant,
         watch: &Watch,
         now: OffsetDateTime,
+        look: Look,
     ) -> Result<(Records, Reconciliation, (usize, usize), OwnRecordsSeen), ServiceError> {
         let since = (now - REACH).max(tenant.created - Duration::hours(1));
         let name = &tenant.name;
@@ -184,7 +194,7 @@ impl Service {
             accesses: self.control.log_records(name, LogName::MailAccesses.as_str(), since).await?,
             calls: self.control.log_records(name, LogName::Calls.as_str(), since).await?,
         };
-        let (ours, seen) = self.ours(tenant, watch, since).await?;
+        let (ours, seen) = self.ours(tenant, watch, since, look).await?;
         under_our_names(&mut records.accesses, &ours.journal);
         let found = reconcile(&ours, &records, &logs(watch), &Settings::default(), now);
         let ours = (found.own_sign_ins(), found.own_accesses());

@@ -1,16 +1,22 @@
 //! Our own records: the signer's ledger, the workers' receipts, the journal of requests. Each is read
-//! to its end and held against what was seen of it the last time.
+//! to its end and held against what was seen of it the last time; what was read before is hashed, see
+//! `shared`.
+
+mod progress;
+mod receipts;
+mod shared;
+mod shelf;
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     fs::File,
     io::{self, BufRead, BufReader, Read},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use mailkeep_identity::{
-    Checkpoint, CheckpointKey, Fault, FaultKind, Head, LedgerEnd, Origin, ReceiptEvent, Record,
-    SignerClient,
+    Checkpoint, CheckpointKey, Fault, FaultKind, Head, IdentityError, LedgerEnd, Origin,
+    ReceiptEvent, Record, SignerClient, Summary,
     journal::{self, About},
     ledger::{self, LedgerEvent, LedgerRecord, LedgerSummary, WitnessError},
     verify_receipts,
@@ -21,13 +27,14 @@ use serde::{Deserialize, Serialize};
 use time::{Date, Duration, OffsetDateTime, UtcOffset};
 use tokio::sync::mpsc;
 
+use self::{receipts::Receipts, shared::Signatures};
 use super::forget::SHORTEST;
-use crate::{DataDirectory, Service, ServiceError, service::blocking};
+use crate::{Service, ServiceError, service::blocking};
+
+pub(crate) use self::shared::{Look, SharedRecords};
 
 /// A copy that is put in the place of damaged records may be as old as that.
 const OLDER_COPY: Duration = Duration::days(30);
-/// No request for a token takes longer.
-const LONGEST_REQUEST: Duration = Duration::days(1);
 
 /// What was seen of our own records, so that it can be missed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,6 +116,11 @@ impl OwnRecordsSeen {
         self.lost.push(Lost { from: OffsetDateTime::UNIX_EPOCH, to: now });
     }
 
+    /// The checkpoint that the ledger has to agree with.
+    fn held_against(&self) -> Option<&Checkpoint> {
+        self.checkpoint.as_ref().filter(|_| !self.ledger_explained)
+    }
+
     fn drop_what_is_older(&mut self, than: OffsetDateTime) {
         self.lost.retain(|lost| lost.to >= than);
         self.journal_holes.retain(|lost| lost.to >= than);
@@ -119,7 +131,7 @@ impl OwnRecordsSeen {
 pub(super) struct OwnRecords {
     /// The signatures for it.
     pub(super) signatures: Vec<LedgerRecord>,
-    /// All receipts.
+    /// Its receipts, and those of nobody.
     pub(super) receipts: Vec<Record<ReceiptEvent>>,
     pub(super) journal: Journal,
     /// Where they are not as they were written.
@@ -139,11 +151,14 @@ impl Service {
         tenant: &TenantName,
         seen: &OwnRecordsSeen,
         since: Option<OffsetDateTime>,
+        look: Look,
     ) -> Result<OwnRecords, ServiceError> {
         let mut now_seen = seen.clone();
         let mut damage = Vec::new();
-        let (data, known) = (self.data.clone(), seen.receipts);
-        let receipts = blocking(move || read_receipts(&data, known)).await?;
+        let receipts = match self.shared_receipts(tenant, seen.receipts, look).await? {
+            Some(receipts) => Ok(receipts),
+            None => self.all_receipts(seen.receipts).await?,
+        };
         let receipts = match receipts {
             Ok((receipts, head)) => {
                 now_seen.receipts = head;
@@ -155,7 +170,16 @@ impl Service {
                 Vec::new()
             }
         };
-        let signatures = match self.signatures(tenant, seen).await? {
+        let signatures = match self.shared_signatures(tenant, seen, look).await {
+            Ok(Some(signatures)) => Ok(signatures),
+            Ok(None) => self.all_signatures(tenant, seen).await?,
+            // A worker of another machine that may not read what is others'.
+            Err(ServiceError::Identity(IdentityError::Refused { .. })) => {
+                self.granted_signatures(tenant, seen).await?
+            }
+            Err(error) => return Err(error),
+        };
+        let signatures = match signatures {
             Ok((signatures, key, checkpoint)) => {
                 now_seen.checkpoint_key = Some(key);
                 now_seen.checkpoint = Some(checkpoint);
@@ -190,13 +214,13 @@ impl Service {
         Ok(OwnRecords { signatures, receipts, journal, damage, lost, seen: now_seen })
     }
 
-    /// The signatures for a tenant, with the checkpoint that they were held against; or what is wrong
+    /// All signatures for a tenant, with the checkpoint that they were held against; or what is wrong
     /// with the ledger. Without a signer nothing can be told from theft.
-    async fn signatures(
+    async fn all_signatures(
         &self,
         tenant: &TenantName,
         seen: &OwnRecordsSeen,
-    ) -> Result<Result<(Vec<LedgerRecord>, CheckpointKey, Checkpoint), String>, ServiceError> {
+    ) -> Result<Result<Signatures, String>, ServiceError> {
         let of = tenant.clone();
         let each = move |(signatures, origin): &mut (Vec<_>, Origin), record: &LedgerRecord| {
             origin.note(record);
@@ -205,16 +229,13 @@ impl Service {
                 signatures.push(record.clone());
             }
         };
-        let known = seen.checkpoint.iter().filter(|_| !seen.ledger_explained).cloned().collect();
+        let known = seen.held_against().into_iter().cloned().collect();
         let start = (Vec::new(), Origin::default());
         let (read, (signatures, origin)) = self.read_ledger(known, start, each).await?;
         let outcome = read.outcome.map_err(|error| error.to_string());
         let outcome = outcome.and_then(|_| origin.read().map_err(|error| error.to_string()));
         Ok(match (outcome, &seen.checkpoint_key) {
-            (_, Some(known)) if *known != read.key => Err(format!(
-                "the signer signs its checkpoints with another key than before ({}; it was {known}): it was replaced. Closing this does not make it ours: if the one before is lost, 'mailkeep doctor' says how this one takes its place",
-                read.key
-            )),
+            (_, Some(known)) if *known != read.key => Err(replaced(&read.key, known)),
             (Ok(_), _) => Ok((signatures, read.key, read.checkpoint)),
             (Err(error), _) => Err(error),
         })
@@ -227,24 +248,23 @@ impl Service {
     }
 
     async fn read_last_tokens(&self) -> Result<LastTokens, ServiceError> {
-        let data = self.data.clone();
-        let Ok((receipts, _)) = blocking(move || read_receipts(&data, None)).await? else {
-            return Ok(LastTokens::default());
-        };
-        let (mut requests, mut received) = (HashMap::new(), HashMap::new());
-        for record in receipts {
-            match record.event {
+        let path = self.data.receipts();
+        let received = blocking(move || {
+            let (mut requests, mut received) = (HashMap::new(), HashMap::new());
+            let read = read_receipts(path, None, |receipt| match &receipt.event {
                 ReceiptEvent::Intended { client_request_id, jti, .. } => {
-                    requests.insert(client_request_id, jti);
+                    requests.insert(*client_request_id, jti.clone());
                 }
                 ReceiptEvent::Received { client_request_id, .. } => {
-                    if let Some(jti) = requests.remove(&client_request_id) {
-                        received.insert(jti, record.time);
+                    if let Some(jti) = requests.remove(client_request_id) {
+                        received.insert(jti, receipt.time);
                     }
                 }
                 _ => {}
-            }
-        }
+            })?;
+            Ok(read.ok().map(|_| received))
+        });
+        let Some(received) = received.await? else { return Ok(LastTokens::default()) };
         let each = move |last: &mut HashMap<String, OffsetDateTime>, record: &LedgerRecord| {
             if let LedgerEvent::AssertionSigned { jti, key_id, .. } = &record.event
                 && let Some(at) = received.get(jti)
@@ -255,6 +275,60 @@ impl Service {
         };
         let (read, last) = self.read_ledger(Vec::new(), HashMap::new(), each).await?;
         Ok(read.outcome.map(|_| LastTokens(last)).unwrap_or_default())
+    }
+
+    /// The signatures for a tenant as the signer gives them to whoever may not read the whole ledger. That
+    /// none is left out cannot be seen from here, but where all of it is read.
+    async fn granted_signatures(
+        &self,
+        tenant: &TenantName,
+        seen: &OwnRecordsSeen,
+    ) -> Result<Result<Signatures, String>, ServiceError> {
+        let signer = self.signer().await?;
+        let key = self.checkpoint_key().await?;
+        if let Some(known) = seen.checkpoint_key.as_ref().filter(|known| **known != key) {
+            return Ok(Err(replaced(&key, known)));
+        }
+        let checkpoint = signer.checkpoint().await?;
+        if let Err(error) = key.verify(&checkpoint) {
+            return Ok(Err(error.to_string()));
+        }
+        if let Some(known) = seen.held_against().map(|known| known.head.seq)
+            && checkpoint.head.seq < known
+        {
+            let cut = FaultKind::Truncated { witnessed: known };
+            return Ok(Err(format!("record {}: {cut}", checkpoint.head.seq)));
+        }
+        let (mut signatures, mut from) = (Vec::new(), Some(0));
+        while let Some(at) = from {
+            let (lines, next) = signer.ledger_of(tenant, at).await?;
+            for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+                match ledger::parse(line) {
+                    Ok(record) if matches!(record.event, LedgerEvent::AssertionSigned { .. }) => {
+                        signatures.push(record);
+                    }
+                    Ok(_) => {}
+                    Err(error) => return Ok(Err(error.to_string())),
+                }
+            }
+            // Whatever it answers, this ends.
+            from = next.filter(|next| *next > at);
+        }
+        Ok(Ok((signatures, key, checkpoint)))
+    }
+
+    /// All receipts, or what is wrong with them, and until when they were whole.
+    async fn all_receipts(
+        &self,
+        seen: Option<SeenHead>,
+    ) -> Result<Result<Receipts, (Fault, OffsetDateTime)>, ServiceError> {
+        let path = self.data.receipts();
+        blocking(move || {
+            let mut all = Vec::new();
+            let read = read_receipts(path, seen, |receipt| all.push(receipt.clone()))?;
+            Ok(read.map(|end| (all, end)))
+        })
+        .await
     }
 
     /// Reads the whole ledger through the signer, holds it against `checkpoints` and one that the
@@ -270,10 +344,7 @@ impl Service {
         mut each: impl FnMut(&mut T, &LedgerRecord) + Send + 'static,
     ) -> Result<(LedgerRead, T), ServiceError> {
         let signer = self.signer().await?;
-        let key = signer.status().await?.checkpoint_key;
-        let key: CheckpointKey = key
-            .parse()
-            .map_err(|error| ServiceError::CheckpointKey { what: format!("{key}: {error}") })?;
+        let key = self.checkpoint_key().await?;
         let checkpoint = signer.checkpoint().await?;
         let (pieces, reader) = pieces();
         let mut all = checkpoints;
@@ -285,12 +356,18 @@ impl Service {
             let outcome = ledger::verify_witnessed(reader, &held_against, &all, each);
             Ok((outcome, state))
         });
-        let (fetched, verified) = tokio::join!(fetch(signer, pieces), verified);
+        let (fetched, verified) = tokio::join!(fetch(signer, 0, pieces), verified);
         // A ledger that ends because the signer went away is not one that was cut off.
         fetched?;
         let (outcome, state) = verified?;
         Ok((LedgerRead { key, checkpoint, outcome }, state))
     }
+}
+
+fn replaced(key: &CheckpointKey, known: &CheckpointKey) -> String {
+    format!(
+        "the signer signs its checkpoints with another key than before ({key}; it was {known}): it was replaced. Closing this does not make it ours: if the one before is lost, 'mailkeep doctor' says how this one takes its place"
+    )
 }
 
 /// When a token was last received with each key (by the signer's name for it).
@@ -340,8 +417,11 @@ impl Read for Pieces {
     }
 }
 
-async fn fetch(signer: &SignerClient, pieces: mpsc::Sender<Vec<u8>>) -> Result<(), ServiceError> {
-    let mut from = 0;
+async fn fetch(
+    signer: &SignerClient,
+    mut from: u64,
+    pieces: mpsc::Sender<Vec<u8>>,
+) -> Result<(), ServiceError> {
     loop {
         let piece = signer.ledger(from).await?;
         from += piece.len() as u64;
@@ -352,66 +432,42 @@ async fn fetch(signer: &SignerClient, pieces: mpsc::Sender<Vec<u8>>) -> Result<(
     }
 }
 
-type ReadReceipts = (Vec<Record<ReceiptEvent>>, Option<SeenHead>);
+/// Whether more of the receipts is gone than we let go of: what the logs are held against always stays. Then
+/// somebody took it away.
+fn begins_too_late(receipts: &Summary, now: OffsetDateTime) -> bool {
+    receipts.begins_after > 0 && receipts.first.is_none_or(|first| first > now - SHORTEST)
+}
 
-/// All receipts and where they end; or what is wrong with them, and until when they were whole.
+/// Reads all receipts; where they end, or what is wrong with them, and until when they were whole.
 fn read_receipts(
-    data: &DataDirectory,
+    path: PathBuf,
     seen: Option<SeenHead>,
-) -> Result<Result<ReadReceipts, (Fault, OffsetDateTime)>, ServiceError> {
-    let path = data.receipts();
+    mut each: impl FnMut(&Record<ReceiptEvent>),
+) -> Result<Result<Option<SeenHead>, (Fault, OffsetDateTime)>, ServiceError> {
     let file: Box<dyn BufRead> = match File::open(&path) {
         Ok(file) => Box::new(BufReader::new(file)),
         // None before the first token. Where there were some, it is a chain that was cut off.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Box::new(io::empty()),
         Err(source) => return Err(ServiceError::Data { path, source }),
     };
-    let mut all: Vec<Record<ReceiptEvent>> = Vec::new();
-    let outcome =
-        verify_receipts(file, seen.map(|seen| seen.head), |record| all.push(record.clone()));
+    let mut last = None;
+    let outcome = verify_receipts(file, seen.map(|seen| seen.head), |record| {
+        last = Some(record.time);
+        each(record);
+    });
     match outcome {
-        // What the logs are held against is never let go of: then somebody took it away.
-        Ok(summary)
-            if summary.begins_after > 0
-                && summary
-                    .first
-                    .is_some_and(|first| first > OffsetDateTime::now_utc() - SHORTEST) =>
-        {
+        Ok(summary) if begins_too_late(&summary, OffsetDateTime::now_utc()) => {
             let kind = FaultKind::Gap { found: summary.begins_after + 1 };
             let fault = Fault { line: 1, offset: 0, expected: 1, kind };
             Ok(Err((fault, OffsetDateTime::UNIX_EPOCH)))
         }
-        Ok(summary) => {
-            let head = summary.last.map(|at| SeenHead { head: summary.head, at });
-            if let Some(cut) = summary.first.filter(|_| summary.begins_after > 0) {
-                without_beginning(&mut all, cut);
-            }
-            Ok(Ok((all, head)))
-        }
+        Ok(summary) => Ok(Ok(summary.last.map(|at| SeenHead { head: summary.head, at }))),
         Err(Fault { kind: FaultKind::Io(source), .. }) => Err(ServiceError::Data { path, source }),
         Err(fault) => {
-            let last = all.last().map(|record| record.time);
             let whole_until = seen.map(|seen| seen.at).or(last);
             Ok(Err((fault, whole_until.unwrap_or(OffsetDateTime::UNIX_EPOCH))))
         }
     }
-}
-
-/// Leaves out the ends of requests whose beginning was let go of with what is older than the first receipt
-/// (`cut`): nobody made them up.
-fn without_beginning(receipts: &mut Vec<Record<ReceiptEvent>>, cut: OffsetDateTime) {
-    let mut begun = HashSet::new();
-    receipts.retain(|receipt| match &receipt.event {
-        ReceiptEvent::Intended { client_request_id, .. } => {
-            begun.insert(*client_request_id);
-            true
-        }
-        ReceiptEvent::Received { client_request_id: id, .. }
-        | ReceiptEvent::Refused { client_request_id: id, .. } => {
-            begun.contains(id) || receipt.time > cut + LONGEST_REQUEST
-        }
-        _ => true,
-    });
 }
 
 type ReadJournal = (Journal, BTreeMap<Date, u64>, Option<(Lost, Damage)>);

@@ -11,7 +11,7 @@ use mailkeep_model::{Function, TenantName};
 use time::OffsetDateTime;
 use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
 
-use super::Acceptance;
+use super::{Acceptance, Look};
 use crate::{Service, ServiceError};
 
 /// How often a tenant is looked at.
@@ -104,7 +104,7 @@ impl Service {
                     Err(error) => looked.and(Err(error)),
                 }
             }
-            Part::Logs => self.reconcile(tenant, now).await.map(drop),
+            Part::Logs => self.reconcile_with(tenant, now, Look::Lately).await.map(drop),
         };
         if let Err(error) = outcome {
             tracing::warn!(%tenant, ?part, %error, "the tenant could not be looked at");

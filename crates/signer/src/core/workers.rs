@@ -67,6 +67,7 @@ impl Core {
                         | Request::StoreSecret { .. }
                         | Request::ReleaseSecret { .. }
                         | Request::Credentials { .. }
+                        | Request::LedgerOf { .. }
                 );
                 within(&worker, parts.tenant.as_ref(), parts.function, is_about_keys)
                     .map_err(refusal)

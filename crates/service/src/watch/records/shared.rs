@@ -1,0 +1,213 @@
+//! The ledger and the receipts, read once for all tenants.
+//!
+//! Both only grow. What was read and found to be whole is not read again, but hashed: as long as the hash
+//! of all of it is the same, nobody changed it. Behind it, the chain is verified on. Whatever is not as it
+//! should be ends this short way: then the record is read from its beginning against what was seen of it,
+//! which says what is wrong and where.
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use mailkeep_identity::{
+    Checkpoint, CheckpointKey, Head, Origin, SignerClient, Summary,
+    ledger::{self, LedgerEvent, LedgerRecord},
+};
+use mailkeep_model::TenantName;
+use time::OffsetDateTime;
+use tokio::sync::Mutex;
+
+use super::{
+    OwnRecordsSeen, fetch, pieces,
+    progress::{Place, Progress, Seen},
+    receipts::KnownReceipts,
+    shelf::Shelf,
+};
+use crate::{Service, ServiceError, service::blocking};
+
+/// Uses of keys that the provider still tells of are younger than that: reconciliation looks back thirty
+/// days, and a token lives for two at most.
+pub(super) const MATTERS: time::Duration = time::Duration::days(33);
+/// Signatures stay longer than receipts, whose clock may be another: a receipt without a signature is one
+/// that was made up.
+const SIGNATURES_MATTER: time::Duration = time::Duration::days(35);
+/// How long ago another tenant's look may have been that counts as [`Look::Lately`].
+const LATELY: Duration = Duration::from_secs(60);
+
+/// When what was read before has to have been found unchanged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// Now.
+    Now,
+    /// In the last minute: thousands of tenants are looked at one after another.
+    Lately,
+}
+
+impl Look {
+    pub(super) fn is_due(self, last: Instant) -> bool {
+        match self {
+            Self::Now => true,
+            Self::Lately => last.elapsed() > LATELY,
+        }
+    }
+}
+
+/// What this process has read of them.
+#[derive(Default)]
+pub(crate) struct SharedRecords {
+    ledger: Mutex<Option<KnownLedger>>,
+    pub(super) receipts: Mutex<Option<KnownReceipts>>,
+}
+
+struct KnownLedger {
+    /// What the signer signed its checkpoints with.
+    key: CheckpointKey,
+    progress: Progress,
+    /// What it says of those before it.
+    origin: Origin,
+    /// The signatures, by whose key it was.
+    signatures: Shelf<TenantName>,
+    checked: Instant,
+}
+
+/// Signatures for a tenant, and the checkpoint that they were held against.
+pub(super) type Signatures = (Vec<LedgerRecord>, CheckpointKey, Checkpoint);
+
+impl Service {
+    /// The signatures for a tenant that still matter. `None` when the ledger has to be read from its
+    /// beginning, to be able to say what is wrong.
+    ///
+    /// # Errors
+    /// When the signer does not answer.
+    pub(super) async fn shared_signatures(
+        &self,
+        tenant: &TenantName,
+        seen: &OwnRecordsSeen,
+        look: Look,
+    ) -> Result<Option<Signatures>, ServiceError> {
+        let signer = self.signer().await?;
+        let key = self.checkpoint_key().await?;
+        let checkpoint = signer.checkpoint().await?;
+        let mut heads = vec![checkpoint.head];
+        heads.extend(seen.held_against().map(|seen| seen.head));
+        let is_signed = |checkpoint: &Checkpoint| key.verify(checkpoint).is_ok();
+        let is_the_same = seen.checkpoint_key.as_ref().is_none_or(|known| *known == key);
+        let is_whole = is_signed(&checkpoint) && seen.checkpoint.as_ref().is_none_or(is_signed);
+        if !is_the_same || !is_whole {
+            return Ok(None);
+        }
+
+        let mut shared = self.shared.ledger.lock().await;
+        if let Some(known) = &mut *shared {
+            let now = Instant::now();
+            if known.key != key {
+                *shared = None;
+            } else if look.is_due(known.checked) {
+                let digest = signer.ledger_digest(known.progress.so_far.bytes).await?;
+                if digest != Some(known.progress.digest()) {
+                    *shared = None;
+                    return Ok(None);
+                }
+                known.checked = now;
+            }
+        }
+        let known =
+            shared.take().unwrap_or_else(|| KnownLedger::none(key.clone(), self.data.root()));
+        let Some((known, lines)) = known.go_on(signer, tenant).await? else { return Ok(None) };
+        let known = shared.insert(known);
+        for head in heads {
+            let is_there = match known.progress.has(&head) {
+                Seen::There => true,
+                Seen::Missing => false,
+                Seen::Look(place) => looked_up(signer, place).await? == Some(head),
+            };
+            if !is_there {
+                return Ok(None);
+            }
+        }
+        drop(shared);
+        let signatures = blocking(move || {
+            let lines = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+            Ok(lines.map(ledger::parse).collect::<Result<Vec<_>, _>>())
+        });
+        // They were put there by this process, as they were verified.
+        Ok(signatures.await?.ok().map(|signatures| (signatures, key, checkpoint)))
+    }
+}
+
+impl KnownLedger {
+    fn none(key: CheckpointKey, directory: &Path) -> Self {
+        let (progress, signatures) = (Progress::none(), Shelf::new(directory));
+        let origin = Origin::default();
+        Self { key, progress, origin, signatures, checked: Instant::now() }
+    }
+
+    /// Reads to the end, and gives the lines of one tenant. `None` when the ledger is damaged there.
+    async fn go_on(
+        self,
+        signer: &SignerClient,
+        tenant: &TenantName,
+    ) -> Result<Option<(Self, Vec<u8>)>, ServiceError> {
+        let (pieces, reader) = pieces();
+        let (from, tenant) = (self.progress.so_far.bytes, tenant.clone());
+        let read = blocking(move || self.read_on(std::io::BufReader::new(reader), &tenant));
+        let (fetched, read) = tokio::join!(fetch(signer, from, pieces), read);
+        // A ledger that ends because the signer went away is not one that was cut off.
+        fetched?;
+        read
+    }
+
+    fn read_on(
+        mut self,
+        reader: impl std::io::BufRead,
+        tenant: &TenantName,
+    ) -> Result<Option<(Self, Vec<u8>)>, ServiceError> {
+        let now = OffsetDateTime::now_utc();
+        let (begin, oldest) = (self.progress.so_far, now - SIGNATURES_MATTER);
+        let (progress, shelf) = (&mut self.progress, &mut self.signatures);
+        let origin = &mut self.origin;
+        let mut put = Ok(());
+        let each = |record: &LedgerRecord, line: &[u8]| {
+            let at = progress.take(record, line, now);
+            origin.note(record);
+            let LedgerEvent::AssertionSigned { tenant, .. } = &record.event else { return };
+            if put.is_ok() && at >= oldest {
+                put = shelf.put(tenant, (at, record.seq), line);
+            }
+        };
+        let Ok(summary) = ledger::verify_on(reader, &begin, each) else { return Ok(None) };
+        if origin.clone().read().is_err() {
+            return Ok(None);
+        }
+        progress.read_to_the_end(whole(summary), now);
+        let lines =
+            put.and_then(|()| shelf.forget_older(oldest)).and_then(|()| shelf.lines(tenant));
+        let lines = lines.map_err(|source| ServiceError::Data { path: "shelf".into(), source })?;
+        Ok(Some((self, lines)))
+    }
+}
+
+/// What is whole of a chain: a piece of a record at its end may be one that is being written.
+pub(super) fn whole(summary: Summary) -> Summary {
+    Summary { torn: None, ..summary }
+}
+
+/// The head that a record is, which stands in that place of the ledger; `None` when there is none.
+async fn looked_up(signer: &SignerClient, place: Place) -> Result<Option<Head>, ServiceError> {
+    let Place { mut from, behind } = place;
+    let mut bytes: Vec<u8> = Vec::new();
+    loop {
+        let mut lines = bytes.split_inclusive(|byte| *byte == b'\n').skip(behind);
+        if let Some(line) = lines.next().and_then(|line| line.strip_suffix(b"\n")) {
+            let record = ledger::parse(line).ok();
+            return Ok(record.map(|record| Head { seq: record.seq, hash: record.hash }));
+        }
+        let piece = signer.ledger(from).await?;
+        if piece.is_empty() {
+            return Ok(None);
+        }
+        from += piece.len() as u64;
+        bytes.extend_from_slice(&piece);
+    }
+}
