@@ -7,6 +7,7 @@ mod inspect;
 mod measure;
 mod memory;
 mod provider;
+mod reconcile;
 mod rekey;
 mod report;
 mod restore;
@@ -37,6 +38,8 @@ pub(crate) enum Bench {
     Provider(provider::Options),
     /// Fresh keys for a tenth of 36,000 tenants, while their mailboxes are read
     Rekey(rekey::Options),
+    /// Many tenants held against one ledger of a million records
+    Reconcile(reconcile::Options),
     /// The service's memory with real mailboxes and one message of 150 MB
     Memory(memory::Options),
 }
@@ -57,6 +60,7 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
         Bench::Restore(options) => restore::run(options),
         Bench::Provider(options) => provider::run(options),
         Bench::Rekey(options) => rekey::run(options),
+        Bench::Reconcile(options) => reconcile::run(options),
         Bench::Memory(options) => memory::run(options),
     }
 }
