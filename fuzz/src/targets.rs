@@ -3,7 +3,9 @@
 
 use std::{io::Cursor, str::FromStr, time::Duration};
 
-use mailkeep_identity::{ledger, protocol, uti};
+use mailkeep_identity::{
+    ReceiptEvent, Record, Summary, ledger, parse_receipt, protocol, uti, verify_receipts_on,
+};
 use mailkeep_inspect::{Context, MaskKey};
 use mailkeep_model::{
     AttachmentInfo, Category, Change, Contact, Detail, Event, FolderId, Item, ItemId, Mailbox,
@@ -259,6 +261,12 @@ pub(crate) const TARGETS: &[Target] = &[
         run: token,
     },
     Target { name: "ledger", what: "the signer's ledger", seeds: LEDGERS, run: ledger_lines },
+    Target {
+        name: "receipts",
+        what: "what workers wrote of the tokens that they asked for",
+        seeds: RECEIPTS,
+        run: receipt_lines,
+    },
     Target {
         name: "witness-lines",
         what: "what a witness keeps, and the head of a sealed credential",
@@ -636,6 +644,30 @@ fn ledger_lines(data: &[u8]) {
     }
 }
 
+fn receipt_lines(data: &[u8]) {
+    for line in data.split(|byte| *byte == b'\n') {
+        if let Ok(receipt) = parse_receipt(line) {
+            let again = parse_receipt(line).expect("the same line");
+            assert_eq!(again, receipt);
+        }
+    }
+    let (mut receipts, mut bytes) = (0, 0);
+    let each = |receipt: Option<&Record<ReceiptEvent>>, line: &[u8]| {
+        receipts += u64::from(receipt.is_some());
+        bytes += line.len() as u64;
+    };
+    let Ok(whole) = verify_receipts_on(data, &Summary::EMPTY, each) else { return };
+    assert_eq!(whole.head.seq - whole.begins_after, receipts, "receipts that nobody saw");
+    assert_eq!(whole.bytes, bytes, "a line that nobody saw");
+    // Read on from any place, it comes to the same.
+    for at in data.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1) {
+        let first = verify_receipts_on(&data[..at], &Summary::EMPTY, |_, _| ());
+        let first = first.expect("the beginning of what is whole");
+        let rest = verify_receipts_on(&data[at..], &first, |_, _| ());
+        assert_eq!(rest.expect("the rest of what is whole"), whole);
+    }
+}
+
 /// What one witness kept is told apart, whatever it is: nothing of it becomes a ledger's own without its key.
 fn witness_lines(data: &[u8]) {
     let _ = mailkeep_identity::CredentialSeal::of(data);
@@ -996,6 +1028,12 @@ const CARDS: &[&[u8]] = &[
 const LEDGERS: &[&[u8]] = &[
     b"{\"seq\":1,\"prev\":\"0000000000000000000000000000000000000000000000000000000000000000\",\"time\":\"2026-11-23T09:00:01Z\",\"event\":{\"kind\":\"started\",\"pid\":1,\"version\":\"0.1.0\"},\"hash\":\"8707c7d4ee57cdadadbdd5cf63d56349beaa3d6ce0622f39d5cdebf581ae91fb\"}\n{\"seq\":2,\"prev\":\"8707c7d4ee57cdadadbdd5cf63d56349beaa3d6ce0622f39d5cdebf581ae91fb\",\"time\":\"2026-11-23T09:00:02Z\",\"event\":{\"kind\":\"stopped\"},\"hash\":\"e5e5c4d66b8aeb1290c4ad5bc70979677f366a775a2d78fe6e509db76e574ba6\"}\n",
     b"{\"seq\":1,\"prev\":\"",
+];
+
+const RECEIPTS: &[&[u8]] = &[
+    b"{\"seq\":1,\"prev\":\"0000000000000000000000000000000000000000000000000000000000000000\",\"time\":\"2026-11-23T09:00:01Z\",\"event\":{\"kind\":\"intended\",\"client_request_id\":\"00000000-0000-0000-0000-000000000001\",\"job\":\"job\",\"tenant\":\"acme\",\"function\":\"reader\",\"jti\":\"jti\"},\"hash\":\"c5a6b6548327eb02c182641741f114b6ce08b6eb9147ff290a11f04f161df672\"}\n{\"seq\":2,\"prev\":\"c5a6b6548327eb02c182641741f114b6ce08b6eb9147ff290a11f04f161df672\",\"time\":\"2026-11-23T09:00:02Z\",\"event\":{\"kind\":\"received\",\"client_request_id\":\"00000000-0000-0000-0000-000000000001\",\"expires\":\"2026-11-23T10:00:02Z\"},\"hash\":\"0ca86b83e000263d7cb18159a9f316d75b0a85785ad3bf8e18905cb70a752dab\"}\n",
+    b"{\"begins_after\":{\"seq\":7,\"hash\":\"1111111111111111111111111111111111111111111111111111111111111111\"}}\n{\"seq\":8,\"prev\":\"1111111111111111111111111111111111111111111111111111111111111111\",\"time\":\"2026-11-23T09:00:02Z\",\"event\":{\"kind\":\"refused\",\"client_request_id\":\"00000000-0000-0000-0000-000000000001\",\"code\":\"700027\"},\"hash\":\"e7d2c5e2768e8f9dc1ed89574918e48f0f024a28752d235735c8067796dea2c5\"}\n",
+    b"{\"begins_after\":{\"seq\":18446744073709551615,\"hash\":\"",
 ];
 
 const WITNESS_LINES: &[&[u8]] = &[

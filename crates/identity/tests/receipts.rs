@@ -3,7 +3,9 @@
 
 use std::{fs, io::Cursor, path::Path, thread};
 
-use mailkeep_identity::{ReceiptError, ReceiptEvent, ReceiptLog, Summary, verify_receipts};
+use mailkeep_identity::{
+    ReceiptError, ReceiptEvent, ReceiptLog, Record, Summary, verify_receipts, verify_receipts_on,
+};
 use mailkeep_model::Function;
 use time::{OffsetDateTime, macros::datetime};
 use uuid::Uuid;
@@ -159,6 +161,50 @@ fn old_receipts_are_let_go_of_and_the_rest_is_still_a_chain() {
     // Of a damaged chain nothing is let go of.
     std::fs::write(&path, gap).unwrap();
     assert!(ReceiptLog::open(&path).unwrap().forget(at(100)).is_err());
+}
+
+#[test]
+fn a_chain_that_begins_later_is_read_on_as_another_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("receipts.jsonl");
+    let log = ReceiptLog::open(&path).unwrap();
+    let (tenant, job) = ("acme".parse().unwrap(), "job".parse().unwrap());
+    let at = |day: i64| OffsetDateTime::UNIX_EPOCH + time::Duration::days(day);
+    for day in 0..6 {
+        log.intend(at(day), Uuid::from_u128(1), &job, &tenant, Function::Reader, "j").unwrap();
+    }
+    assert_eq!(log.forget(at(3)).unwrap(), 2);
+    let text = std::fs::read(&path).unwrap();
+    let (_, whole) = read(&path);
+    let ends: Vec<usize> =
+        text.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1).collect();
+    assert_eq!(ends.len(), 5);
+    for end in ends {
+        let mut lines = Vec::new();
+        let mut each =
+            |_: Option<&Record<ReceiptEvent>>, line: &[u8]| lines.extend_from_slice(line);
+        let first = verify_receipts_on(&text[..end], &Summary::EMPTY, &mut each).unwrap();
+        assert_eq!(first.bytes, end as u64);
+        assert_eq!(verify_receipts_on(&text[end..], &first, &mut each).unwrap(), whole);
+        assert_eq!(lines, text, "a line was not handed out");
+        // What is wrong is said by the line of the file.
+        let fault = verify_receipts_on(&b"x\n"[..], &first, |_, _| ()).unwrap_err();
+        let before = text[..end].iter().filter(|byte| **byte == b'\n').count() as u64;
+        assert_eq!((fault.line, fault.offset), (before + 1, end as u64));
+        // The line in front is in front only.
+        let again = verify_receipts_on(&text[..], &first, |_, _| ());
+        assert!(again.is_err(), "a chain that begins a second time");
+    }
+}
+
+#[test]
+fn a_chain_that_begins_at_a_number_that_no_record_has_is_damaged() {
+    for seq in [0, u64::MAX, u64::MAX >> 1] {
+        let hash = "0".repeat(64);
+        let line = format!("{{\"begins_after\":{{\"seq\":{seq},\"hash\":\"{hash}\"}}}}\n");
+        let good = seq == u64::MAX >> 1;
+        assert_eq!(verify_receipts(line.as_bytes(), None, |_| {}).is_ok(), good, "{seq}");
+    }
 }
 
 #[test]

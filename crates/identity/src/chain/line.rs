@@ -2,7 +2,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
-use super::{Event, Hash, Head, Record};
+use super::{Event, HIGHEST, Hash, Head, Record};
 
 /// Most bytes in a line, with its line feed.
 pub const MAX_LINE: usize = 16 * 1024;
@@ -75,7 +75,12 @@ pub(crate) fn parse_line<E: Event>(line: &[u8]) -> Result<Record<E>, LineError> 
     if hash != hash_of::<E>(body) {
         return Err(LineError::Edited);
     }
-    serde_json::from_slice(line).map_err(|error| LineError::Unreadable { column: error.column() })
+    let unreadable = |error: serde_json::Error| LineError::Unreadable { column: error.column() };
+    let record: Record<E> = serde_json::from_slice(line).map_err(unreadable)?;
+    match record.seq {
+        ..=HIGHEST => Ok(record),
+        _ => Err(LineError::NotARecord("no record has so high a number")),
+    }
 }
 
 /// Whether `tail`, which ends the file without a line feed, can be what a crash left of the

@@ -22,6 +22,9 @@ pub(crate) use line::{encode_line, parse_line};
 pub use verify::{Fault, FaultKind, Summary, Torn};
 pub(crate) use verify::{verify, verify_on, verify_seen};
 
+/// No record has a higher number, so that there is always one behind it.
+pub(crate) const HIGHEST: u64 = u64::MAX >> 1;
+
 /// What the records of one kind of chain hold.
 pub(crate) trait Event: Serialize + DeserializeOwned {
     /// Goes into every hash, so that a line of one kind of chain is no line of another.
@@ -39,10 +42,11 @@ pub(crate) struct Begins {
 }
 
 impl Begins {
-    /// Reads the first line of a chain; `None` when it is a record like others.
+    /// Reads the first line of a chain; `None` when it is a record like others, or nothing that is written.
     pub(crate) fn read<E: Event>(line: &[u8]) -> Option<Self> {
         let may = E::MAY_BEGIN_LATER && line.starts_with(b"{\"begins_after\":");
-        serde_json::from_slice(line).ok().filter(|_| may)
+        let read: Option<Self> = serde_json::from_slice(line).ok().filter(|_| may);
+        read.filter(|begins| (1..=HIGHEST).contains(&begins.begins_after.seq))
     }
 }
 
