@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 
 use crate::{
     Binding, CallerLabel, CertificateInfo, Checkpoint, CredentialInfo, IdentityError, JobId,
-    SecretName, SignedAssertion, SignedProof, SignerStatus,
+    LedgerLines, SecretName, SignedAssertion, SignedProof, SignerStatus,
     protocol::{FrameError, Request, RequestFrame, Response, VERSION, encode},
 };
 
@@ -412,21 +412,21 @@ impl SignerClient {
         }
     }
 
-    /// Records of one tenant in the ledger as it is on the signer's disk, line by line, from that byte of it
-    /// on, and from where on there may be more. For workers who may not read all of it; others'
-    /// records, and with them the chain, are left out, so that nothing shows that one is missing.
+    /// Records of one tenant in the ledger as it is on the signer's disk, from that byte of it on. For workers
+    /// who may not read all of it; others' records, and with them the chain, are left out, so that nothing
+    /// shows that one is missing.
     ///
     /// # Errors
-    /// What every request may meet.
+    /// [`IdentityError::ReadTooMuch`]; what every request may meet.
     pub async fn ledger_of(
         &self,
         tenant: &TenantName,
         from: u64,
-    ) -> Result<(Vec<u8>, Option<u64>), IdentityError> {
+    ) -> Result<LedgerLines, IdentityError> {
         let subject = Subject::general("ledger");
         let request = Request::LedgerOf { tenant: tenant.clone(), from };
         match self.call(&subject, request).await? {
-            Response::LedgerOf { lines, next } => Ok((lines, next)),
+            Response::LedgerOf(lines) => Ok(lines),
             other => Err(subject.unexpected(&other)),
         }
     }
@@ -435,7 +435,7 @@ impl SignerClient {
     /// are fewer: tells whether what was read before is still what it was.
     ///
     /// # Errors
-    /// What every request may meet.
+    /// [`IdentityError::ReadTooMuch`]; what every request may meet.
     pub async fn ledger_digest(&self, bytes: u64) -> Result<Option<[u8; 32]>, IdentityError> {
         let subject = Subject::general("ledger");
         match self.call(&subject, Request::LedgerDigest { bytes }).await? {

@@ -72,6 +72,14 @@ pub enum IdentityError {
         /// When the next signature may be had.
         retry_after: Duration,
     },
+    /// The signer has looked through enough of its ledger for this process just now.
+    #[error("{subject}: the signer has looked through enough of it for now; again in {} s", retry_after.as_secs_f64().ceil())]
+    ReadTooMuch {
+        /// What was asked for.
+        subject: String,
+        /// When it may be asked again.
+        retry_after: Duration,
+    },
     /// A rule of the signer's forbids it.
     #[error("{subject}: the signer refused: {reason}")]
     Refused {
@@ -140,6 +148,7 @@ impl IdentityError {
         match self {
             Self::NotRunning { .. }
             | Self::RateLimited { .. }
+            | Self::ReadTooMuch { .. }
             | Self::LedgerUnavailable { .. }
             | Self::KeyStoreUnavailable { .. }
             | Self::Connection { .. }

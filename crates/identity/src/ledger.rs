@@ -351,6 +351,37 @@ impl LedgerEvent {
     }
 }
 
+impl LedgerEvent {
+    /// What it is for, where it is about one function.
+    pub fn function(&self) -> Option<Function> {
+        match self {
+            Self::KeyCreated { function, .. }
+            | Self::CertificateRequested { function, .. }
+            | Self::CertificateInstalled { function, .. }
+            | Self::KeyActivated { function, .. }
+            | Self::Bound { function, .. }
+            | Self::AssertionSigned { function, .. }
+            | Self::ProofSigned { function, .. }
+            | Self::KeyRetired { function, .. } => Some(*function),
+            Self::Refused { function, .. } => *function,
+            Self::Begun { .. }
+            | Self::Follows { .. }
+            | Self::Started { .. }
+            | Self::Stopped
+            | Self::Torn { .. }
+            | Self::SecretCreated { .. }
+            | Self::SecretStored { .. }
+            | Self::SecretReleased { .. }
+            | Self::OwnSecretStored { .. }
+            | Self::OwnSecretReleased { .. }
+            | Self::OwnSecretForgotten { .. }
+            | Self::WorkerEnrolled { .. }
+            | Self::WorkerRevoked { .. }
+            | Self::Other => None,
+        }
+    }
+}
+
 impl Event for LedgerEvent {
     const DOMAIN: &'static str = "mailkeep-ledger-1";
 }

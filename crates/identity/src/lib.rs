@@ -54,9 +54,9 @@ pub use error::IdentityError;
 pub use names::{CallerLabel, InvalidName, JobId, KeyUse, SecretName};
 pub use origin::{Follows, MOST_EARLIER, Origin, Unbelieved, settles, why_unnamed};
 pub use protocol::{
-    Binding, CertificateInfo, CredentialInfo, CredentialState, KeyInfo, KeyStoreInfo, SealingInfo,
-    SealingKind, SignedAssertion, SignedProof, SignerStatus, Slot, WorkerCertificate, WorkerInfo,
-    WorkerLimits,
+    Binding, CertificateInfo, CredentialInfo, CredentialState, KeyInfo, KeyStoreInfo, LedgerLines,
+    SealingInfo, SealingKind, SignedAssertion, SignedProof, SignerStatus, Slot, WorkerCertificate,
+    WorkerInfo, WorkerLimits,
 };
 pub use receipts::{
     ReceiptError, ReceiptEvent, ReceiptLog, parse as parse_receipt, verify as verify_receipts,

@@ -2,6 +2,7 @@
 
 mod certificates;
 mod keys;
+mod reading;
 mod recovery;
 mod secrets;
 mod signatures;
@@ -30,6 +31,7 @@ use crate::{
     bucket::Buckets,
     ledger::{Ledger, Unwritten},
     master::{Master, sealing_info},
+    reads::Reads,
     refusals::{Kind, Origin, Refusals},
     registry::Registry,
     request::{Parts, parts, reason, refusal},
@@ -73,6 +75,7 @@ pub(crate) struct Core {
     making_secret: Mutex<()>,
     ledger: Ledger,
     buckets: Mutex<Buckets>,
+    reads: Mutex<Reads>,
     refusals: Mutex<Refusals>,
     workers: Workers,
     authority: OnceLock<Authority>,
@@ -104,6 +107,7 @@ impl Core {
             making_secret: Mutex::new(()),
             ledger,
             buckets: Mutex::new(buckets),
+            reads: Mutex::new(Reads::new(options.read_limit)),
             refusals: Mutex::new(Refusals::default()),
             workers: Workers::open(directory, Arc::clone(&master), &revoked)?,
             authority: OnceLock::new(),
@@ -135,7 +139,7 @@ impl Core {
             },
         };
         let permitted = self.permitted(peer, &frame.request, &parts);
-        match permitted.and_then(|()| self.perform(frame.request, &by)) {
+        match permitted.and_then(|()| self.perform(peer, frame.request, &by)) {
             Ok(response) => response,
             Err(failure) => {
                 self.refused(parts, &failure, Some(by), peer.origin());
@@ -172,7 +176,7 @@ impl Core {
         self.ledger.keep_checkpoint()
     }
 
-    fn perform(&self, request: Request, by: &Requester) -> Result<Response, Failure> {
+    fn perform(&self, peer: &Peer, request: Request, by: &Requester) -> Result<Response, Failure> {
         match request {
             Request::SignAssertion { tenant, function, key_id, .. } => self
                 .sign_assertion(KeyUse { tenant, function }, key_id.as_deref(), by)
@@ -250,16 +254,8 @@ impl Core {
                 .piece(from)
                 .map(|piece| Response::Ledger { piece })
                 .map_err(|error| internal(&error)),
-            Request::LedgerOf { tenant, from } => self
-                .ledger
-                .lines_of(&tenant, from)
-                .map(|(lines, next)| Response::LedgerOf { lines, next })
-                .map_err(|error| internal(&error)),
-            Request::LedgerDigest { bytes } => self
-                .ledger
-                .digest(bytes)
-                .map(|sha256| Response::LedgerDigest { sha256 })
-                .map_err(|error| internal(&error)),
+            Request::LedgerOf { tenant, from } => self.ledger_of(peer, &tenant, from),
+            Request::LedgerDigest { bytes } => self.ledger_digest(peer, bytes),
         }
     }
 

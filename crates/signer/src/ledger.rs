@@ -19,7 +19,7 @@ use mailkeep_identity::{
     protocol::LEDGER_PIECE,
     settles,
 };
-use mailkeep_model::TenantName;
+use mailkeep_model::{Function, TenantName};
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
@@ -34,7 +34,7 @@ use crate::{
 const CHECKPOINT_EVERY: u64 = 64;
 
 /// Bytes that are looked through for one tenant's records before it is answered: some hundredths of a second.
-const LOOKED_THROUGH: u64 = 64 << 20;
+pub(crate) const LOOKED_THROUGH: u64 = 64 << 20;
 
 /// The record could not be written; what it was for must not happen.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -278,45 +278,59 @@ impl Ledger {
         Ok(piece)
     }
 
-    /// The records of one tenant from that byte on, line by line, and from where on there may be more: as
-    /// many as fit into a piece, or as are found in a while. What cannot be read as a record is nobody's.
+    /// How many bytes of records it has.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.state().bytes
+    }
+
+    /// The records of one tenant from that byte on, line by line; of these `functions` and of none, if there are
+    /// such. Then where it is to be gone on from, and whether there is more already: there are as many as fit
+    /// into a piece, or as are found in a while. What cannot be read as a record is nobody's.
     pub(crate) fn lines_of(
         &self,
         tenant: &TenantName,
+        functions: Option<&[Function]>,
         from: u64,
-    ) -> Result<(Vec<u8>, Option<u64>), SignerError> {
+    ) -> Result<(Vec<u8>, u64, bool), SignerError> {
         let io = |source| SignerError::Io { path: self.path.clone(), source };
         let end = self.state().bytes;
         let mut file = match File::open(&self.path) {
             Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), None)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok((Vec::new(), from, false));
+            }
             Err(error) => return Err(io(error)),
         };
         file.seek(SeekFrom::Start(from)).map_err(io)?;
         let mut reader = BufReader::with_capacity(256 * 1024, file);
         // Looking for a text is quicker than reading JSON; other texts that it stands in are looked at.
         let name = format!("\"{tenant}\"");
+        let is_theirs = |event: &LedgerEvent| {
+            let function = event.function();
+            let may = |function| functions.is_none_or(|functions| functions.contains(&function));
+            event.tenant() == Some(tenant) && function.is_none_or(may)
+        };
         let (mut found, mut line, mut at) = (Vec::new(), Vec::new(), from);
         while at < end {
             line.clear();
             (&mut reader).take(MAX_LINE as u64).read_until(b'\n', &mut line).map_err(io)?;
             if line.is_empty() {
-                return Ok((found, None));
+                return Ok((found, at, false));
             }
             let is_named = std::str::from_utf8(&line).is_ok_and(|text| text.contains(&name));
             let record = line.strip_suffix(b"\n").filter(|_| is_named).map(ledger::parse);
-            if matches!(&record, Some(Ok(record)) if record.event.tenant() == Some(tenant)) {
+            if matches!(&record, Some(Ok(record)) if is_theirs(&record.event)) {
                 if found.len() + line.len() > LEDGER_PIECE {
-                    return Ok((found, Some(at)));
+                    return Ok((found, at, true));
                 }
                 found.extend_from_slice(&line);
             }
             at += line.len() as u64;
             if at - from > LOOKED_THROUGH {
-                return Ok((found, Some(at)));
+                return Ok((found, at, at < end));
             }
         }
-        Ok((found, None))
+        Ok((found, at, false))
     }
 
     /// SHA-256 over the first bytes on the disk, `None` when there are fewer. They are read anew, too.

@@ -47,6 +47,7 @@ mod key;
 mod ledger;
 mod master;
 mod options;
+mod reads;
 mod refusals;
 mod registry;
 mod remote;
@@ -59,5 +60,7 @@ mod workers;
 
 pub use dumps::refuse_dumps;
 pub use error::SignerError;
-pub use options::{Clock, Keys, Peers, RateLimit, RemoteOptions, Sealing, SignerOptions};
+pub use options::{
+    Clock, Keys, Peers, RateLimit, ReadLimit, RemoteOptions, Sealing, SignerOptions,
+};
 pub use server::Signer;

@@ -65,6 +65,24 @@ impl Default for RateLimit {
     }
 }
 
+/// How much of its ledger the signer looks through for one caller, in bytes, when it is asked for a tenant's
+/// records or whether its beginning is still the same.
+///
+/// A processor hashes a gigabyte in a second or two: what is allowed in the long run takes a fifth of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadLimit {
+    /// In the long run, each second.
+    pub per_second: u64,
+    /// At once. Who has some of it left may have a longer ledger looked through, and then waits.
+    pub at_once: u64,
+}
+
+impl Default for ReadLimit {
+    fn default() -> Self {
+        Self { per_second: 256 << 20, at_once: 16 << 30 }
+    }
+}
+
 /// Where workers of other machines are answered, over TLS 1.3.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoteOptions {
@@ -103,6 +121,8 @@ pub struct SignerOptions {
     pub remote: Option<RemoteOptions>,
     /// How often a key may sign.
     pub rate_limit: RateLimit,
+    /// How much of the ledger is looked through for one caller.
+    pub read_limit: ReadLimit,
     /// Tells the time.
     pub clock: Clock,
 }
@@ -119,6 +139,7 @@ impl SignerOptions {
             peers: Peers::OwnUser,
             remote: None,
             rate_limit: RateLimit::default(),
+            read_limit: ReadLimit::default(),
             clock: Arc::new(OffsetDateTime::now_utc),
         }
     }

@@ -14,12 +14,12 @@ use std::{
 
 use common::{CLIENT_ID, ENDPOINT, Home, Running, job, tenant};
 use mailkeep_identity::{
-    IdentityError, WorkerLimits,
+    IdentityError, LedgerLines, WorkerLimits,
     ledger::{self, LedgerEvent, Requester},
     protocol::{RequestFrame, VERSION, encode, read_frame, write_frame},
 };
 use mailkeep_model::Function;
-use mailkeep_signer::{RemoteOptions, SignerError};
+use mailkeep_signer::{ReadLimit, RemoteOptions, SignerError};
 use rustls::version::TLS12;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -183,26 +183,34 @@ async fn a_worker_asks_for_its_tenants_and_functions_and_for_no_others() {
         local.create_key(&job(), name, Function::Reader).await.unwrap();
         local.bind(&job(), name, Function::Reader, &uuid(name.as_str()), ENDPOINT).await.unwrap();
     }
+    local.create_key(&job(), &acme, Function::Auditor).await.unwrap();
     let limits =
         WorkerLimits { tenants: Some(vec![acme.clone()]), functions: Some(vec![Function::Reader]) };
     let worker = Worker::enroll(&home, &running, "berlin-1", limits).await;
     let client = worker.client(address);
     client.sign_assertion(&job(), &acme, Function::Reader).await.unwrap();
-    assert_eq!(client.credentials(Some(&acme)).await.unwrap().len(), 1);
+    assert_eq!(client.credentials(Some(&acme)).await.unwrap().len(), 2);
     let secret = "repository".parse().unwrap();
     client.create_secret(&job(), &acme, &secret).await.unwrap();
     client.release_secret(&job(), &acme, &secret).await.unwrap();
     client.checkpoint().await.unwrap();
-    let (lines, next) = client.ledger_of(&acme, 0).await.unwrap();
-    let lines: Vec<&[u8]> = lines.split(|byte| *byte == b'\n').filter(|l| !l.is_empty()).collect();
-    let own: Vec<LedgerEvent> =
-        lines.iter().map(|line| ledger::parse(line).unwrap().event).collect();
-    assert!(next.is_none() && own.iter().all(|event| event.tenant() == Some(&acme)), "{own:?}");
+    let told = client.ledger_of(&acme, 0).await.unwrap();
+    let own = events(&told);
+    assert!(!told.more && own.iter().all(|event| event.tenant() == Some(&acme)), "{own:?}");
+    assert_eq!(told.functions, Some(vec![Function::Reader]));
     let is_signed = |event: &LedgerEvent| matches!(event, LedgerEvent::AssertionSigned { .. });
     assert_eq!(own.iter().filter(|event| is_signed(event)).count(), 1);
     let whole = home.events();
-    let all_of_it = whole.iter().filter(|event| event.tenant() == Some(&acme)).count();
-    assert_eq!(own.len(), all_of_it, "one of its own records was left out");
+    let is_another_s =
+        |event: &LedgerEvent| event.function().is_some_and(|one| one != Function::Reader);
+    let of_it = |event: &&LedgerEvent| event.tenant() == Some(&acme) && !is_another_s(event);
+    assert_eq!(own.len(), whole.iter().filter(of_it).count(), "one of its records was left out");
+    assert!(whole.iter().any(is_another_s), "there are some that it must not see");
+    assert!(!own.iter().any(is_another_s), "it sees what other functions' keys did: {own:?}");
+    // It goes on where it stood.
+    client.sign_assertion(&job(), &acme, Function::Reader).await.unwrap();
+    let news = client.ledger_of(&acme, told.next).await.unwrap();
+    assert!(matches!(events(&news)[..], [LedgerEvent::AssertionSigned { .. }]), "{news:?}");
 
     let for_tenant = "may not ask for this tenant";
     let error = client.ledger_of(&other, 0).await.unwrap_err();
@@ -230,13 +238,54 @@ async fn a_worker_asks_for_its_tenants_and_functions_and_for_no_others() {
     assert!(is_refused(&client.workers().await.unwrap_err(), "on the signer's machine"));
     let error = client.revoke_worker(&"berlin-1".parse().unwrap()).await.unwrap_err();
     assert!(is_refused(&error, "on the signer's machine"), "{error}");
-    assert_eq!(local.credentials(None).await.unwrap().len(), 2);
+    assert_eq!(local.credentials(None).await.unwrap().len(), 3);
     running.stop().await;
     let refused = home.events().into_iter().any(|event| {
         matches!(&event, LedgerEvent::Refused { by: Some(by), tenant: Some(of), uid: None, .. }
             if by.caller.as_str() == "berlin-1" && *of == other)
     });
     assert!(refused, "the ledger has what a worker was refused");
+}
+
+fn events(told: &LedgerLines) -> Vec<LedgerEvent> {
+    let lines = told.lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    lines.map(|line| ledger::parse(line).unwrap().event).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_has_the_ledger_read_without_end_is_held_up_and_no_other_is() {
+    let home = Home::new();
+    let mut options = home.options();
+    options.remote = Some(RemoteOptions::new("127.0.0.1:0".parse().unwrap(), Vec::new()));
+    options.read_limit = ReadLimit { per_second: 1_000, at_once: 1 };
+    let running = home.start_with(options).await.unwrap();
+    let address = running.remote.unwrap();
+    let acme = tenant("acme");
+    running.client().await.create_key(&job(), &acme, Function::Reader).await.unwrap();
+    let limits = WorkerLimits { tenants: Some(vec![acme.clone()]), functions: None };
+    let greedy = Worker::enroll(&home, &running, "greedy", limits.clone()).await;
+    let other = Worker::enroll(&home, &running, "other", limits).await;
+    let (greedy, other) = (greedy.client(address), other.client(address));
+
+    let is_held_up = |error: &IdentityError| {
+        matches!(error, IdentityError::ReadTooMuch { .. }) && error.is_transient()
+    };
+    let all = greedy.ledger_of(&acme, 0).await.unwrap();
+    let error = greedy.ledger_of(&acme, 0).await.unwrap_err();
+    assert!(is_held_up(&error), "{error}");
+    // Neither others, nor what it needs for its work.
+    let others = other.ledger_of(&acme, 0).await.unwrap();
+    assert!(others.lines.starts_with(&all.lines));
+    greedy.checkpoint().await.unwrap();
+    let local = running.client().await;
+    assert!(local.ledger_digest(all.next).await.unwrap().is_some());
+    let error = local.ledger_digest(all.next).await.unwrap_err();
+    assert!(is_held_up(&error), "{error}");
+
+    home.advance(Duration::from_secs(3600));
+    assert!(greedy.ledger_of(&acme, 0).await.unwrap().lines.starts_with(&all.lines));
+    assert!(local.ledger_digest(all.next).await.unwrap().is_some());
+    running.stop().await;
 }
 
 fn uuid(seed: &str) -> String {

@@ -52,6 +52,10 @@ impl Subject {
                     retry_after: Duration::from_millis(retry_after_ms),
                 }
             }
+            (Failure::RateLimited { retry_after_ms }, Self::General(_)) => {
+                let retry_after = Duration::from_millis(retry_after_ms);
+                IdentityError::ReadTooMuch { subject, retry_after }
+            }
             (Failure::NoSecret, Self::Secret(tenant, name)) => {
                 IdentityError::NoSecret { tenant: tenant.clone(), name: name.clone() }
             }

@@ -328,14 +328,8 @@ pub enum Response {
         #[serde(with = "base64_bytes")]
         piece: Vec<u8>,
     },
-    /// Records of one tenant, line by line, at most [`LEDGER_PIECE`] bytes.
-    LedgerOf {
-        /// Their bytes.
-        #[serde(with = "base64_bytes")]
-        lines: Vec<u8>,
-        /// From where on there may be more; `None` at the ledger's end.
-        next: Option<u64>,
-    },
+    /// Records of one tenant.
+    LedgerOf(LedgerLines),
     /// The hash of the beginning of the ledger.
     LedgerDigest {
         /// SHA-256, hexadecimal; `None` when the ledger is shorter than that.
@@ -397,6 +391,21 @@ pub enum Failure {
         /// At what.
         what: String,
     },
+}
+
+/// Records of one tenant in the ledger, as far as it was looked through for them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerLines {
+    /// Line by line, at most [`LEDGER_PIECE`] bytes.
+    #[serde(with = "base64_bytes")]
+    pub lines: Vec<u8>,
+    /// Where it is to be gone on from, in bytes.
+    pub next: u64,
+    /// Whether there is more already.
+    pub more: bool,
+    /// The functions whose records were given, beside those of none; all when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub functions: Option<Vec<Function>>,
 }
 
 /// A client assertion, ready to be sent to the token endpoint that it was made for.

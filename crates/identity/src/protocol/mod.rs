@@ -20,8 +20,8 @@ pub use frame::{
     write_frame,
 };
 pub use message::{
-    Failure, LEDGER_PIECE, LONGEST_REASON, LONGEST_SECRET, Request, RequestFrame, Response,
-    ResponseFrame, SignedAssertion, SignedProof, VERSION, WireSecret,
+    Failure, LEDGER_PIECE, LONGEST_REASON, LONGEST_SECRET, LedgerLines, Request, RequestFrame,
+    Response, ResponseFrame, SignedAssertion, SignedProof, VERSION, WireSecret,
 };
 pub use status::{KeyStoreInfo, SealingInfo, SealingKind, SignerStatus};
 pub use worker::{WorkerCertificate, WorkerInfo, WorkerLimits};

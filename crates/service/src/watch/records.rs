@@ -301,8 +301,8 @@ impl Service {
         }
         let (mut signatures, mut from) = (Vec::new(), Some(0));
         while let Some(at) = from {
-            let (lines, next) = signer.ledger_of(tenant, at).await?;
-            for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            let piece = signer.ledger_of(tenant, at).await?;
+            for line in piece.lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
                 match ledger::parse(line) {
                     Ok(record) if matches!(record.event, LedgerEvent::AssertionSigned { .. }) => {
                         signatures.push(record);
@@ -312,7 +312,7 @@ impl Service {
                 }
             }
             // Whatever it answers, this ends.
-            from = next.filter(|next| *next > at);
+            from = Some(piece.next).filter(|next| piece.more && *next > at);
         }
         Ok(Ok((signatures, key, checkpoint)))
     }
