@@ -5,21 +5,31 @@
 mod common;
 
 use std::{
-    fs::{self, File},
-    io::BufReader,
+    fs::{self, File, OpenOptions},
+    io::{BufReader, Write},
     path::PathBuf,
+    sync::Arc,
+    time::Instant,
 };
 
-use common::World;
+use common::{TINY, World};
 use mailkeep_control::{FoundIncident, LogRecord};
-use mailkeep_identity::{Head, ReceiptLog, ledger};
-use mailkeep_model::Function;
+use mailkeep_identity::{
+    Head, ReceiptLog,
+    ledger::{self, LedgerEvent, Requester},
+    parse_receipt,
+};
+use mailkeep_lab::LabOptions;
+use mailkeep_model::{Function, TenantName};
 use mailkeep_sentry::{
     Evidence, Incident,
     IncidentKind::{self, EvidenceDamaged, ForgedReceipt, LedgerDamaged},
     Source,
 };
-use mailkeep_service::{Bucket, Forgotten, Reconciled, Witness, WitnessWay};
+use mailkeep_service::{
+    Bucket, DataDirectory, Forgotten, Reconciled, WatchPace, Witness, WitnessWay,
+};
+use mailkeep_signer::{Sealing, Signer, SignerOptions};
 use serde_json::json;
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -360,12 +370,149 @@ async fn the_end_of_a_request_whose_beginning_was_let_go_of_is_no_forgery() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn receipts_that_somebody_shortened_as_if_they_were_old_are_found() {
-    let world = world().await;
+    // By a process that knew them, and by one that did not and sees the last one as it was.
+    for knows in [true, false] {
+        let mut world = world().await;
+        if knows {
+            world.pass().await;
+        }
+        let receipts = ReceiptLog::open(world.service.data().receipts()).unwrap();
+        let later = OffsetDateTime::now_utc() + Duration::days(500);
+        assert!(receipts.forget(later).unwrap() > 0);
+        if !knows {
+            world.reopen(TINY).await;
+        }
+        let found = world.reconcile().await;
+        let kinds: Vec<_> = found.incidents.iter().map(|(_, incident)| incident.kind).collect();
+        assert_eq!(kinds, [EvidenceDamaged], "{knows}: {:#?}", found.incidents);
+    }
+}
+
+/// Uses of a key so many days ago, the oldest first: their signatures are in the ledger, and their receipts
+/// are there, before anything else.
+fn used_before(lab: &LabOptions, ages: &[i64]) {
+    let above = lab.directory.parent().unwrap();
+    let data = DataDirectory::new(above.join("data"));
+    data.create().unwrap();
+    let now = OffsetDateTime::now_utc();
+    let sealing = Sealing::IdentityFile(above.join("key.txt"));
+    let mut options = SignerOptions::new(data.signer(), data.signer_socket(), sealing);
+    options.clock = Arc::new(move || now - Duration::days(1_000));
+    drop(Signer::open(options).unwrap());
+    let path = data.signer().join("ledger.jsonl");
+    let mut head = ledger::verify(BufReader::new(File::open(&path).unwrap())).unwrap().head;
+    let mut lines = OpenOptions::new().append(true).open(&path).unwrap();
+    let receipts = ReceiptLog::open(data.receipts()).unwrap();
+    let (tenant, function): (TenantName, _) = ("acme".parse().unwrap(), Function::Reader);
+    for age in ages {
+        let at = now - Duration::days(*age);
+        let (id, job) = (uuid::Uuid::new_v4(), "job".parse().unwrap());
+        let event = LedgerEvent::AssertionSigned {
+            tenant: tenant.clone(),
+            function,
+            jti: id.to_string(),
+            key_id: "an older one".to_owned(),
+            client_id: "11111111-2222-3333-4444-555555555555".to_owned(),
+            audience: "https://login.example".to_owned(),
+            expires: at + Duration::minutes(5),
+            by: Requester {
+                caller: "serve".parse().unwrap(),
+                job: None,
+                uid: Some(1),
+                pid: None,
+                certificate: None,
+            },
+        };
+        let (line, next) = ledger::encode(&head, at, &event).unwrap();
+        lines.write_all(&line).unwrap();
+        head = next;
+        receipts.intend(at, id, &job, &tenant, function, &id.to_string()).unwrap();
+        receipts.received(at, id, None, None, at + Duration::hours(1)).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn our_own_uses_from_before_a_rest_of_months_are_not_called_forged() {
+    let world = World::with(|lab| used_before(lab, &[41, 40, 39]), TINY).await;
+    world.set_up_auditor().await;
+    // `serve` has seen the first use and then did not run until now.
+    let receipts = fs::read_to_string(world.service.data().receipts()).unwrap();
+    let seen = parse_receipt(receipts.lines().nth(1).unwrap().as_bytes()).unwrap();
+    let at = seen.time.format(&Rfc3339).unwrap();
+    let seen = json!({ "seq": seen.seq, "hash": seen.hash, "at": at });
+    let watch = |_| Ok(json!({ "own": { "receipts": seen } }));
+    world.service.control().change_watch(&world.tenant, watch).await.unwrap();
+    for _ in 0..2 {
+        let found = world.reconcile().await;
+        assert!(found.incidents.is_empty(), "{:#?}", found.incidents);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_let_go_of_while_it_is_known_makes_nobody_a_thief_or_forger() {
+    let mut world = World::with(|lab| used_before(lab, &[500, 450, 100, 40]), TINY).await;
+    world.set_up_auditor().await;
     world.pass().await;
-    let receipts = ReceiptLog::open(world.service.data().receipts()).unwrap();
-    let later = OffsetDateTime::now_utc() + Duration::days(500);
-    assert!(receipts.forget(later).unwrap() > 0);
-    let found = world.reconcile().await;
-    let kinds: Vec<_> = found.incidents.iter().map(|(_, incident)| incident.kind).collect();
-    assert_eq!(kinds, [EvidenceDamaged], "{:#?}", found.incidents);
+    assert!(world.reconcile().await.incidents.is_empty());
+    // The last from before stays: the end of a request whose beginning does not.
+    assert_eq!(world.forget().await.receipts, 3);
+    for knows in [true, true, false] {
+        if !knows {
+            world.reopen(TINY).await;
+        }
+        let found = world.reconcile().await;
+        assert!(found.incidents.is_empty(), "{:#?}", found.incidents);
+        assert!(found.ours.0 > 0, "what we do now is ours");
+        world.pass().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn serve_finds_what_was_changed_in_front_of_what_it_has_read() {
+    for kind in [EvidenceDamaged, LedgerDamaged] {
+        let world = world().await;
+        let World { service, tenant, .. } = &world;
+        let root = service.data().root();
+        let serve = Arc::new(common::open(root, TINY).await);
+        let before = service.watched(tenant).await.unwrap().judged;
+        let short = std::time::Duration::from_millis(1);
+        let day = std::time::Duration::from_secs(86_400);
+        let pace = WatchPace { posture: day, logs: short, compared: short };
+        let tending = tokio::spawn(async move { serve.tend_watch(&pace).await });
+        until("it has looked", async || service.watched(tenant).await.unwrap().judged > before)
+            .await;
+        let found = async || -> Vec<String> {
+            let all = service.incidents(Some(tenant)).await.unwrap();
+            // What the look at the registrations finds is another matter.
+            let about_uses = |kind: &String| USES.iter().any(|one| one.as_str() == kind.as_str());
+            all.into_iter().map(|one| one.kind).filter(about_uses).collect()
+        };
+        assert_eq!(found().await, [""; 0]);
+        let path = match kind {
+            LedgerDamaged => world.ledger(),
+            _ => service.data().receipts(),
+        };
+        let mut file = OpenOptions::new().write(true).open(path).unwrap();
+        file.write_all(b"x").unwrap();
+        until("it is found", async || !found().await.is_empty()).await;
+        assert_eq!(found().await, [kind.as_str()]);
+        tending.abort();
+    }
+}
+
+/// What can be found when uses of our keys are held against our records.
+const USES: [IncidentKind; 5] = [
+    EvidenceDamaged,
+    LedgerDamaged,
+    IncidentKind::StolenKey,
+    IncidentKind::StolenToken,
+    IncidentKind::ForgedReceipt,
+];
+
+async fn until(what: &str, comes: impl AsyncFn() -> bool) {
+    let begun = Instant::now();
+    while !comes().await {
+        assert!(begun.elapsed().as_secs() < 120, "in vain: {what}");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
 }

@@ -8,7 +8,7 @@ use mailkeep_sentry::{
 };
 use time::OffsetDateTime;
 
-use super::{Look, Watch, reconcile::logs};
+use super::{LATELY, Look, Watch, reconcile::logs};
 use crate::{Service, ServiceError};
 
 impl Service {
@@ -63,7 +63,7 @@ impl Service {
         since: Option<OffsetDateTime>,
         now: OffsetDateTime,
     ) -> Result<BlastRadius, ServiceError> {
-        let (records, found, ..) = self.judge(tenant, watch, now, Look::Lately).await?;
+        let (records, found, ..) = self.judge(tenant, watch, now, Look::Lately(LATELY)).await?;
         let known = self.control.mailboxes(&tenant.name).await?;
         let mailboxes: Vec<String> =
             known.iter().map(|one| one.mailbox.address.to_string()).collect();

@@ -23,4 +23,4 @@ pub use tend::{WatchPace, Watched};
 
 pub(crate) use ours::KnownKey;
 use records::OwnRecordsSeen;
-pub(crate) use records::{LastTokens, Look, SharedRecords};
+pub(crate) use records::{LATELY, LastTokens, Look, SharedRecords};

@@ -2,6 +2,7 @@
 //! to its end and held against what was seen of it the last time; what was read before is hashed, see
 //! `shared`.
 
+mod granted;
 mod progress;
 mod receipts;
 mod shared;
@@ -27,11 +28,14 @@ use serde::{Deserialize, Serialize};
 use time::{Date, Duration, OffsetDateTime, UtcOffset};
 use tokio::sync::mpsc;
 
-use self::{receipts::Receipts, shared::Signatures};
+use self::{
+    receipts::{Receipts, without_beginning},
+    shared::Signatures,
+};
 use super::forget::SHORTEST;
 use crate::{Service, ServiceError, service::blocking};
 
-pub(crate) use self::shared::{Look, SharedRecords};
+pub(crate) use self::shared::{LATELY, Look, SharedRecords};
 
 /// A copy that is put in the place of damaged records may be as old as that.
 const OLDER_COPY: Duration = Duration::days(30);
@@ -127,6 +131,16 @@ impl OwnRecordsSeen {
     }
 }
 
+/// How far back records were read. Both chains are read equally far: a receipt whose signature was not read
+/// would look made up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reach {
+    /// As far as it matters.
+    Lately,
+    /// From their beginning.
+    Ever,
+}
+
 /// Our own records of a tenant.
 pub(super) struct OwnRecords {
     /// The signatures for it.
@@ -155,9 +169,9 @@ impl Service {
     ) -> Result<OwnRecords, ServiceError> {
         let mut now_seen = seen.clone();
         let mut damage = Vec::new();
-        let receipts = match self.shared_receipts(tenant, seen.receipts, look).await? {
-            Some(receipts) => Ok(receipts),
-            None => self.all_receipts(seen.receipts).await?,
+        let (receipts, reach) = match self.shared_receipts(tenant, seen.receipts, look).await? {
+            Some(receipts) => (Ok(receipts), Reach::Lately),
+            None => (self.all_receipts(seen.receipts).await?, Reach::Ever),
         };
         let receipts = match receipts {
             Ok((receipts, head)) => {
@@ -170,16 +184,7 @@ impl Service {
                 Vec::new()
             }
         };
-        let signatures = match self.shared_signatures(tenant, seen, look).await {
-            Ok(Some(signatures)) => Ok(signatures),
-            Ok(None) => self.all_signatures(tenant, seen).await?,
-            // A worker of another machine that may not read what is others'.
-            Err(ServiceError::Identity(IdentityError::Refused { .. })) => {
-                self.granted_signatures(tenant, seen).await?
-            }
-            Err(error) => return Err(error),
-        };
-        let signatures = match signatures {
+        let signatures = match self.signatures(tenant, seen, look, reach).await? {
             Ok((signatures, key, checkpoint)) => {
                 now_seen.checkpoint_key = Some(key);
                 now_seen.checkpoint = Some(checkpoint);
@@ -212,6 +217,32 @@ impl Service {
         };
         let lost = now_seen.lost.iter().filter_map(Lost::span).collect();
         Ok(OwnRecords { signatures, receipts, journal, damage, lost, seen: now_seen })
+    }
+
+    /// The signatures for a tenant, as far back as its receipts were read.
+    async fn signatures(
+        &self,
+        tenant: &TenantName,
+        seen: &OwnRecordsSeen,
+        look: Look,
+        reach: Reach,
+    ) -> Result<Result<Signatures, String>, ServiceError> {
+        let shared = match reach {
+            Reach::Lately => self.shared_signatures(tenant, seen, look).await,
+            Reach::Ever => Ok(None),
+        };
+        let signatures = match shared {
+            Ok(Some(signatures)) => Ok(Ok(signatures)),
+            Ok(None) => self.all_signatures(tenant, seen).await,
+            Err(error) => Err(error),
+        };
+        match signatures {
+            // A worker of another machine that may not read what is others'.
+            Err(ServiceError::Identity(IdentityError::Refused { .. })) => {
+                self.granted_signatures(tenant, seen, look, reach).await
+            }
+            other => other,
+        }
     }
 
     /// All signatures for a tenant, with the checkpoint that they were held against; or what is wrong
@@ -277,46 +308,6 @@ impl Service {
         Ok(read.outcome.map(|_| LastTokens(last)).unwrap_or_default())
     }
 
-    /// The signatures for a tenant as the signer gives them to whoever may not read the whole ledger. That
-    /// none is left out cannot be seen from here, but where all of it is read.
-    async fn granted_signatures(
-        &self,
-        tenant: &TenantName,
-        seen: &OwnRecordsSeen,
-    ) -> Result<Result<Signatures, String>, ServiceError> {
-        let signer = self.signer().await?;
-        let key = self.checkpoint_key().await?;
-        if let Some(known) = seen.checkpoint_key.as_ref().filter(|known| **known != key) {
-            return Ok(Err(replaced(&key, known)));
-        }
-        let checkpoint = signer.checkpoint().await?;
-        if let Err(error) = key.verify(&checkpoint) {
-            return Ok(Err(error.to_string()));
-        }
-        if let Some(known) = seen.held_against().map(|known| known.head.seq)
-            && checkpoint.head.seq < known
-        {
-            let cut = FaultKind::Truncated { witnessed: known };
-            return Ok(Err(format!("record {}: {cut}", checkpoint.head.seq)));
-        }
-        let (mut signatures, mut from) = (Vec::new(), Some(0));
-        while let Some(at) = from {
-            let piece = signer.ledger_of(tenant, at).await?;
-            for line in piece.lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-                match ledger::parse(line) {
-                    Ok(record) if matches!(record.event, LedgerEvent::AssertionSigned { .. }) => {
-                        signatures.push(record);
-                    }
-                    Ok(_) => {}
-                    Err(error) => return Ok(Err(error.to_string())),
-                }
-            }
-            // Whatever it answers, this ends.
-            from = Some(piece.next).filter(|next| piece.more && *next > at);
-        }
-        Ok(Ok((signatures, key, checkpoint)))
-    }
-
     /// All receipts, or what is wrong with them, and until when they were whole.
     async fn all_receipts(
         &self,
@@ -326,6 +317,11 @@ impl Service {
         blocking(move || {
             let mut all = Vec::new();
             let read = read_receipts(path, seen, |receipt| all.push(receipt.clone()))?;
+            // The first that there is has another one in front of it, if it is not the first that there was.
+            let cut = all.first().filter(|first| first.seq > 1).map(|first| first.time);
+            if let Some(cut) = cut {
+                without_beginning(&mut all, cut);
+            }
             Ok(read.map(|end| (all, end)))
         })
         .await

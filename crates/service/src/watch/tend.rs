@@ -11,7 +11,7 @@ use mailkeep_model::{Function, TenantName};
 use time::OffsetDateTime;
 use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
 
-use super::{Acceptance, Look};
+use super::{Acceptance, LATELY, Look};
 use crate::{Service, ServiceError};
 
 /// How often a tenant is looked at.
@@ -21,11 +21,17 @@ pub struct WatchPace {
     pub posture: Duration,
     /// Between two readings of its logs. A query of the audit log runs for minutes.
     pub logs: Duration,
+    /// How long ago what was read of our own records may have been found unchanged, for whichever tenant.
+    pub compared: Duration,
 }
 
 impl Default for WatchPace {
     fn default() -> Self {
-        Self { posture: Duration::from_secs(5 * 60), logs: Duration::from_secs(15 * 60) }
+        Self {
+            posture: Duration::from_secs(5 * 60),
+            logs: Duration::from_secs(15 * 60),
+            compared: LATELY,
+        }
     }
 }
 
@@ -93,7 +99,7 @@ impl Service {
         }
     }
 
-    async fn watch_once(&self, (tenant, part): &Place) {
+    async fn watch_once(&self, (tenant, part): &Place, pace: &WatchPace) {
         let now = OffsetDateTime::now_utc();
         let outcome = match part {
             Part::Posture => {
@@ -104,7 +110,10 @@ impl Service {
                     Err(error) => looked.and(Err(error)),
                 }
             }
-            Part::Logs => self.reconcile_with(tenant, now, Look::Lately).await.map(drop),
+            Part::Logs => {
+                let look = Look::Lately(pace.compared);
+                self.reconcile_with(tenant, now, look).await.map(drop)
+            }
         };
         if let Err(error) = outcome {
             tracing::warn!(%tenant, ?part, %error, "the tenant could not be looked at");
@@ -150,10 +159,10 @@ impl Tender<'_> {
             let Ok(permit) = Arc::clone(room).try_acquire_owned() else { continue };
             due.insert(place.clone(), now + every);
             self.running.insert(place.clone());
-            let service = Arc::clone(self.service);
+            let (service, pace) = (Arc::clone(self.service), *self.pace);
             self.tasks.spawn(async move {
                 let _permit = permit;
-                service.watch_once(&place).await;
+                service.watch_once(&place, &pace).await;
                 place
             });
         }

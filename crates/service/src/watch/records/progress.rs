@@ -82,6 +82,11 @@ impl Progress {
         self.believed = self.believed.max(at);
     }
 
+    /// When the last record was written, as far as that is believed.
+    pub(super) fn believed(&self) -> OffsetDateTime {
+        self.believed
+    }
+
     /// SHA-256 over all bytes so far.
     pub(super) fn digest(&self) -> [u8; 32] {
         self.digest.clone().finalize().into()

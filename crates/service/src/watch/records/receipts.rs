@@ -1,9 +1,10 @@
 //! The workers' receipts, read once for all tenants.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs::File,
     io::{self, BufRead, BufReader, Read, Seek, SeekFrom},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::Instant,
 };
@@ -19,7 +20,7 @@ use uuid::Uuid;
 use super::{
     SeenHead, begins_too_late,
     progress::{Place, Progress, Seen},
-    shared::{Look, MATTERS, whole},
+    shared::{Look, MATTERS, believed_is_ahead, whole},
     shelf::Shelf,
 };
 use crate::{Service, ServiceError, service::blocking};
@@ -35,6 +36,8 @@ const LONGEST_REQUEST: Duration = Duration::days(1);
 /// Receipts as far as they were read.
 pub(super) struct KnownReceipts {
     path: PathBuf,
+    /// Which file it was, by device and number: a shorter one is put in its place when old receipts are let go of.
+    file: Option<(u64, u64)>,
     progress: Progress,
     /// By tenant; those of nobody, which contradict the ledger whatever tenant is looked at.
     shelf: Shelf<Option<TenantName>>,
@@ -74,9 +77,9 @@ impl Service {
         let (path, directory) = (self.data.receipts(), self.data.root().to_owned());
         let (at, tenant) = (path.clone(), tenant.clone());
         let read = blocking(move || {
-            let known = known.unwrap_or_else(|| KnownReceipts::none(path, &directory));
-            known
-                .read(&tenant, seen.map(|seen| seen.head), look)
+            let now = OffsetDateTime::now_utc();
+            KnownReceipts::at(now, known, path, &directory)
+                .read(&tenant, seen.map(|seen| seen.head), look, now)
                 .map_err(|source| ServiceError::Data { path: at, source })
         });
         let Some((known, own, end)) = read.await? else { return Ok(None) };
@@ -101,7 +104,13 @@ type Lines = (Vec<u8>, Vec<u8>);
 impl KnownReceipts {
     fn none(path: PathBuf, directory: &Path) -> Self {
         let (progress, shelf) = (Progress::none(), Shelf::new(directory));
-        Self { path, progress, shelf, begun: HashMap::new(), checked: Instant::now() }
+        Self { path, file: None, progress, shelf, begun: HashMap::new(), checked: Instant::now() }
+    }
+
+    /// What can be gone on with of what is known.
+    fn at(now: OffsetDateTime, known: Option<Self>, path: PathBuf, directory: &Path) -> Self {
+        let known = known.filter(|known| !believed_is_ahead(known.progress.believed(), now));
+        known.unwrap_or_else(|| Self::none(path, directory))
     }
 
     /// Reads to the end. `None` when the receipts are not what was read before, or damaged behind it; no
@@ -111,6 +120,7 @@ impl KnownReceipts {
         tenant: &TenantName,
         seen: Option<Head>,
         look: Look,
+        now: OffsetDateTime,
     ) -> io::Result<Option<(Self, Option<Lines>, Option<SeenHead>)>> {
         let mut file = match File::open(&self.path) {
             // None before the first token. Where there were some, it is a chain that was cut off.
@@ -118,14 +128,19 @@ impl KnownReceipts {
             other => Some(other?),
         };
         let bytes = self.progress.so_far.bytes;
+        let there = file.as_ref().map(File::metadata).transpose()?;
+        if there.as_ref().map_or(0, std::fs::Metadata::len) < bytes {
+            return Ok(None);
+        }
+        let which = there.map(|there| (there.dev(), there.ino()));
         match &mut file {
-            None if bytes > 0 => return Ok(None),
-            Some(file) if bytes > 0 && look.is_due(self.checked) => {
-                let now = Instant::now();
+            // What stands behind so many bytes of another file need not be what came behind these.
+            Some(file) if bytes > 0 && (which != self.file || look.is_due(self.checked)) => {
+                let begun = Instant::now();
                 if digest(file, bytes)? != Some(self.progress.digest()) {
                     return Ok(None);
                 }
-                self.checked = now;
+                self.checked = begun;
             }
             Some(file) => drop(file.seek(SeekFrom::Start(bytes))?),
             None => {}
@@ -134,11 +149,12 @@ impl KnownReceipts {
             Some(file) => Box::new(BufReader::with_capacity(64 << 10, file)),
             None => Box::new(io::empty()),
         };
-        if !self.read_on(rest)? {
+        self.file = which;
+        if !self.read_on(rest, now)? {
             return Ok(None);
         }
         let so_far = self.progress.so_far;
-        if begins_too_late(&so_far, OffsetDateTime::now_utc()) {
+        if begins_too_late(&so_far, now) {
             return Ok(None);
         }
         let end = so_far.last.map(|at| SeenHead { head: so_far.head, at });
@@ -155,8 +171,7 @@ impl KnownReceipts {
     }
 
     /// Tells whether what is behind is whole.
-    fn read_on(&mut self, reader: impl BufRead) -> io::Result<bool> {
-        let now = OffsetDateTime::now_utc();
+    fn read_on(&mut self, reader: impl BufRead, now: OffsetDateTime) -> io::Result<bool> {
         let (begin, oldest) = (self.progress.so_far, now - MATTERS);
         let (mut loose, mut put) = (Vec::new(), Ok(()));
         let each = |receipt: Option<&Receipt>, line: &[u8]| {
@@ -266,6 +281,23 @@ impl KnownReceipts {
     }
 }
 
+/// Leaves out the ends of requests whose beginning was let go of with what is older than the first receipt
+/// (`cut`): nobody made them up.
+pub(super) fn without_beginning(receipts: &mut Vec<Receipt>, cut: OffsetDateTime) {
+    let mut begun = HashSet::new();
+    receipts.retain(|receipt| match &receipt.event {
+        ReceiptEvent::Intended { client_request_id, .. } => {
+            begun.insert(*client_request_id);
+            true
+        }
+        ReceiptEvent::Received { client_request_id: id, .. }
+        | ReceiptEvent::Refused { client_request_id: id, .. } => {
+            begun.contains(id) || receipt.time > cut + LONGEST_REQUEST
+        }
+        _ => true,
+    });
+}
+
 /// SHA-256 over the first so many bytes, behind which the file is read on; `None` when it has less.
 fn digest(file: &mut File, bytes: u64) -> io::Result<Option<[u8; 32]>> {
     let (mut digest, mut left) = (Sha256::new(), bytes);
@@ -336,19 +368,22 @@ mod tests {
         let (now, long_ago) = (OffsetDateTime::now_utc(), Duration::days(60));
         world.ends(now - long_ago, world.begins(now - long_ago, "acme"));
         world.ends(now, world.begins(now, "acme"));
-        let (known, lines, end) = world.none().read(&acme, None, Look::Now).unwrap().unwrap();
+        let (known, lines, end) =
+            world.none().read(&acme, None, Look::Now, OffsetDateTime::now_utc()).unwrap().unwrap();
         assert_eq!(told(lines), Some((vec![3, 4], vec![])));
 
         // Who has not seen those of long ago must not miss them.
         let all = std::fs::read(&known.path).unwrap();
         let second = all.split(|byte| *byte == b'\n').nth(1).map(parse_receipt).unwrap().unwrap();
         let first = Head { seq: 1, hash: second.prev };
-        let (known, lines, _) = known.read(&acme, Some(first), Look::Now).unwrap().unwrap();
+        let (known, lines, _) =
+            known.read(&acme, Some(first), Look::Now, OffsetDateTime::now_utc()).unwrap().unwrap();
         assert_eq!(told(lines), None);
 
         world.ends(now - long_ago, world.begins(now - long_ago, "acme"));
         let seen = end.map(|end| end.head);
-        let (_, lines, _) = known.read(&acme, seen, Look::Now).unwrap().unwrap();
+        let (_, lines, _) =
+            known.read(&acme, seen, Look::Now, OffsetDateTime::now_utc()).unwrap().unwrap();
         assert_eq!(told(lines), Some((vec![3, 4, 5, 6], vec![])));
     }
 
@@ -358,14 +393,17 @@ mod tests {
         let (acme, globex) = ("acme".parse().unwrap(), "globex".parse().unwrap());
         let id = world.begins(now, "acme");
         world.begins(now, "globex");
-        let (known, lines, _) = world.none().read(&acme, None, Look::Now).unwrap().unwrap();
+        let (known, lines, _) =
+            world.none().read(&acme, None, Look::Now, OffsetDateTime::now_utc()).unwrap().unwrap();
         assert_eq!(told(lines), Some((vec![1], vec![])));
         world.ends(now, id);
         world.ends(now, id);
         world.ends(now, Uuid::new_v4());
-        let (known, lines, _) = known.read(&acme, None, Look::Now).unwrap().unwrap();
+        let (known, lines, _) =
+            known.read(&acme, None, Look::Now, OffsetDateTime::now_utc()).unwrap().unwrap();
         assert_eq!(told(lines), Some((vec![1, 3, 4], vec![5])));
-        let (_, lines, _) = known.read(&globex, None, Look::Now).unwrap().unwrap();
+        let (_, lines, _) =
+            known.read(&globex, None, Look::Now, OffsetDateTime::now_utc()).unwrap().unwrap();
         assert_eq!(told(lines), Some((vec![2], vec![5])));
     }
 
@@ -375,7 +413,8 @@ mod tests {
         for _ in 0..100 {
             world.ends(now, world.begins(now, "acme"));
         }
-        let (mut known, lines, end) = world.none().read(&acme, None, Look::Now).unwrap().unwrap();
+        let (mut known, lines, end) =
+            world.none().read(&acme, None, Look::Now, OffsetDateTime::now_utc()).unwrap().unwrap();
         assert_eq!(told(lines).unwrap().0.len(), 200);
         let all = std::fs::read(&known.path).unwrap();
         let receipts: Vec<Receipt> =
@@ -385,7 +424,10 @@ mod tests {
             assert!(known.has(&seen).unwrap(), "{}", receipt.seq);
             let other = Head { seq: receipt.seq, hash: receipt.prev };
             let lines;
-            (known, lines, _) = known.read(&acme, Some(other), Look::Now).unwrap().unwrap();
+            (known, lines, _) = known
+                .read(&acme, Some(other), Look::Now, OffsetDateTime::now_utc())
+                .unwrap()
+                .unwrap();
             assert!(lines.is_none(), "another past is taken for this one at {}", receipt.seq);
         }
         let later = Head { seq: 201, hash: receipts[0].hash };
@@ -394,9 +436,89 @@ mod tests {
         let (mut changed, seen) = (all.clone(), end.map(|end| end.head));
         changed[100] ^= 1;
         std::fs::write(&known.path, &changed).unwrap();
-        assert!(known.read(&acme, seen, Look::Now).unwrap().is_none());
+        assert!(known.read(&acme, seen, Look::Now, OffsetDateTime::now_utc()).unwrap().is_none());
         std::fs::write(world.directory.path().join("receipts"), &all[..1000]).unwrap();
-        let (_, lines, _) = world.none().read(&acme, seen, Look::Now).unwrap().unwrap();
+        let (_, lines, _) =
+            world.none().read(&acme, seen, Look::Now, OffsetDateTime::now_utc()).unwrap().unwrap();
         assert!(lines.is_none(), "nobody noticed that receipts were cut off");
+    }
+
+    #[test]
+    fn receipts_that_begin_later_are_compared_and_looked_up_as_others_are() {
+        let (world, acme) = (World::new(), "acme".parse().unwrap());
+        let now = OffsetDateTime::now_utc();
+        let days = |days| now - Duration::days(days);
+        for _ in 0..70 {
+            world.ends(days(90), world.begins(days(90), "acme"));
+        }
+        world.ends(days(80), world.begins(days(80), "acme"));
+        for _ in 0..100 {
+            world.ends(now, world.begins(now, "acme"));
+        }
+        let (known, ..) = world.none().read(&acme, None, Look::Now, now).unwrap().unwrap();
+        assert!(world.log.forget(days(85)).unwrap() == 139);
+        // Another file is compared, however lately the one before was; then it is read anew.
+        let hour = Look::Lately(std::time::Duration::from_secs(3600));
+        assert!(known.read(&acme, None, hour, now).unwrap().is_none());
+        let (known, lines, end) = world.none().read(&acme, None, Look::Now, now).unwrap().unwrap();
+        assert_eq!(told(lines).unwrap(), ((143..=342).collect(), vec![]));
+        world.ends(now, world.begins(now, "acme"));
+        let seen = end.map(|end| end.head);
+        let (known, lines, _) = known.read(&acme, seen, Look::Now, now).unwrap().unwrap();
+        assert_eq!(told(lines).unwrap().0.len(), 202);
+
+        let all = std::fs::read(&known.path).unwrap();
+        let receipts = all.split(|byte| *byte == b'\n').filter_map(|line| parse_receipt(line).ok());
+        let receipts: Vec<Receipt> = receipts.collect();
+        assert_eq!(receipts.len(), 205);
+        for receipt in &receipts {
+            let seen = Head { seq: receipt.seq, hash: receipt.hash };
+            assert!(known.has(&seen).unwrap(), "{}", receipt.seq);
+            assert!(!known.has(&Head { hash: receipt.prev, ..seen }).unwrap());
+        }
+        let gone = Head { seq: 139, hash: receipts[0].prev };
+        assert!(!known.has(&gone).unwrap());
+        // A byte of the line in front counts as any other.
+        let mut changed = all;
+        changed[40] ^= 1;
+        std::fs::write(&known.path, &changed).unwrap();
+        assert!(known.read(&acme, seen, Look::Now, now).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_look_that_shares_a_comparison_makes_one_when_that_is_too_old() {
+        let (world, now, acme) = (World::new(), OffsetDateTime::now_utc(), "acme".parse().unwrap());
+        world.ends(now, world.begins(now, "acme"));
+        let minute = std::time::Duration::from_secs(60);
+        let read = || world.none().read(&acme, None, Look::Now, now).unwrap().unwrap().0;
+        let (fresh, mut old) = (read(), read());
+        old.checked = old.checked.checked_sub(minute * 2).unwrap();
+        let mut file = std::fs::OpenOptions::new().write(true).open(&old.path).unwrap();
+        io::Write::write_all(&mut file, b"x").unwrap();
+        assert!(fresh.read(&acme, None, Look::Lately(minute), now).unwrap().is_some());
+        assert!(old.read(&acme, None, Look::Lately(minute), now).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_clock_that_went_astray_takes_no_receipts_away_for_good() {
+        let (world, now, acme) = (World::new(), OffsetDateTime::now_utc(), "acme".parse().unwrap());
+        world.ends(now, world.begins(now, "acme"));
+        let astray = now + Duration::days(40);
+        let (known, lines, _) = world.none().read(&acme, None, Look::Now, astray).unwrap().unwrap();
+        assert_eq!(told(lines), Some((vec![], vec![])));
+        let directory = world.directory.path();
+        let at = |now, known: KnownReceipts| {
+            let path = known.path.clone();
+            let known = KnownReceipts::at(now, Some(known), path, directory);
+            let read = known.progress.so_far.head.seq;
+            let (known, lines, _) = known.read(&acme, None, Look::Now, now).unwrap().unwrap();
+            (known, read, told(lines))
+        };
+        let all = Some((vec![1, 2], vec![]));
+        let (known, read, lines) = at(now, known);
+        assert_eq!((read, &lines), (0, &all), "it is not read anew");
+        // A clock that is set right by a little is none that went astray.
+        let (_, read, lines) = at(now - Duration::minutes(50), known);
+        assert_eq!((read, lines), (2, all));
     }
 }

@@ -6,6 +6,7 @@
 //! which says what is wrong and where.
 
 use std::{
+    io::BufRead,
     path::Path,
     time::{Duration, Instant},
 };
@@ -19,7 +20,9 @@ use time::OffsetDateTime;
 use tokio::sync::Mutex;
 
 use super::{
-    OwnRecordsSeen, fetch, pieces,
+    OwnRecordsSeen, fetch,
+    granted::Granted,
+    pieces,
     progress::{Place, Progress, Seen},
     receipts::KnownReceipts,
     shelf::Shelf,
@@ -31,24 +34,26 @@ use crate::{Service, ServiceError, service::blocking};
 pub(super) const MATTERS: time::Duration = time::Duration::days(33);
 /// Signatures stay longer than receipts, whose clock may be another: a receipt without a signature is one
 /// that was made up.
-const SIGNATURES_MATTER: time::Duration = time::Duration::days(35);
-/// How long ago another tenant's look may have been that counts as [`Look::Lately`].
-const LATELY: Duration = Duration::from_secs(60);
+pub(super) const SIGNATURES_MATTER: time::Duration = time::Duration::days(35);
+/// How old a comparison may be that thousands of tenants share, who are looked at one after another.
+pub(crate) const LATELY: Duration = Duration::from_secs(60);
+/// A clock that is set back by less forgets nothing that matters: see [`MATTERS`].
+const SET_BACK: time::Duration = time::Duration::hours(1);
 
 /// When what was read before has to have been found unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Look {
     /// Now.
     Now,
-    /// In the last minute: thousands of tenants are looked at one after another.
-    Lately,
+    /// No longer ago than that.
+    Lately(Duration),
 }
 
 impl Look {
     pub(super) fn is_due(self, last: Instant) -> bool {
         match self {
             Self::Now => true,
-            Self::Lately => last.elapsed() > LATELY,
+            Self::Lately(most) => last.elapsed() > most,
         }
     }
 }
@@ -58,6 +63,13 @@ impl Look {
 pub(crate) struct SharedRecords {
     ledger: Mutex<Option<KnownLedger>>,
     pub(super) receipts: Mutex<Option<KnownReceipts>>,
+    pub(super) granted: Mutex<Option<Granted>>,
+}
+
+/// Whether a time that is believed has not come yet. Then the clock had gone ahead when it was read, and what is
+/// remembered lacks what seemed too old: it has to be read anew.
+pub(super) fn believed_is_ahead(believed: OffsetDateTime, now: OffsetDateTime) -> bool {
+    now < believed - SET_BACK
 }
 
 struct KnownLedger {
@@ -101,7 +113,7 @@ impl Service {
         let mut shared = self.shared.ledger.lock().await;
         if let Some(known) = &mut *shared {
             let now = Instant::now();
-            if known.key != key {
+            if !known.is_good_for(&key, OffsetDateTime::now_utc()) {
                 *shared = None;
             } else if look.is_due(known.checked) {
                 let digest = signer.ledger_digest(known.progress.so_far.bytes).await?;
@@ -143,6 +155,11 @@ impl KnownLedger {
         Self { key, progress, origin, signatures, checked: Instant::now() }
     }
 
+    /// Whether what is remembered can be gone on with.
+    fn is_good_for(&self, key: &CheckpointKey, now: OffsetDateTime) -> bool {
+        self.key == *key && !believed_is_ahead(self.progress.believed(), now)
+    }
+
     /// Reads to the end, and gives the lines of one tenant. `None` when the ledger is damaged there.
     async fn go_on(
         self,
@@ -151,7 +168,8 @@ impl KnownLedger {
     ) -> Result<Option<(Self, Vec<u8>)>, ServiceError> {
         let (pieces, reader) = pieces();
         let (from, tenant) = (self.progress.so_far.bytes, tenant.clone());
-        let read = blocking(move || self.read_on(std::io::BufReader::new(reader), &tenant));
+        let now = OffsetDateTime::now_utc();
+        let read = blocking(move || self.read_on(std::io::BufReader::new(reader), &tenant, now));
         let (fetched, read) = tokio::join!(fetch(signer, from, pieces), read);
         // A ledger that ends because the signer went away is not one that was cut off.
         fetched?;
@@ -160,10 +178,10 @@ impl KnownLedger {
 
     fn read_on(
         mut self,
-        reader: impl std::io::BufRead,
+        reader: impl BufRead,
         tenant: &TenantName,
+        now: OffsetDateTime,
     ) -> Result<Option<(Self, Vec<u8>)>, ServiceError> {
-        let now = OffsetDateTime::now_utc();
         let (begin, oldest) = (self.progress.so_far, now - SIGNATURES_MATTER);
         let (progress, shelf) = (&mut self.progress, &mut self.signatures);
         let origin = &mut self.origin;
@@ -209,5 +227,46 @@ async fn looked_up(signer: &SignerClient, place: Place) -> Result<Option<Head>, 
         }
         from += piece.len() as u64;
         bytes.extend_from_slice(&piece);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mailkeep_identity::ledger::Requester;
+    use mailkeep_model::Function;
+
+    use super::*;
+
+    #[test]
+    fn a_ledger_that_was_read_while_the_clock_was_ahead_is_not_gone_on_with() {
+        let (now, acme) = (OffsetDateTime::now_utc(), "acme".parse::<TenantName>().unwrap());
+        let by = Requester {
+            caller: "worker".parse().unwrap(),
+            job: None,
+            uid: None,
+            pid: None,
+            certificate: None,
+        };
+        let event = LedgerEvent::AssertionSigned {
+            tenant: acme.clone(),
+            function: Function::Reader,
+            jti: "jti".to_owned(),
+            key_id: "key".to_owned(),
+            client_id: "client".to_owned(),
+            audience: "https://login.example".to_owned(),
+            expires: now,
+            by,
+        };
+        let (line, _) = ledger::encode(&Head::EMPTY, now, &event).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let key = CheckpointKey::from_point(&[4; 65]).unwrap();
+        let read = |at| {
+            let none = KnownLedger::none(key.clone(), directory.path());
+            none.read_on(&line[..], &acme, at).unwrap().unwrap()
+        };
+        let (known, lines) = read(now + time::Duration::days(40));
+        assert!(lines.is_empty() && !known.is_good_for(&key, now));
+        let (known, lines) = read(now);
+        assert!(lines == line && known.is_good_for(&key, now));
     }
 }

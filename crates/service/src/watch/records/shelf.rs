@@ -95,6 +95,13 @@ impl<K: Clone + Eq + Hash> Shelf<K> {
         Ok(())
     }
 
+    /// Takes everything of an owner away, to be put there anew.
+    pub(super) fn clear(&mut self, owner: &K) {
+        let Some(own) = self.owners.remove(owner) else { return };
+        self.waiting -= own.waiting.len();
+        self.wanted -= own.blocks.iter().map(|block| u64::from(block.bytes)).sum::<u64>();
+    }
+
     /// Notes that a record was not put there, because it is too old.
     pub(super) fn forget(&mut self, seq: u64) {
         self.forgotten = self.forgotten.max(seq);
@@ -235,8 +242,14 @@ mod tests {
             assert!(left[0] > since - 200, "{} is still there", left[0]);
             assert!(shelf.forgotten() < left[0].unsigned_abs() + 7, "forgotten more than it says");
         }
+        shelf.clear(&3);
+        assert!(numbers(&shelf, 3).is_empty() && !numbers(&shelf, 4).is_empty());
+        shelf.put(&3, (BEGIN, 50_001), b"3 1 \n").unwrap();
+        assert_eq!(numbers(&shelf, 3), [1]);
+        shelf.clear(&3);
         shelf.forget_older(BEGIN + Duration::minutes(60_000)).unwrap();
         assert!(shelf.owners.is_empty());
+        assert_eq!((shelf.wanted, shelf.waiting), (0, 0));
         assert_eq!(shelf.forgotten(), 49_999);
     }
 }
