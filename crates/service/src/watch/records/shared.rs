@@ -237,36 +237,67 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn a_ledger_that_was_read_while_the_clock_was_ahead_is_not_gone_on_with() {
-        let (now, acme) = (OffsetDateTime::now_utc(), "acme".parse::<TenantName>().unwrap());
-        let by = Requester {
-            caller: "worker".parse().unwrap(),
-            job: None,
-            uid: None,
-            pid: None,
-            certificate: None,
-        };
-        let event = LedgerEvent::AssertionSigned {
-            tenant: acme.clone(),
+    const LOGIN: &str = "https://login.example";
+
+    fn acme() -> TenantName {
+        "acme".parse().unwrap()
+    }
+
+    fn by() -> Requester {
+        let caller = "worker".parse().unwrap();
+        Requester { caller, job: None, uid: None, pid: None, certificate: None }
+    }
+
+    fn signed(at: OffsetDateTime) -> LedgerEvent {
+        LedgerEvent::AssertionSigned {
+            tenant: acme(),
             function: Function::Reader,
             jti: "jti".to_owned(),
             key_id: "key".to_owned(),
             client_id: "client".to_owned(),
-            audience: "https://login.example".to_owned(),
-            expires: now,
-            by,
-        };
-        let (line, _) = ledger::encode(&Head::EMPTY, now, &event).unwrap();
-        let directory = tempfile::tempdir().unwrap();
-        let key = CheckpointKey::from_point(&[4; 65]).unwrap();
+            audience: LOGIN.to_owned(),
+            expires: at,
+            by: by(),
+        }
+    }
+
+    fn lines(events: &[LedgerEvent], at: OffsetDateTime) -> Vec<u8> {
+        let (mut lines, mut head) = (Vec::new(), Head::EMPTY);
+        for event in events {
+            let (line, next) = ledger::encode(&head, at, event).unwrap();
+            lines.extend(line);
+            head = next;
+        }
+        lines
+    }
+
+    fn key() -> CheckpointKey {
+        CheckpointKey::from_point(&[4; 65]).unwrap()
+    }
+
+    #[test]
+    fn a_ledger_that_was_read_while_the_clock_was_ahead_is_not_gone_on_with() {
+        let (now, directory) = (OffsetDateTime::now_utc(), tempfile::tempdir().unwrap());
+        let all = lines(&[signed(now)], now);
         let read = |at| {
-            let none = KnownLedger::none(key.clone(), directory.path());
-            none.read_on(&line[..], &acme, at).unwrap().unwrap()
+            let none = KnownLedger::none(key(), directory.path());
+            none.read_on(&all[..], &acme(), at).unwrap().unwrap()
         };
-        let (known, lines) = read(now + time::Duration::days(40));
-        assert!(lines.is_empty() && !known.is_good_for(&key, now));
-        let (known, lines) = read(now);
-        assert!(lines == line && known.is_good_for(&key, now));
+        let (known, told) = read(now + time::Duration::days(40));
+        assert!(told.is_empty() && !known.is_good_for(&key(), now));
+        let (known, told) = read(now);
+        assert!(told == all && known.is_good_for(&key(), now));
+    }
+
+    #[test]
+    fn a_ledger_that_was_made_to_follow_another_one_later_is_not_taken_for_whole() {
+        let (now, directory) = (OffsetDateTime::now_utc(), tempfile::tempdir().unwrap());
+        let reason = "the disk".to_owned();
+        let follows = LedgerEvent::Follows { lost: None, earlier: Vec::new(), reason, by: by() };
+        let all = lines(&[signed(now), follows], now);
+        let first = all.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+        let known = KnownLedger::none(key(), directory.path());
+        let (known, _) = known.read_on(&all[..first], &acme(), now).unwrap().unwrap();
+        assert!(known.read_on(&all[first..], &acme(), now).unwrap().is_none());
     }
 }
