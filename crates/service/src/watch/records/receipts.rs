@@ -101,6 +101,9 @@ impl Service {
 /// Lines of a tenant, and those of nobody.
 type Lines = (Vec<u8>, Vec<u8>);
 
+/// What is known then, what there is of a tenant if it agrees with what was seen, and where all of it ends.
+type Told = (KnownReceipts, Option<Lines>, Option<SeenHead>);
+
 impl KnownReceipts {
     fn none(path: PathBuf, directory: &Path) -> Self {
         let (progress, shelf) = (Progress::none(), Shelf::new(directory));
@@ -121,7 +124,7 @@ impl KnownReceipts {
         seen: Option<Head>,
         look: Look,
         now: OffsetDateTime,
-    ) -> io::Result<Option<(Self, Option<Lines>, Option<SeenHead>)>> {
+    ) -> io::Result<Option<Told>> {
         let mut file = match File::open(&self.path) {
             // None before the first token. Where there were some, it is a chain that was cut off.
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
