@@ -43,7 +43,8 @@ pub struct Service {
     pub(crate) canaries_in_hand: Mutex<HashMap<i64, InHand>>,
     /// Where the ledger with that key comes from, as it was last read.
     pub(crate) origin: tokio::sync::Mutex<Option<(CheckpointKey, KnownOrigin)>>,
-    pub(crate) shared: SharedRecords,
+    /// What was read of our own records; apart, because a service is moved about before it runs.
+    pub(crate) shared: Box<SharedRecords>,
 }
 
 impl Service {
@@ -73,7 +74,7 @@ impl Service {
             witness_keys: tokio::sync::Mutex::default(),
             canaries_in_hand: Mutex::default(),
             origin: tokio::sync::Mutex::default(),
-            shared: SharedRecords::default(),
+            shared: Box::default(),
         })
     }
 
