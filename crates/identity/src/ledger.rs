@@ -349,9 +349,7 @@ impl LedgerEvent {
             | Self::Other => None,
         }
     }
-}
 
-impl LedgerEvent {
     /// What it is for, where it is about one function.
     pub fn function(&self) -> Option<Function> {
         match self {

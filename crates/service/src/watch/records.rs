@@ -3,38 +3,41 @@
 //! `shared`.
 
 mod granted;
+mod journal;
+mod last_tokens;
 mod progress;
 mod receipts;
 mod shared;
 mod shelf;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     fs::File,
     io::{self, BufRead, BufReader, Read},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use mailkeep_identity::{
     Checkpoint, CheckpointKey, Fault, FaultKind, Head, IdentityError, LedgerEnd, Origin,
     ReceiptEvent, Record, SignerClient, Summary,
-    journal::{self, About},
     ledger::{self, LedgerEvent, LedgerRecord, LedgerSummary, WitnessError},
     verify_receipts,
 };
 use mailkeep_model::TenantName;
-use mailkeep_sentry::{Call, CallAbout, Damage, Journal, OwnRecord, Span, Spans};
+use mailkeep_sentry::{Damage, Journal, OwnRecord, Span, Spans};
 use serde::{Deserialize, Serialize};
-use time::{Date, Duration, OffsetDateTime, UtcOffset};
+use time::{Date, Duration, OffsetDateTime};
 use tokio::sync::mpsc;
 
 use self::{
+    journal::read_journal,
     receipts::{Receipts, without_beginning},
     shared::Signatures,
 };
 use super::forget::SHORTEST;
 use crate::{Service, ServiceError, service::blocking};
 
+pub(crate) use self::last_tokens::LastTokens;
 pub(crate) use self::shared::{LATELY, Look, SharedRecords};
 
 /// A copy that is put in the place of damaged records may be as old as that.
@@ -272,42 +275,6 @@ impl Service {
         })
     }
 
-    /// When a token was last received with each key, as the receipts say. All of receipts and ledger are
-    /// read: once for many tenants, not for each. Where they cannot be read, nothing is known.
-    pub(crate) async fn last_tokens(&self) -> LastTokens {
-        self.read_last_tokens().await.unwrap_or_default()
-    }
-
-    async fn read_last_tokens(&self) -> Result<LastTokens, ServiceError> {
-        let path = self.data.receipts();
-        let received = blocking(move || {
-            let (mut requests, mut received) = (HashMap::new(), HashMap::new());
-            let read = read_receipts(path, None, |receipt| match &receipt.event {
-                ReceiptEvent::Intended { client_request_id, jti, .. } => {
-                    requests.insert(*client_request_id, jti.clone());
-                }
-                ReceiptEvent::Received { client_request_id, .. } => {
-                    if let Some(jti) = requests.remove(client_request_id) {
-                        received.insert(jti, receipt.time);
-                    }
-                }
-                _ => {}
-            })?;
-            Ok(read.ok().map(|_| received))
-        });
-        let Some(received) = received.await? else { return Ok(LastTokens::default()) };
-        let each = move |last: &mut HashMap<String, OffsetDateTime>, record: &LedgerRecord| {
-            if let LedgerEvent::AssertionSigned { jti, key_id, .. } = &record.event
-                && let Some(at) = received.get(jti)
-            {
-                let known = last.entry(key_id.clone()).or_insert(*at);
-                *known = (*known).max(*at);
-            }
-        };
-        let (read, last) = self.read_ledger(Vec::new(), HashMap::new(), each).await?;
-        Ok(read.outcome.map(|_| LastTokens(last)).unwrap_or_default())
-    }
-
     /// All receipts, or what is wrong with them, and until when they were whole.
     async fn all_receipts(
         &self,
@@ -364,16 +331,6 @@ fn replaced(key: &CheckpointKey, known: &CheckpointKey) -> String {
     format!(
         "the signer signs its checkpoints with another key than before ({key}; it was {known}): it was replaced. Closing this does not make it ours: if the one before is lost, 'mailkeep doctor' says how this one takes its place"
     )
-}
-
-/// When a token was last received with each key (by the signer's name for it).
-#[derive(Debug, Default)]
-pub(crate) struct LastTokens(HashMap<String, OffsetDateTime>);
-
-impl LastTokens {
-    pub(crate) fn of(&self, key_id: &str) -> Option<OffsetDateTime> {
-        self.0.get(key_id).copied()
-    }
 }
 
 /// A ledger that was read.
@@ -464,59 +421,4 @@ fn read_receipts(
             Ok(Err((fault, whole_until.unwrap_or(OffsetDateTime::UNIX_EPOCH))))
         }
     }
-}
-
-type ReadJournal = (Journal, BTreeMap<Date, u64>, Option<(Lost, Damage)>);
-
-fn read_journal(
-    directory: &Path,
-    tenant: &TenantName,
-    since: OffsetDateTime,
-    seen: &BTreeMap<Date, u64>,
-    lost: &[Lost],
-) -> Result<ReadJournal, ServiceError> {
-    let io = |source| ServiceError::Data { path: directory.to_owned(), source };
-    let extent = journal::extent(directory, tenant, since).map_err(io)?;
-    let read = journal::read(directory, tenant, since).map_err(io)?;
-    let calls = read.entries.into_iter().map(|entry| Call {
-        client_request_id: entry.client_request_id,
-        at: entry.at,
-        job: entry.job,
-        mailbox: entry.mailbox,
-        about: match entry.about {
-            About::Item { item } => CallAbout::Item(item),
-            About::Page => CallAbout::Page,
-            About::Other => CallAbout::Other,
-        },
-    });
-    let mut holes: Vec<(OffsetDateTime, OffsetDateTime)> = read.holes;
-    holes.extend(lost.iter().map(|lost| (lost.from, lost.to)));
-    let mut missing = Vec::new();
-    let first = since.to_offset(UtcOffset::UTC).date();
-    for (day, known) in seen.range(first..) {
-        let there = extent.get(day).copied().unwrap_or_default();
-        if there < *known {
-            let begins = day.midnight().assume_utc();
-            holes.push((begins, begins + Duration::days(1)));
-            missing.push((*day, known - there));
-        }
-    }
-    let damage = missing.first().map(|(day, _)| {
-        let begins = day.midnight().assume_utc();
-        let lost = Lost { from: begins, to: OffsetDateTime::now_utc().max(begins) };
-        let days: Vec<String> =
-            missing.iter().map(|(day, bytes)| format!("{bytes} bytes of {day}")).collect();
-        let damage = Damage {
-            of: OwnRecord::Journal,
-            whole_until: begins,
-            text: format!(
-                "{} are missing in {}",
-                days.join(", "),
-                directory.join(tenant.as_str()).display()
-            ),
-        };
-        (lost, damage)
-    });
-    let holes: Spans = holes.into_iter().filter_map(|(from, to)| Span::new(from, to)).collect();
-    Ok((Journal::new(calls.collect(), holes), extent, damage))
 }
