@@ -5,6 +5,8 @@
 //! between two of our own uses, next to each other, that both arrived, and is old enough that what was
 //! still on its way has come. Everything else is *blind*. A gap in the log that is shorter than the
 //! distance of two uses can go unnoticed: how often we sign in is how finely we see.
+//!
+//! A log of many mailboxes has more to be seen by than what we did in one: see [`lost_for_all`].
 
 use std::collections::HashMap;
 
@@ -74,6 +76,47 @@ pub(crate) fn seen(mut beacons: Vec<Beacon>, source: &LogSource, now: OffsetDate
     between.without(holes)
 }
 
+/// When a log of many mailboxes lost what it should have, by what is missing in any of them (`sent` by our
+/// clock; those that had fallen silent left out).
+///
+/// What one mailbox misses while others arrive is its own affair: it is audited differently, or has fallen silent
+/// without saying so. When nothing of any arrives meanwhile, the log has lost it, and a mailbox that we did not
+/// read just then is as blind as the one that we did: from the last use before that arrived to the first after it.
+pub(crate) fn lost_for_all<'a>(
+    mailboxes: impl Iterator<Item = &'a [Beacon]> + Clone,
+    source: &LogSource,
+    now: OffsetDateTime,
+) -> Spans {
+    let LogSource::Read { since, until, settle, .. } = source else { return Spans::default() };
+    let horizon = now.min(*until) - settle.duration();
+    let mut there: Vec<(OffsetDateTime, OffsetDateTime)> = mailboxes
+        .clone()
+        .flatten()
+        .filter_map(|beacon| Some((beacon.sent, beacon.arrived?)))
+        .collect();
+    there.sort_unstable();
+    let lost = |run: &[Beacon]| {
+        let (first, last) = (run.first()?.sent, run.last()?.sent);
+        let behind = there.partition_point(|(sent, _)| *sent < first);
+        let next = there.get(behind);
+        if next.is_some_and(|(sent, _)| *sent <= last) {
+            return None;
+        }
+        let from = behind.checked_sub(1).map_or(*since, |before| there[before].1);
+        Span::new(from, next.map_or(horizon, |(_, arrived)| *arrived))
+    };
+    let mut spans = Vec::new();
+    // Of a mailbox of which nothing ever arrives, nothing is lost.
+    for beacons in mailboxes.filter(|beacons| beacons.iter().any(|one| one.arrived.is_some())) {
+        let mut old: Vec<Beacon> =
+            beacons.iter().filter(|beacon| beacon.sent <= horizon).copied().collect();
+        old.sort_by_key(|beacon| beacon.sent);
+        let runs = old.chunk_by(|one, next| one.arrived.is_none() == next.arrived.is_none());
+        spans.extend(runs.filter(|run| run[0].arrived.is_none()).filter_map(lost));
+    }
+    spans.into_iter().collect()
+}
+
 /// When mailboxes recorded nothing because they had recorded too much, by mailbox.
 pub(crate) fn silent_mailboxes(accesses: &[MailAccess]) -> HashMap<&str, Spans> {
     let mut silences: HashMap<&str, Vec<Span>> = HashMap::new();
@@ -124,6 +167,32 @@ mod tests {
         let log = LogSource::Read { since, until, settle, holes };
         let all = beacons(&[(0, true), (20, true), (40, true), (60, true)]);
         assert_eq!(seen(all, &log, at(60)).as_slice(), [span(0, 22), span(24, 60)]);
+    }
+
+    #[test]
+    fn what_the_log_lost_of_one_mailbox_blinds_those_that_were_not_read_meanwhile() {
+        let log = read(0, 90, 0);
+        let ada = beacons(&[(0, true), (20, false), (25, false), (40, true)]);
+        let bob = beacons(&[(5, true), (35, true), (60, true)]);
+        let lost = lost_for_all([&*ada, &*bob].into_iter(), &log, at(90));
+        assert_eq!(lost.as_slice(), [span(5, 35)]);
+        // Nothing has arrived since.
+        let bob = beacons(&[(5, true), (22, false)]);
+        let ada = beacons(&[(0, true), (20, false), (25, false)]);
+        let lost = lost_for_all([&*ada, &*bob].into_iter(), &log, at(90));
+        assert_eq!(lost.as_slice(), [span(5, 90)]);
+    }
+
+    #[test]
+    fn a_mailbox_that_is_not_audited_or_fell_silent_blinds_no_other() {
+        let log = read(0, 90, 0);
+        let bob = beacons(&[(5, true), (35, true), (60, true)]);
+        let silent = beacons(&[(0, true), (20, false), (40, false), (70, true)]);
+        let never = beacons(&[(30, false)]);
+        let young = (beacons(&[(0, true), (95, false)]), beacons(&[(5, true)]));
+        for all in [[&*silent, &*bob], [&*never, &*bob], [&*young.0, &*young.1]] {
+            assert!(lost_for_all(all.into_iter(), &log, at(90)).is_empty());
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::{
     Contradiction, Damage, Incident, LogSource, Spans,
     accesses::{Accessor, attribute},
-    coverage::{Beacon, seen, silent_mailboxes},
+    coverage::{Beacon, lost_for_all, seen, silent_mailboxes},
     incident::{Evidence, Source},
     kind::IncidentKind,
     ours::{CallAbout, Ours},
@@ -176,7 +176,7 @@ fn call_beacons(ours: &Ours, records: &Records, verdicts: &[Accessor]) -> Vec<Be
 }
 
 /// Every message that we read has to be in the log of its mailbox, the first time within an hour, unless
-/// the mailbox has fallen silent.
+/// the mailbox has fallen silent. Where it is not, the log may have lost others' mailboxes, too.
 fn mail_seen(
     ours: &Ours,
     records: &Records,
@@ -209,9 +209,18 @@ fn mail_seen(
         beacons.entry(mailbox).or_default().push(Beacon { sent: call.at, arrived: found });
     }
     let nothing = Spans::default();
+    // What a mailbox was too full to record, the log did not lose.
+    let expected: Vec<Vec<Beacon>> = (beacons.iter())
+        .map(|(mailbox, beacons)| {
+            let silent = silent.get(mailbox).unwrap_or(&nothing);
+            let is_expected = |one: &&Beacon| one.arrived.is_some() || !silent.contains(one.sent);
+            beacons.iter().filter(is_expected).copied().collect()
+        })
+        .collect();
+    let lost = lost_for_all(expected.iter().map(Vec::as_slice), log, now);
     let seen = |(mailbox, beacons): (&str, Vec<Beacon>)| {
         let silent = silent.get(mailbox).unwrap_or(&nothing);
-        (mailbox.to_owned(), seen(beacons, log, now).without(silent))
+        (mailbox.to_owned(), seen(beacons, log, now).without(silent).without(&lost))
     };
     beacons.into_iter().map(seen).collect()
 }
