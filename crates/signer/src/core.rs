@@ -290,7 +290,18 @@ impl Core {
     fn refused(&self, parts: Parts, failure: &Failure, by: Option<Requester>, from: Origin) {
         let Parts { operation, tenant, function, job: _ } = parts;
         let reason = reason(failure);
-        tracing::warn!(operation, ?tenant, ?function, ?by, reason, "refused");
+        tracing::warn!(
+            operation,
+            tenant = tenant.as_ref().map(display),
+            function = function.map(display),
+            caller = by.as_ref().map(|by| display(&by.caller)),
+            job = by.as_ref().and_then(|by| by.job.as_ref()).map(display),
+            uid = by.as_ref().and_then(|by| by.uid),
+            pid = by.as_ref().and_then(|by| by.pid),
+            certificate = by.as_ref().and_then(|by| by.certificate.as_deref()),
+            reason,
+            "refused"
+        );
         if matches!(failure, Failure::LedgerUnavailable { .. }) {
             return;
         }
