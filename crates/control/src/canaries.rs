@@ -38,6 +38,8 @@ pub struct NewCanary {
     pub begun: OffsetDateTime,
     /// By when it must have come through.
     pub deadline: OffsetDateTime,
+    /// Whether it has to be taken away again by then.
+    pub to_be_removed: bool,
 }
 
 /// What is known of a canary.
@@ -59,6 +61,10 @@ pub struct StoredCanary {
     pub sent: Option<OffsetDateTime>,
     /// Where it was read.
     pub seen: Option<CanarySeen>,
+    /// Whether it has to be taken away again.
+    pub to_be_removed: bool,
+    /// When it was.
+    pub removed: Option<OffsetDateTime>,
     /// What became of it; `None`: it is under way.
     pub end: Option<CanaryEnd>,
 }
@@ -195,6 +201,8 @@ impl Control {
             ended: Set(None),
             outcome: Set(None),
             note: Set(None),
+            to_be_removed: Set(new.to_be_removed),
+            removed: Set(None),
         };
         let id = canary::Entity::insert(row).exec(&transaction).await?.last_insert_id;
         let old: Option<i64> = of_tenant()
@@ -232,6 +240,23 @@ impl Control {
         };
         let transaction = self.write().await?;
         canary::Entity::update(row).exec(&transaction).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// Notes that a canary was taken out of its recipient's sight.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be written.
+    pub async fn canary_removed(&self, id: i64, at: OffsetDateTime) -> Result<(), ControlError> {
+        let row = canary::ActiveModel { removed: Set(Some(micros(at))), ..Default::default() };
+        let transaction = self.write().await?;
+        canary::Entity::update_many()
+            .set(row)
+            .filter(canary::Column::Id.eq(id))
+            .filter(canary::Column::Removed.is_null())
+            .exec(&transaction)
+            .await?;
         Ok(transaction.commit().await?)
     }
 
@@ -407,6 +432,8 @@ fn stored(row: canary::Model) -> Result<StoredCanary, ControlError> {
         deadline: instant(row.deadline)?,
         sent: row.sent.map(instant).transpose()?,
         seen,
+        to_be_removed: row.to_be_removed,
+        removed: row.removed.map(instant).transpose()?,
         end,
     })
 }

@@ -22,6 +22,8 @@ use crate::{
 /// Which verdicts to read; what is not set lets all through.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FindingFilter {
+    /// The one with this number.
+    pub id: Option<i64>,
     /// Those on items of this mailbox.
     pub mailbox: Option<MailboxId>,
     /// Those that are at least this bad.
@@ -155,6 +157,9 @@ fn mailboxes_of(tenant_id: i64) -> SelectStatement {
 }
 
 fn narrowed(mut find: Select<verdict::Entity>, filter: &FindingFilter) -> Select<verdict::Entity> {
+    if let Some(id) = filter.id {
+        find = find.filter(verdict::Column::Id.eq(id));
+    }
     if let Some(kind) = filter.at_least {
         find = find.filter(verdict::Column::Verdict.gte(rank(kind)));
     }

@@ -22,6 +22,8 @@
 //!   name what they are about by a *subject*; somebody who looks after it *acknowledges* it.
 //! - A *canary* is a message of ours that has to come through the backup; a tenant's *plan* says how often
 //!   one is sent. Of its mark only a hash is kept: whoever reads this database cannot make one.
+//! - A *remedy* is an order to take messages out of mailboxes or to put them back; a *copy* is such a message
+//!   in one mailbox, with where it lay and where it is.
 //! - A *pass* is one run over a tenant's mailboxes; it may write several snapshots, or none.
 //!
 //! # Time
@@ -58,6 +60,7 @@ mod log_records;
 mod mailboxes;
 mod migration;
 mod passes;
+mod remedies;
 mod rounds;
 mod setups;
 mod skipped;
@@ -86,6 +89,10 @@ pub use mailboxes::{
     Comparison, Completeness, Departure, KnownMailbox, MailboxMerge, MailboxRename, SyncState,
 };
 pub use passes::{Pass, PassCounts, PassId, PassOutcome};
+pub use remedies::{
+    CopyState, CopyStep, FoundCopy, NewRemedy, Ordered, OrderedBy, RemedyAction, RemedyId,
+    RemedySubject, StoredCopy, StoredRemedy, Unsearched,
+};
 pub use rounds::{CursorMove, MailboxCommit, RoundCommit};
 pub use skipped::{Skip, SkippedItem};
 pub use snapshots::{NewSnapshot, SnapshotMailbox, SnapshotOutcome, SnapshotRecord};

@@ -7,6 +7,7 @@
 //! - Its *changes* come in pages from a cursor; [`Content`] is the MIME of one message, streamed.
 //! - A [`Mark`] in what a restore made says of which item in which state, so that a restore can
 //!   be repeated.
+//! - The *quarantine* is a hidden folder of a mailbox, for messages that their owner is not to see.
 //! - Mailboxes are *discovered*: a provider's directory, followed from a cursor, and what a
 //!   selection leaves of it.
 //! - A *mailbox gate* bounds what is in flight for one application and mailbox, as the provider
@@ -43,7 +44,7 @@ pub use graph::{
 };
 pub use provider::{
     Content, Created, Details, Existing, Likeness, Looked, Mark, NewItem, Origin, Provider,
-    Selected, Wanted, heading, likeness,
+    QUARANTINE, Selected, Wanted, heading, likeness,
 };
 pub use room::Held;
 pub use usage::Usage;

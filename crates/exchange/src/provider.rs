@@ -11,6 +11,9 @@ use sha2::{Digest, Sha256};
 
 use crate::{ExchangeError, Held, Usage, gate::PER_MAILBOX};
 
+/// What the folder is called that messages are kept in out of their owner's sight.
+pub const QUARANTINE: &str = "Mailkeep Quarantine";
+
 /// What a selection leaves of a directory.
 #[derive(Debug, Default)]
 pub struct Selected {
@@ -261,6 +264,46 @@ pub trait Provider: Clone + Send + Sync + 'static {
         &self,
         mailbox: &Mailbox,
         kind: ItemKind,
+        item: &ItemId,
+    ) -> impl Future<Output = Result<(), ExchangeError>> + Send;
+
+    /// All copies of messages with these `Message-ID`s (with their angle brackets), wherever in the mailbox
+    /// they lie: what was sent, what was deleted, what was purged and can be recovered, what is hidden.
+    fn copies(
+        &self,
+        mailbox: &Mailbox,
+        message_ids: &[String],
+    ) -> impl Future<Output = Result<Vec<Item>, ExchangeError>> + Send;
+
+    /// The folder that messages are kept in out of their owner's sight; made when there is none.
+    fn quarantine(
+        &self,
+        mailbox: &Mailbox,
+    ) -> impl Future<Output = Result<FolderId, ExchangeError>> + Send;
+
+    /// A folder, when it is the quarantine, which a list of folders need not name.
+    fn quarantine_called(
+        &self,
+        mailbox: &Mailbox,
+        folder: &FolderId,
+    ) -> impl Future<Output = Result<Option<Folder>, ExchangeError>> + Send;
+
+    /// Moves a message to another folder of its mailbox, also one that was purged and can be recovered.
+    /// Gives the message as it is then; its id stays.
+    ///
+    /// # Errors
+    /// [`ExchangeError::NotFound`] when the message is gone, or the folder is.
+    fn relocated(
+        &self,
+        mailbox: &Mailbox,
+        item: &ItemId,
+        to: &FolderId,
+    ) -> impl Future<Output = Result<Item, ExchangeError>> + Send;
+
+    /// Deletes a message so that its owner cannot get it back. That it is gone already is no error.
+    fn purge(
+        &self,
+        mailbox: &Mailbox,
         item: &ItemId,
     ) -> impl Future<Output = Result<(), ExchangeError>> + Send;
 

@@ -17,6 +17,10 @@ pub struct Report {
     pub verdict: Verdict,
     /// The mark of a canary, when the message claims to be one. Whether it is one, who sent it knows.
     pub canary: Option<CanaryRead>,
+    /// SHA-256 of each file, attached or unpacked.
+    pub files: Vec<[u8; 32]>,
+    /// The links that a person can follow, as they are written; each once.
+    pub links: Vec<String>,
 }
 
 /// What was read of a message that claims to be a canary.
@@ -71,7 +75,13 @@ fn run(mut view: MessageView, context: &Context<'_>) -> Report {
     view.not_inspected.append(&mut findings.take_notes());
     let findings = findings.finish(&view);
     let canary = view.canary.take().map(|mark| CanaryRead { legible: shows(&view, &mark), mark });
+    let files = view.objects.iter().map(|object| object.sha256).collect();
+    let mut links: Vec<String> = view.facts().links.iter().map(|link| link.href.clone()).collect();
+    links.sort_unstable();
+    links.dedup();
     Report {
+        files,
+        links,
         message_id: view.message_id,
         verdict: verdict::combine(findings, view.not_inspected),
         canary,

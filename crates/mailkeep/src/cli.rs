@@ -10,12 +10,14 @@ use mailkeep_model::{Address, Function, MailboxKind, ProviderKind, TenantName};
 use time::OffsetDateTime;
 
 mod recover;
+mod remedy;
 mod workers;
 
 pub(crate) use alerts::{AlertKind, Alerts, AlertsAdd};
 pub(crate) use blast::BlastRadius;
 pub(crate) use canary::{Canary, TenantCanary};
 pub(crate) use recover::{IdentityRecover, SignerRecover};
+pub(crate) use remedy::{Findings, Remedy, RemedyOrder};
 pub(crate) use workers::{Enroll, SignerCommand, Workers};
 
 use crate::commands::{ItemName, Place, parse_deadline, parse_time};
@@ -101,6 +103,11 @@ pub(crate) enum Command {
     RecoveryKit(RecoveryKit),
     /// Look for malicious links and sensitive content in files; needs no server
     Inspect(Inspect),
+    /// What was found in mail
+    Findings(Findings),
+    /// Take a message out of all mailboxes that it got into, or put it back
+    #[command(subcommand)]
+    Remedy(Remedy),
 }
 
 #[derive(Args, Debug)]

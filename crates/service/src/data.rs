@@ -99,6 +99,11 @@ impl DataDirectory {
         self.hold(tenant, &format!("{tenant}.restore-lease"))
     }
 
+    /// Lets one at a time carry out a tenant's remedies.
+    pub(crate) fn remedy_lease(&self, tenant: &TenantName) -> Result<Lease, ServiceError> {
+        self.hold(tenant, &format!("{tenant}.remedy-lease"))
+    }
+
     /// Lets one at a time change the keys of a function.
     pub(crate) fn key_lease(
         &self,

@@ -1,6 +1,6 @@
 use std::{io, net::SocketAddr, path::PathBuf};
 
-use mailkeep_control::ControlError;
+use mailkeep_control::{ControlError, RemedyId};
 use mailkeep_exchange::ExchangeError;
 use mailkeep_identity::IdentityError;
 use mailkeep_model::{Address, Function, TenantName};
@@ -90,6 +90,20 @@ pub enum ServiceError {
         tenant: TenantName,
         /// The id that was asked for.
         item: String,
+    },
+    /// There is no such finding.
+    #[error("tenant {tenant} has no finding {finding}; 'mailkeep findings {tenant}' lists them")]
+    NoFinding {
+        /// The tenant.
+        tenant: TenantName,
+        /// The number that was asked for.
+        finding: i64,
+    },
+    /// There is no such remedy.
+    #[error("there is no remedy {remedy}; 'mailkeep remedy list' shows which there are")]
+    NoRemedy {
+        /// The number that was asked for.
+        remedy: RemedyId,
     },
     /// The function's application is not known yet.
     #[error(
@@ -234,6 +248,8 @@ impl ServiceError {
             | Self::NoMailbox { .. }
             | Self::NoSnapshot { .. }
             | Self::NoItem { .. }
+            | Self::NoFinding { .. }
+            | Self::NoRemedy { .. }
             | Self::Vault(
                 VaultError::NoSuchSnapshot { .. }
                 | VaultError::NoSuchMailbox { .. }

@@ -14,6 +14,7 @@
 //!   exists only while it runs.
 //! - An *alert* tells people what happened, wherever they look; deliveries wait until they arrived.
 //! - A *canary* is a message of ours through the tenant that has to be backed up and inspected in time.
+//! - A *remedy* takes a message out of all mailboxes that it got into, or puts it back: [`remedy`].
 //! - The *lease* lets one pass at a time write to a tenant's vault.
 //!
 //! # The order of things
@@ -40,6 +41,7 @@ mod pipeline;
 mod program;
 mod recover;
 mod reinspect;
+pub mod remedy;
 mod restore;
 mod rights;
 mod rotate;

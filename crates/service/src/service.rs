@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use crate::{
     DataDirectory, PassLimits, RestoreLimits, ServiceError, Witness, canary::InHand,
-    lost_signer::KnownOrigin, watch::SharedRecords, witness::WitnessKey,
+    lost_signer::KnownOrigin, remedy::Quarantines, watch::SharedRecords, witness::WitnessKey,
 };
 
 /// Everything that can be asked of Mailkeep on this machine.
@@ -43,6 +43,10 @@ pub struct Service {
     pub(crate) canaries_in_hand: Mutex<HashMap<i64, InHand>>,
     /// Where the ledger with that key comes from, as it was last read.
     pub(crate) origin: tokio::sync::Mutex<Option<(CheckpointKey, KnownOrigin)>>,
+    /// The quarantines of mailboxes, as far as they are known.
+    quarantines: Mutex<HashMap<TenantName, Arc<Quarantines>>>,
+    /// Told when a remedy was ordered.
+    pub(crate) remedy_ordered: tokio::sync::Notify,
     /// What was read of our own records; apart, because a service is moved about before it runs.
     pub(crate) shared: Box<SharedRecords>,
 }
@@ -74,6 +78,8 @@ impl Service {
             witness_keys: tokio::sync::Mutex::default(),
             canaries_in_hand: Mutex::default(),
             origin: tokio::sync::Mutex::default(),
+            quarantines: Mutex::default(),
+            remedy_ordered: tokio::sync::Notify::new(),
             shared: Box::default(),
         })
     }
@@ -221,6 +227,12 @@ impl Service {
             .map_err(|source| ServiceError::Data { path: directory, source })?;
         journals.insert(tenant.clone(), journal.clone());
         Ok(journal)
+    }
+
+    /// Where a tenant's mailboxes have their quarantines, as far as that is known.
+    pub(crate) fn quarantines_of(&self, tenant: &TenantName) -> Arc<Quarantines> {
+        let mut all = self.quarantines.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(all.entry(tenant.clone()).or_default())
     }
 
     /// Closes a tenant's journal, unless somebody writes to it: of many tenants' journals not all can be

@@ -307,6 +307,7 @@ async fn a_process_killed_before_it_sent_forgets_no_canary_and_raises_no_false_a
             recipient: world.address(0),
             begun,
             deadline: begun + Duration::hours(2),
+            to_be_removed: false,
         };
         let begun = world.service.control().begin_canary(&world.tenant, new, None).await.unwrap();
         let BegunCanary::New(id) = begun else { panic!("{begun:?}") };

@@ -22,6 +22,8 @@ pub struct Model {
     pub ended: Option<i64>,
     pub outcome: Option<String>,
     pub note: Option<String>,
+    pub to_be_removed: bool,
+    pub removed: Option<i64>,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

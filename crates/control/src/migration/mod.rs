@@ -10,6 +10,7 @@ mod m0007_setup;
 mod m0008_fleet;
 mod m0009_witnesses;
 mod m0011_canaries;
+mod m0012_remedies;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
@@ -28,6 +29,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0008_fleet::Fleet),
             Box::new(m0009_witnesses::Witnesses),
             Box::new(m0011_canaries::Canaries),
+            Box::new(m0012_remedies::Remedies),
         ]
     }
 }

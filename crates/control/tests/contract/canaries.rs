@@ -16,6 +16,7 @@ fn new(mark: u8, begun: i64) -> NewCanary {
         recipient: address("ann"),
         begun: at(begun),
         deadline: at(begun + 60),
+        to_be_removed: false,
     }
 }
 

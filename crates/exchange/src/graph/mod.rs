@@ -26,6 +26,7 @@ mod pages;
 mod patience;
 mod recoverable;
 mod refusal;
+mod remedy;
 mod selection;
 mod send;
 mod settings;
@@ -304,6 +305,39 @@ impl Provider for GraphProvider {
         item: &ItemId,
     ) -> Result<(), ExchangeError> {
         write::delete(self, mailbox, kind, item).await
+    }
+
+    async fn copies(
+        &self,
+        mailbox: &Mailbox,
+        message_ids: &[String],
+    ) -> Result<Vec<Item>, ExchangeError> {
+        remedy::copies(self, mailbox, message_ids).await
+    }
+
+    async fn quarantine(&self, mailbox: &Mailbox) -> Result<FolderId, ExchangeError> {
+        remedy::quarantine(self, mailbox).await
+    }
+
+    async fn quarantine_called(
+        &self,
+        mailbox: &Mailbox,
+        folder: &FolderId,
+    ) -> Result<Option<Folder>, ExchangeError> {
+        remedy::quarantine_called(self, mailbox, folder).await
+    }
+
+    async fn relocated(
+        &self,
+        mailbox: &Mailbox,
+        item: &ItemId,
+        to: &FolderId,
+    ) -> Result<Item, ExchangeError> {
+        remedy::relocated(self, mailbox, item, to).await
+    }
+
+    async fn purge(&self, mailbox: &Mailbox, item: &ItemId) -> Result<(), ExchangeError> {
+        remedy::purge(self, mailbox, item).await
     }
 
     fn usage(&self) -> Usage {

@@ -95,7 +95,7 @@ fn folders(state: &MailboxState) -> Vec<Value> {
                 "name": folder.name,
                 "path": path(state, *number),
                 "role": folder.well_known.map(crate::state::WellKnown::as_str),
-                "hidden": folder.is_hidden(),
+                "hidden": folder.is_hidden() || folder.unlisted,
             })
         })
         .collect()
@@ -122,7 +122,7 @@ fn message(state: &MailboxState, item: u64, message: &Message) -> Value {
         "id": ids::immutable_id(state.mailbox, item),
         "folder": ids::folder_id(state.mailbox, message.place.folder),
         "folder_path": path(state, message.place.folder),
-        "hidden": folder.is_some_and(crate::state::Folder::is_hidden),
+        "hidden": folder.is_some_and(|folder| folder.is_hidden() || folder.unlisted),
         "subject": core.subject,
         "from": core.from.as_ref().map(party),
         "to": core.to.iter().map(party).collect::<Vec<_>>(),

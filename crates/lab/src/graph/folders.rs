@@ -39,7 +39,10 @@ pub(super) fn list(desk: &Desk<'_>, parent: Option<&String>) -> Result<Answer, G
     let skip = desk.query.number("$skip", 0..=usize::MAX)?.unwrap_or(0);
     let state = desk.mailbox.read();
     let at = parent.map_or(Ok(ROOT), |name| find(&state, name))?;
-    let mut found: Vec<(u64, &Folder)> = state.children(at).collect();
+    // Graph: "Include hidden folders in the response".
+    let hidden_too = desk.query.get("includehiddenfolders") == Some("true");
+    let mut found: Vec<(u64, &Folder)> =
+        state.children(at).filter(|(_, folder)| hidden_too || !folder.unlisted).collect();
     found.sort_by_key(|(_, folder)| folder.name.to_lowercase());
     let path = match parent {
         None => format!("users/{}/mailFolders", desk.mailbox.id),
@@ -67,6 +70,9 @@ pub(super) fn list(desk: &Desk<'_>, parent: Option<&String>) -> Result<Answer, G
             }
             if desk.query.get("$top").is_some() {
                 link.push_str(&format!("%24top={top}&"));
+            }
+            if hidden_too {
+                link.push_str("includeHiddenFolders=true&");
             }
             link.push_str(&format!("%24skip={}", skip + top));
             json.member("@odata.nextLink", &link);
@@ -99,9 +105,17 @@ pub(super) fn create(
     let body = object(body)?;
     known(&body, &["displayName", "isHidden", "@odata.type"])?;
     let name = display_name(&body)?;
+    let hidden = match body.get("isHidden") {
+        None => false,
+        Some(Value::Bool(hidden)) => *hidden,
+        Some(_) => return Err(GraphError::bad_request("The property 'isHidden' is a Boolean.")),
+    };
     let mut state = desk.mailbox.write();
     let at = parent.map_or(Ok(ROOT), |name| find(&state, name))?;
-    let number = state.create_folder(at, &name)?;
+    let number = match hidden {
+        true => state.create_hidden_folder(at, &name)?,
+        false => state.create_folder(at, &name)?,
+    };
     let selection = Selection::folder(None)?;
     let mut answer = entity(desk, &state, selection, number, 201)?;
     answer.location = Some(desk.base.url(&format!(

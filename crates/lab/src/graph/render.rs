@@ -137,10 +137,13 @@ pub(crate) fn folder(
         match name {
             "displayName" => json.member(name, &folder.name),
             "parentFolderId" => json.member(name, &ids::folder_id(state.mailbox, folder.parent)),
-            "childFolderCount" => json.member(name, &state.children(number).count()),
+            "childFolderCount" => {
+                let listed = state.children(number).filter(|(_, child)| !child.unlisted);
+                json.member(name, &listed.count());
+            }
             "unreadItemCount" => json.member(name, &folder.unread),
             "totalItemCount" => json.member(name, &folder.total),
-            "isHidden" => json.member(name, &folder.is_hidden()),
+            "isHidden" => json.member(name, &(folder.is_hidden() || folder.unlisted)),
             _ => {}
         }
     }

@@ -82,7 +82,7 @@ impl MailboxState {
         let mut reached = position;
         for (&change, &(number, created)) in self.folder_log.range(position + 1..) {
             let line = match self.folders.get(&number) {
-                Some(folder) if folder.is_hidden() => None,
+                Some(folder) if folder.is_hidden() || folder.unlisted => None,
                 Some(folder) => Some(FolderChange::Present { number, folder }),
                 None => {
                     (created <= position && change > floor).then_some(FolderChange::Gone { number })

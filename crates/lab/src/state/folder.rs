@@ -86,6 +86,8 @@ pub(crate) struct Folder {
     pub(crate) parent: u64,
     pub(crate) name: Box<str>,
     pub(crate) well_known: Option<WellKnown>,
+    /// Made to be shown to nobody who does not ask for it (`isHidden`).
+    pub(crate) unlisted: bool,
     /// The change that created it, and the last one of name or place.
     pub(crate) created: u64,
     pub(crate) changed: u64,

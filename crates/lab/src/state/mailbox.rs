@@ -233,6 +233,15 @@ impl MailboxState {
         Ok(self.add_folder(parent, name, None))
     }
 
+    /// The same for a folder that no list names which does not ask for hidden ones.
+    pub(crate) fn create_hidden_folder(&mut self, parent: u64, name: &str) -> Result<u64, Refusal> {
+        let number = self.create_folder(parent, name)?;
+        if let Some(folder) = self.folders.get_mut(&number) {
+            folder.unlisted = true;
+        }
+        Ok(number)
+    }
+
     pub(crate) fn rename_folder(&mut self, folder: u64, name: &str) -> Result<(), Refusal> {
         let parent = self.ordinary(folder)?.parent;
         if self.child(parent, name).is_some_and(|other| other != folder) {
@@ -300,6 +309,7 @@ impl MailboxState {
             parent,
             name: name.into(),
             well_known,
+            unlisted: false,
             created: change,
             changed: change,
             total: 0,

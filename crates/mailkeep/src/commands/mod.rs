@@ -22,6 +22,7 @@ mod mailboxes;
 mod place;
 mod posture;
 mod recover;
+mod remedy;
 mod restore;
 mod restored;
 mod secret_file;
@@ -99,6 +100,8 @@ async fn dispatch(cli: Cli, output: &Output) -> Outcome {
             Box::pin(keep::recovery_kit(global, &arguments, output)).await
         }
         Command::Inspect(arguments) => inspect::run(&arguments, output),
+        Command::Findings(arguments) => Box::pin(remedy::findings(global, arguments, output)).await,
+        Command::Remedy(command) => Box::pin(remedy::run(global, command, output)).await,
     }
 }
 

@@ -69,6 +69,7 @@ pub(super) async fn run(global: &Global, _: &Serve, output: &Output) -> Outcome 
         () = service.tend_alerts() => {}
         () = service.tend_watch(&watch) => {}
         () = service.tend_canaries() => {}
+        () = service.tend_remedies() => {}
         () = service.tend_witnesses() => {}
         () = service.tend_evidence(keep_evidence) => {}
         () = service.tend_all_keys(&keys) => {}

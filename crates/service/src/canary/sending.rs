@@ -117,7 +117,9 @@ impl Service {
             audit_entry(tenant, "identity.canary", details)
         });
         let (sender, recipient) = (plan.from.clone(), plan.to.clone());
-        let new = NewCanary { digest, sender, recipient, begun, deadline: begun + time };
+        let to_be_removed = known.functions.iter().any(|one| one.function == Function::Responder);
+        let deadline = begun + time;
+        let new = NewCanary { digest, sender, recipient, begun, deadline, to_be_removed };
         let id = match self.control.begin_canary(tenant, new, entry).await? {
             BegunCanary::UnderWay(id) => return self.canary(id).await,
             BegunCanary::New(id) => id,

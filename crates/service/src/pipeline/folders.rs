@@ -3,7 +3,7 @@ use std::{
     sync::Arc,
 };
 
-use mailkeep_exchange::{ExchangeError, Provider};
+use mailkeep_exchange::{ExchangeError, Provider, QUARANTINE};
 use mailkeep_model::{
     Change, Cursor, Folder, FolderId, FolderKind, ItemKind, Mailbox, Next, WellKnownFolder,
 };
@@ -213,6 +213,11 @@ impl FolderTree {
         self.gone.iter().filter_map(|id| self.folders.get(id))
     }
 
+    /// Adds a folder that no list names.
+    pub(crate) fn add(&mut self, folder: Folder) {
+        self.folders.insert(folder.id.clone(), folder);
+    }
+
     /// Takes a folder's disappearance back.
     pub(crate) fn keep(&mut self, folder: &FolderId) {
         self.gone.remove(folder);
@@ -228,8 +233,11 @@ impl FolderTree {
     pub(crate) fn fits(&self, counts: &HashMap<FolderId, u64>) -> bool {
         let mut mail = self.present().filter(|folder| folder.kind == FolderKind::Mail);
         let known = |id| self.folders.contains_key(id) && !self.gone.contains(id);
-        counts.is_empty()
-            || (mail.all(|folder| counts.contains_key(&folder.id)) && counts.keys().all(known))
+        // Hidden, the quarantine need not be counted.
+        let told = |folder: &Folder| {
+            counts.contains_key(&folder.id) || folder.name.starts_with(QUARANTINE)
+        };
+        counts.is_empty() || (mail.all(told) && counts.keys().all(known))
     }
 
     /// The tree as it is, without the disappeared folders; what could not be listed; and the

@@ -5,6 +5,7 @@ mod fetch;
 mod folder;
 mod folders;
 mod mailbox;
+mod remedied;
 mod round;
 mod settle;
 mod stage;

@@ -124,6 +124,14 @@ impl<P: Provider> MailboxReader<'_, P> {
             let folders: Vec<_> =
                 strayed.iter().map(|item| (item.kind, item.folder.clone())).collect();
             tree.look_again(provider, self.mailbox, &folders).await?;
+            for (_, folder) in &folders {
+                if !tree.known().iter().any(|known| known.id == *folder)
+                    && let Some(hidden) = provider.quarantine_called(self.mailbox, folder).await?
+                {
+                    // Out of its owner's sight is not gone.
+                    tree.add(hidden);
+                }
+            }
             self.folders = tree.known();
             delivery.folders = Arc::clone(&self.folders);
             for item in strayed {

@@ -43,6 +43,7 @@ impl<P: Provider> MailboxReader<'_, P> {
         let Reading { provider, control, tenant, .. } = self.reading;
         let ids: Vec<_> = items.iter().map(|item| item.id.clone()).collect();
         let catalog = control.items(tenant, &self.mailbox.id, &ids).await?;
+        self.note_copies(items.iter().filter(|item| !catalog.contains_key(&item.id))).await?;
         let mut to_fetch = Vec::new();
         for item in items {
             let stored = catalog.get(&item.id);
@@ -100,6 +101,7 @@ impl<P: Provider> MailboxReader<'_, P> {
                         if self.recognise(&item, &report).await? {
                             traffic = Counts::No;
                         }
+                        self.note_parts(&item, &report).await?;
                         inspected.push(InspectedItem {
                             item: item.id.clone(),
                             content_key: item.content_key.clone(),

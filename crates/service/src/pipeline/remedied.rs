@@ -1,0 +1,75 @@
+//! Messages that somebody ordered to be taken: delivery goes on after an order was given.
+
+use mailkeep_control::{CopyState, RemedySubject};
+use mailkeep_exchange::Provider;
+use mailkeep_inspect::Report;
+use mailkeep_model::{Item, ItemKind};
+use time::OffsetDateTime;
+
+use super::mailbox::{MailboxReader, Reading};
+use crate::{
+    ServiceError,
+    remedy::{UNDO_FOR, found_copy},
+};
+
+/// Files and links of one message that are noted, of either so many.
+const PARTS: usize = 64;
+
+impl<P: Provider> MailboxReader<'_, P> {
+    /// Notes which of these messages, all new here, an open order is about. What is to be done with them is
+    /// done by who carries orders out.
+    pub(super) async fn note_copies(
+        &self,
+        items: impl Iterator<Item = &Item>,
+    ) -> Result<(), ServiceError> {
+        let messages: Vec<&Item> =
+            items.filter(|item| item.kind == ItemKind::Message && !item.draft).collect();
+        let ids: Vec<&str> =
+            messages.iter().filter_map(|item| item.internet_message_id.as_deref()).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let Reading { control, tenant, .. } = self.reading;
+        let now = OffsetDateTime::now_utc();
+        let about = control.remedies_about(tenant, &ids, now).await?;
+        for item in messages {
+            let id = item.internet_message_id.as_deref().and_then(|id| about.get(id));
+            let Some(remedy) = id.copied() else { continue };
+            // A page tells late of what it was told early: one that was taken meanwhile is not taken for
+            // one that somebody got out again.
+            let seen = OffsetDateTime::UNIX_EPOCH;
+            let found = found_copy(self.mailbox, item, seen, CopyState::Found);
+            control.remedy_found(tenant, remedy, &[found], now).await?;
+        }
+        Ok(())
+    }
+
+    /// Notes which files and links a message carries, so that an order about one of them finds it; and lets
+    /// the open orders about them reach it.
+    pub(super) async fn note_parts(
+        &self,
+        item: &Item,
+        report: &Report,
+    ) -> Result<(), ServiceError> {
+        let now = OffsetDateTime::now_utc();
+        let message_id = item.internet_message_id.as_ref().or(report.message_id.as_ref());
+        let Some(message_id) = message_id.filter(|_| !item.draft && now - item.received < UNDO_FOR)
+        else {
+            return Ok(());
+        };
+        let files = report.files.iter().take(PARTS);
+        let files =
+            files.map(|hash| RemedySubject::Attachment(data_encoding::HEXLOWER.encode(hash)));
+        let links = report.links.iter().take(PARTS).cloned().map(RemedySubject::Link);
+        let parts: Vec<_> = files.chain(links).map(|part| (message_id.clone(), part)).collect();
+        if parts.is_empty() {
+            return Ok(());
+        }
+        let Reading { control, tenant, .. } = self.reading;
+        control.note_message_parts(tenant, &parts, now).await?;
+        for (remedy, message_id) in control.remedies_about_parts(tenant, &parts, now).await? {
+            control.remedy_reaches(remedy, &message_id, now).await?;
+        }
+        Ok(())
+    }
+}
