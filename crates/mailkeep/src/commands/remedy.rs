@@ -5,7 +5,7 @@ use std::{
 };
 
 use mailkeep_control::FindingFilter;
-use mailkeep_model::{TenantName, VerdictKind};
+use mailkeep_model::{MailboxId, TenantName, VerdictKind};
 use mailkeep_service::{
     Service, ServiceError,
     remedy::{
@@ -388,7 +388,7 @@ pub(super) async fn findings(
     let mut rows = Vec::new();
     for tenant in tenants(&service, arguments.tenant.clone()).await? {
         let known = service.control().mailboxes(&tenant).await.map_err(ServiceError::from)?;
-        let address = |id| {
+        let address = |id: &MailboxId| {
             let found = known.iter().find(|known| known.mailbox.id == *id);
             found.map(|known| known.mailbox.address.to_string()).unwrap_or_default()
         };
