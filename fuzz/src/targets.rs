@@ -1,6 +1,9 @@
 //! Every parser of outside input, and what must hold whatever it is given. Shared by the fuzzer
 //! and by the tests, which feed the same functions with mutated seeds.
 
+#[path = "wrapped.rs"]
+mod wrapped;
+
 use std::{io::Cursor, str::FromStr, time::Duration};
 
 use mailkeep_identity::{
@@ -74,6 +77,66 @@ pub(crate) const TARGETS: &[Target] = &[
         what: "shortcuts, notebooks, CD images, winmail.dat",
         seeds: LAUNCHERS,
         run: unpack_attachment,
+    },
+    Target {
+        name: "inspect-html",
+        what: "a body of HTML: markup, styles, links, forms",
+        seeds: wrapped::HTML,
+        run: wrapped::inspect_html,
+    },
+    Target {
+        name: "inspect-headers",
+        what: "header fields in front of a body; the files for scanners",
+        seeds: wrapped::HEADERS,
+        run: wrapped::inspect_headers,
+    },
+    Target {
+        name: "inspect-links",
+        what: "links as text, target, shown text, and in a feed",
+        seeds: wrapped::LINKS,
+        run: wrapped::inspect_links,
+    },
+    Target {
+        name: "inspect-picture",
+        what: "pictures, and the QR codes in them",
+        seeds: wrapped::PICTURES,
+        run: wrapped::inspect_picture,
+    },
+    Target {
+        name: "sensitive-text",
+        what: "plain text, searched for numbers, keys and passwords",
+        seeds: FILES,
+        run: sensitive_text,
+    },
+    Target {
+        name: "unpack-office",
+        what: "parts of documents of Office and OpenDocument",
+        seeds: wrapped::DOCUMENTS,
+        run: wrapped::unpack_office,
+    },
+    Target {
+        name: "unpack-workbook",
+        what: "records of an old workbook",
+        seeds: wrapped::WORKBOOKS,
+        run: wrapped::unpack_workbook,
+    },
+    Target {
+        name: "unpack-encrypted",
+        what: "encrypted documents: description and package",
+        seeds: wrapped::ENCRYPTED,
+        run: wrapped::unpack_encrypted,
+    },
+    Target {
+        name: "inbox-rule",
+        what: "an inbox rule: what it gives away or hides",
+        seeds: wrapped::RULES,
+        run: wrapped::inbox_rule,
+    },
+    Target {
+        name: "stored-habits",
+        what: "what a mailbox is used to, as it is stored",
+        seeds: wrapped::HABITS,
+        run: wrapped::stored_habits,
     },
     Target {
         name: "inspect-feed",
@@ -330,6 +393,18 @@ fn inspect_file(data: &[u8]) {
         }
         for name in ["a.html", "a.csv", "a.txt", "a.bin"] {
             is_sane(&mailkeep_inspect::inspect_attachment(name, data, context));
+        }
+    });
+}
+
+fn sensitive_text(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let points = text.chars().count();
+    with_context(|context| {
+        let verdict = mailkeep_inspect::inspect_text(&text, context);
+        is_sane(&verdict);
+        for finding in verdict.findings.iter().filter(|f| f.category == Category::Sensitive) {
+            assert!(finding.start < finding.end && finding.end <= points, "{finding:?}");
         }
     });
 }

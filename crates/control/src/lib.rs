@@ -53,6 +53,7 @@ mod entity;
 mod error;
 mod findings;
 mod fleet;
+mod habits;
 mod incidents;
 mod key_states;
 mod keys;

@@ -5,6 +5,7 @@ use sea_orm::{
     ActiveValue::{Set, Unchanged},
     ConnectionTrait, EntityTrait,
 };
+use serde_json::Value;
 use time::OffsetDateTime;
 
 use crate::{
@@ -13,6 +14,7 @@ use crate::{
     comparisons::note_counts,
     convert::micros,
     entity::{folder, mailbox, tenant},
+    habits::put_habits,
     mailboxes::find_mailbox,
     skipped::{clear_skipped, put_skipped},
     snapshots::{catalog_size, insert_snapshot},
@@ -65,6 +67,8 @@ pub struct MailboxCommit {
     pub skipped: Vec<Skip>,
     /// Skipped items that need no other try. Those in `put` and `removed` need not be named.
     pub no_longer_skipped: Vec<ItemId>,
+    /// What the mailbox is used to, with what is new in this round learned; `None`: as before.
+    pub habits: Option<Value>,
 }
 
 /// What becomes of a cursor.
@@ -194,6 +198,9 @@ async fn commit_mailbox(
             };
             folder::Entity::update(change).exec(connection).await?;
         }
+    }
+    if let Some(habits) = &commit.habits {
+        put_habits(connection, mailbox_id, habits).await?;
     }
     let mut change = mailbox::ActiveModel {
         id: Unchanged(mailbox_id),

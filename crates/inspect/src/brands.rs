@@ -1,6 +1,8 @@
 //! Names that are used to deceive, and the domains that their owners send from and link to. A list
 //! of our own making: the firms whose customers are written to most, worldwide and by country.
 
+use std::{collections::HashSet, sync::LazyLock};
+
 use crate::hosts::Host;
 
 /// A firm, office or service.
@@ -34,6 +36,25 @@ impl Brand {
         self.domains.iter().map(|domain| domain.split('.').next().unwrap_or_default())
     }
 }
+
+/// Whether a host belongs to any of [`BRANDS`].
+pub(crate) fn is_owned(host: &Host) -> bool {
+    let Some(name) = host.as_name() else { return false };
+    let owners = &*OWNERS;
+    let mut end = Some(name.as_str());
+    while let Some(domain) = end {
+        if domain.contains('.') && owners.contains(domain) {
+            return true;
+        }
+        end = domain.split_once('.').map(|(_, rest)| rest);
+    }
+    name.is_official() && owners.contains(name.main_label())
+}
+
+/// The domains of all of them, and the labels that stand for one under any official suffix; the
+/// ones have a dot, the others none.
+static OWNERS: LazyLock<HashSet<&'static str>> =
+    LazyLock::new(|| BRANDS.iter().flat_map(|brand| brand.domains.iter().copied()).collect());
 
 const fn brand(
     names: &'static [&'static str],

@@ -5,7 +5,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use time::OffsetDateTime;
 
-use crate::{Dictionary, ExactList, Executive, Feeds, History, KnownFile};
+use crate::{Dictionary, ExactList, Feeds, KnownFile, Sender};
 
 /// What inspection takes from outside; it asks nobody for anything.
 #[derive(Clone, Copy, Debug)]
@@ -20,8 +20,8 @@ pub struct Context<'a> {
     pub executives: &'a [Executive],
     /// Lists of what is known to be bad.
     pub feeds: Option<&'a Feeds>,
-    /// What is known of the sender's mailbox.
-    pub history: Option<&'a History>,
+    /// The mailbox that sent the message, where it is one that we know.
+    pub sender: Option<Sender<'a>>,
     /// The key under which sensitive values become correlatable but not readable.
     pub mask_key: &'a MaskKey,
     /// Files that a virus scanner or a list knows as bad.
@@ -42,7 +42,7 @@ impl<'a> Context<'a> {
             own_domains,
             executives: &[],
             feeds: None,
-            history: None,
+            sender: None,
             mask_key,
             known_files: &[],
             dictionaries: &[],
@@ -69,10 +69,10 @@ impl<'a> Context<'a> {
         Self { feeds: Some(feeds), ..self }
     }
 
-    /// The same context with what is known of the sender's mailbox.
+    /// The same context with the mailbox that sent the message.
     #[must_use]
-    pub fn with_history(self, history: &'a History) -> Self {
-        Self { history: Some(history), ..self }
+    pub fn with_sender(self, sender: Sender<'a>) -> Self {
+        Self { sender: Some(sender), ..self }
     }
 
     /// The same context with these dictionaries.
@@ -92,6 +92,15 @@ impl<'a> Context<'a> {
     pub fn with_limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
     }
+}
+
+/// A person whose name is used to deceive others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Executive {
+    /// First and last name; order, case and initials do not matter.
+    pub name: String,
+    /// The addresses that are theirs.
+    pub addresses: Vec<String>,
 }
 
 /// How much of a message is inspected. What lies behind a limit is named in the verdict.

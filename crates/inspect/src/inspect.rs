@@ -1,10 +1,12 @@
 use mailkeep_model::{CanaryMark, Verdict};
 
+use serde_json::Value;
+
 use crate::{
-    Context,
-    detectors::DETECTORS,
+    Context, RuleRead, Sent,
+    detectors::{DETECTORS, RULE, acts, printable},
     findings::Findings,
-    message::{MessageView, view_attachment, view_message, view_text},
+    message::{MessageView, view_attachment, view_message, view_rule, view_text},
     verdict,
 };
 
@@ -21,6 +23,8 @@ pub struct Report {
     pub files: Vec<[u8; 32]>,
     /// The links that a person can follow, as they are written; each once.
     pub links: Vec<String>,
+    /// What the message says of the mailbox that sent it, when that was handed in.
+    pub sent: Option<Sent>,
 }
 
 /// What was read of a message that claims to be a canary.
@@ -57,6 +61,25 @@ pub fn inspect_attachment(name: &str, bytes: &[u8], context: &Context<'_>) -> Ve
     run(view_attachment(name, bytes, &context.limits), context).verdict
 }
 
+/// Inspects an inbox rule (Graph: `messageRule`); `folder` is the name of the folder that it moves
+/// mail to. Its field is called `rule`, and is its JSON.
+pub fn inspect_rule(
+    rule: &Value,
+    folder: Option<&str>,
+    context: &Context<'_>,
+) -> (Verdict, RuleRead) {
+    let view = view_rule(rule.to_string());
+    let acts = acts(rule, folder, context);
+    let read = RuleRead::of(rule, &acts);
+    let mut findings = Findings::new(context.limits.findings);
+    findings.begin(&RULE);
+    for (severity, what, evidence) in acts {
+        let all = 0..view.fields[0].source.len();
+        findings.add(0, all, severity, what.to_owned(), printable(&evidence));
+    }
+    (verdict::combine(findings.finish(&view), Vec::new()), read)
+}
+
 fn run(mut view: MessageView, context: &Context<'_>) -> Report {
     let mut findings = Findings::new(context.limits.findings);
     for detector in DETECTORS {
@@ -79,9 +102,11 @@ fn run(mut view: MessageView, context: &Context<'_>) -> Report {
     let mut links: Vec<String> = view.facts().links.iter().map(|link| link.href.clone()).collect();
     links.sort_unstable();
     links.dedup();
+    let sent = context.sender.map(|sender| Sent::of(&view, &sender, context));
     Report {
         files,
         links,
+        sent,
         message_id: view.message_id,
         verdict: verdict::combine(findings, view.not_inspected),
         canary,

@@ -31,13 +31,11 @@
 //! - [`attached_files`] gives the files of a message to scanners that look at bytes; what they
 //!   answer comes back by hash, as [`KnownFile`]s of the context.
 //! - A [`Context`] is all that comes from outside: time, own domains, people whose names are used
-//!   ([`Executive`]), lists of what is bad ([`Feeds`]), what is known of the sender's mailbox
-//!   ([`History`]), the key that masks evidence, limits.
+//!   ([`Executive`]), lists of what is bad ([`Feeds`]), the mailbox that sent the message
+//!   ([`Sender`]) with what it is used to ([`Habits`]), the key that masks evidence, limits.
 //! - *Sensitive content* is found by form (a number's shape, its check digit, the words around it),
 //!   by what makers of keys and tokens put into them, by a [`Dictionary`] of phrases, or because it
 //!   is in an [`ExactList`] of the organisation's own values. Its [`policy`] says what follows.
-//! - A [`Context`] is all that comes from outside: time, own domains, the key that masks
-//!   evidence, limits.
 //!
 //! # From findings to a verdict
 //!
@@ -80,6 +78,9 @@
 //! | `impersonation` | low | 0.10 | clean |
 //! | `impersonation` | medium | 0.50 | suspicious |
 //! | `impersonation` | high | 0.80 | suspicious |
+//! | `inbox-rule` | low | 0.05 | clean |
+//! | `inbox-rule` | medium | 0.50 | suspicious |
+//! | `inbox-rule` | high | 0.80 | suspicious |
 //! | `link-address` | medium | 0.30 | clean |
 //! | `link-address` | high | 0.45 | clean |
 //! | `link-code` | medium | 0.30 | clean |
@@ -161,9 +162,11 @@ mod unpack;
 mod verdict;
 mod wording;
 
-pub use context::{Context, Limits, MaskKey};
+pub use context::{Context, Executive, Limits, MaskKey};
 pub use feeds::Feeds;
 pub use files::{AttachedFile, KnownFile, attached_files};
-pub use history::{Executive, History};
-pub use inspect::{CanaryRead, Report, inspect, inspect_attachment, inspect_prefix, inspect_text};
+pub use history::{Habits, RuleRead, Sender, Sent};
+pub use inspect::{
+    CanaryRead, Report, inspect, inspect_attachment, inspect_prefix, inspect_rule, inspect_text,
+};
 pub use named::{Dictionary, DictionaryError, ExactList, HashedValue, ListError, MatchKey};

@@ -1,7 +1,7 @@
 //! Mail that wants something from its reader, on messages of our own: what it is found by, and the
 //! honest mail beside it that must stay clean.
 
-use mailkeep_inspect::{Context, Executive, Feeds, History, MaskKey, Report, inspect};
+use mailkeep_inspect::{Context, Executive, Feeds, Habits, MaskKey, Report, Sender, inspect};
 use mailkeep_model::{Severity, VerdictKind};
 use time::{Duration, OffsetDateTime};
 
@@ -170,20 +170,41 @@ fn places_that_anybody_can_have_are_told() {
 fn what_a_list_names_and_what_a_mailbox_never_did_before_is_told() {
     let mut feeds = Feeds::default();
     feeds.plain("our list", b"https://x.example.org/a\n");
-    let mut history = History::default();
-    history.sent_last_hour = 80;
-    history.busiest_hour = 9;
-    history.same_link_recipients = 75;
-    history.hiding_rule = Some(Duration::days(1));
     let message = b"From: Ben <ben@fabrikam.org>\n\nhttps://x.example.org/a";
-    let report = with_context(|context| {
-        inspect(message, &context.with_feeds(&feeds).with_history(&history))
-    });
+    // Two letters a day, and then one link to thirty people.
+    let mut habits = Habits::new(OffsetDateTime::UNIX_EPOCH);
+    habits.settle();
+    let send = |habits: &Habits, at: OffsetDateTime, to: String| {
+        with_context(|context| {
+            let sender = Sender { habits, at, recipients: &[to] };
+            inspect(message, &context.with_feeds(&feeds).with_sender(sender))
+        })
+    };
+    for n in 0..60 {
+        let letter = b"From: Ben <ben@fabrikam.org>\n\nHello";
+        let at = OffsetDateTime::UNIX_EPOCH + Duration::hours(n * 12);
+        let recipients = ["ann@fabrikam.org".to_owned()];
+        let sender = Sender { habits: &habits, at, recipients: &recipients };
+        let report = with_context(|context| inspect(letter, &context.with_sender(sender)));
+        assert_eq!(severity(&report, "takeover"), None);
+        habits.learn(&report.sent.unwrap());
+    }
+    let now = OffsetDateTime::UNIX_EPOCH + Duration::days(40);
+    for n in 0..30 {
+        let report = send(&habits, now, format!("p{n}@somewhere.example"));
+        habits.learn(&report.sent.unwrap());
+    }
+    let report = send(&habits, now, "last@somewhere.example".to_owned());
     assert_eq!(severity(&report, "feed-match"), Some(Severity::High));
     assert_eq!(severity(&report, "takeover"), Some(Severity::Medium));
     assert_eq!(report.verdict.verdict, VerdictKind::Malicious);
     assert!(report.verdict.findings.iter().any(|f| f.evidence.contains("the list our list")));
-    let quiet = History::default();
-    let report = with_context(|context| inspect(message, &context.with_history(&quiet)));
-    assert_eq!(severity(&report, "takeover"), None);
+    let takeover: Vec<&str> = report
+        .verdict
+        .findings
+        .iter()
+        .filter(|f| f.detector == "takeover")
+        .map(|f| f.entity.as_str())
+        .collect();
+    assert_eq!(takeover, ["burst", "campaign"]);
 }

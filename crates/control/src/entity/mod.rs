@@ -14,6 +14,7 @@ pub mod directory_user;
 pub mod finding;
 pub mod fleet_order;
 pub mod folder;
+pub mod habits;
 pub mod incident;
 pub mod item;
 pub mod key_state;

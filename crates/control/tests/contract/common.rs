@@ -146,6 +146,7 @@ pub(crate) fn mailbox_commit(name: &str) -> MailboxCommit {
         removed: Vec::new(),
         skipped: Vec::new(),
         no_longer_skipped: Vec::new(),
+        habits: None,
     }
 }
 

@@ -57,6 +57,9 @@ fn spaced(view: &MessageView, _: &Context<'_>, findings: &mut Findings) {
 
 fn hidden(view: &MessageView, _: &Context<'_>, findings: &mut Findings) {
     for (index, field) in view.fields.iter().enumerate() {
+        if field.hidden().is_empty() {
+            continue;
+        }
         let text = field.readable();
         let letter = |c: Option<char>| c.is_some_and(char::is_alphabetic);
         let mut within = 0;

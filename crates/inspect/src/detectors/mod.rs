@@ -10,6 +10,8 @@ mod lure;
 mod people;
 mod sensitive;
 
+pub(crate) use link_text::{is_own, printable};
+pub(crate) use people::rules::{Act, RULE, acts};
 pub(crate) use sensitive::entity_names;
 
 use mailkeep_model::Category;

@@ -23,6 +23,8 @@ pub(super) struct Headers<'x> {
     from: Option<&'x [u8]>,
     reply_to: Option<&'x [u8]>,
     authentication: Option<&'x [u8]>,
+    client: Option<&'x [u8]>,
+    language: Option<&'x [u8]>,
 }
 
 impl<'x> Headers<'x> {
@@ -61,7 +63,7 @@ impl<'x> Headers<'x> {
     }
 
     fn keep(&mut self, name: &[u8], value: &'x [u8]) {
-        const NAMES: [&[u8]; 9] = [
+        const NAMES: [&[u8]; 12] = [
             b"content-type",
             b"content-disposition",
             b"content-transfer-encoding",
@@ -71,6 +73,9 @@ impl<'x> Headers<'x> {
             b"from",
             b"reply-to",
             b"authentication-results",
+            b"x-mailer",
+            b"user-agent",
+            b"content-language",
         ];
         let slot = match NAMES.iter().position(|known| name.eq_ignore_ascii_case(known)) {
             Some(0) => &mut self.content_type,
@@ -82,6 +87,8 @@ impl<'x> Headers<'x> {
             Some(6) => &mut self.from,
             Some(7) => &mut self.reply_to,
             Some(8) => &mut self.authentication,
+            Some(9 | 10) => &mut self.client,
+            Some(11) => &mut self.language,
             _ => return,
         };
         slot.get_or_insert(value);
@@ -121,6 +128,16 @@ impl<'x> Headers<'x> {
     /// wrote the message could write those below.
     pub(super) fn authentication(&self) -> Option<String> {
         unstructured(self.authentication?)
+    }
+
+    /// The program that made the message, as it says.
+    pub(super) fn client(&self) -> Option<String> {
+        unstructured(self.client?)
+    }
+
+    /// The language that the message says it is in (RFC 3282).
+    pub(super) fn language(&self) -> Option<String> {
+        unstructured(self.language?)
     }
 
     /// The message id with its angle brackets where it has them.

@@ -41,6 +41,13 @@ pub(crate) fn view_text(text: &str, limits: &Limits) -> MessageView {
     walk.view
 }
 
+/// The view of an inbox rule, written as JSON.
+pub(crate) fn view_rule(json: String) -> MessageView {
+    let mut view = MessageView::default();
+    view.fields.push(Field::plain("rule".to_owned(), json));
+    view
+}
+
 /// The view of a file as the only attachment.
 pub(crate) fn view_attachment(name: &str, bytes: &[u8], limits: &Limits) -> MessageView {
     let mut walk = Walk::new(limits);
@@ -111,6 +118,8 @@ impl<'l> Walk<'l> {
             self.view.message_id = headers.message_id();
             self.view.canary = headers.canary();
             self.view.authentication = headers.authentication();
+            self.view.client = headers.client();
+            self.view.language = headers.language();
             self.view.from = self.address("from", headers.from());
             self.view.reply_to = self.address("reply-to", headers.reply_to());
         }

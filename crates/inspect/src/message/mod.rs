@@ -11,5 +11,5 @@ mod view;
 pub(crate) use address::Address;
 pub(crate) use decode::{base64 as decode_base64, charset as decode_text};
 pub(crate) use html::Link;
-pub(crate) use mime::{view_attachment, view_message, view_text};
+pub(crate) use mime::{view_attachment, view_message, view_rule, view_text};
 pub(crate) use view::{Field, MessageView};

@@ -19,6 +19,10 @@ pub(crate) struct MessageView {
     pub(crate) from: Option<Address>,
     /// Where answers to it go.
     pub(crate) reply_to: Option<Address>,
+    /// The program that made it (`X-Mailer`, `User-Agent`), as it says.
+    pub(crate) client: Option<String>,
+    /// Its language (`Content-Language`, RFC 3282).
+    pub(crate) language: Option<String>,
     /// What the receiving server found about the sender (`Authentication-Results`, RFC 8601).
     pub(crate) authentication: Option<String>,
     /// All texts, in the order in which they occur.

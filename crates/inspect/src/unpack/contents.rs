@@ -9,14 +9,19 @@ pub(crate) struct Budget {
     objects: usize,
     /// Passwords that may still be tried.
     tries: usize,
+    /// Hashes that may still be made of them.
+    rounds: u32,
 }
 
 /// Passwords that are tried, each for about a millisecond, of all files together.
 const TRIES: usize = 64;
+/// Hashes that are made of passwords, of all files together: four passwords of a document of today
+/// (each 100,000), in some tens of milliseconds.
+const ROUNDS: u32 = 400_000;
 
 impl Budget {
     pub(crate) fn new(bytes: usize, objects: usize) -> Self {
-        Self { bytes, objects, tries: TRIES }
+        Self { bytes, objects, tries: TRIES, rounds: ROUNDS }
     }
 
     /// One more file; `false` when there have been too many.
@@ -88,6 +93,13 @@ impl<'b> Contents<'b> {
         words.truncate(self.budget.tries / cost);
         self.budget.tries -= words.len() * cost;
         words
+    }
+
+    /// Whether a password may be hashed so often; if so, that is spent.
+    pub(super) fn rounds(&mut self, rounds: u32) -> bool {
+        let left = self.budget.rounds.checked_sub(rounds);
+        self.budget.rounds = left.unwrap_or(self.budget.rounds);
+        left.is_some()
     }
 
     /// A file inside, whose bytes were counted when they were unpacked.

@@ -19,8 +19,8 @@ use super::{
 const EXCEL: &str = "VelvetSweatshop";
 /// What PowerPoint tries by itself; of its time are only the older encryptions.
 const POWERPOINT: &str = "/01Hannes Ruescher/01";
-/// Rounds of a key derivation that are gone along with; documents have 50,000 or 100,000.
-const ROUNDS: u32 = 1_000_000;
+/// Rounds of the older key derivation.
+const STANDARD_ROUNDS: u32 = 50_000;
 /// What a try costs, in those of an archive: documents make their keys more slowly.
 const TRY: usize = 20;
 
@@ -38,6 +38,10 @@ pub(super) fn read_package(file: &Compound<'_>, contents: &mut Contents<'_>) {
     let tried = defaults.iter().copied().map(|word| (word, Technique::DefaultPassword));
     let told = told.iter().map(|word| (word.as_str(), Technique::PasswordInMessage));
     for (password, technique) in tried.chain(told) {
+        // Their number stands in the document, and whoever wrote it may want us to be busy.
+        if !rounds(&info).is_some_and(|rounds| contents.rounds(rounds)) {
+            break;
+        }
         if let Some(plain) = open(&info, &package, password) {
             contents.mark(technique, "the document opens with a password that is no secret");
             contents.spend(plain.len());
@@ -46,6 +50,25 @@ pub(super) fn read_package(file: &Compound<'_>, contents: &mut Contents<'_>) {
     }
     contents.mark(Technique::Encrypted, "the document is encrypted");
     contents.note("an encrypted document was not inspected");
+}
+
+/// How often a password is hashed to make the key; `None` when nothing of ours opens it.
+fn rounds(info: &[u8]) -> Option<u32> {
+    match (u16_le(info, 0)?, u16_le(info, 2)?) {
+        (4, 4) => {
+            let description = std::str::from_utf8(info.get(8..)?).ok()?;
+            Events::new(description).find_map(|event| match event {
+                Event::Start("encryptedKey", rest) => spin_count(rest),
+                _ => None,
+            })
+        }
+        (2..=4, 2) => Some(STANDARD_ROUNDS),
+        _ => None,
+    }
+}
+
+fn spin_count(key: &str) -> Option<u32> {
+    xml::attribute(key, "spinCount")?.parse().ok()
 }
 
 fn open(info: &[u8], package: &[u8], password: &str) -> Option<Vec<u8>> {
@@ -99,11 +122,22 @@ impl Hash {
 
     /// Hashes password and salt, and the result again and again.
     fn spin(self, password: &str, salt: &[u8], rounds: u32) -> Vec<u8> {
-        let mut hash = self.of(&[salt, &wide(password)]);
-        for round in 0..rounds {
-            hash = self.of(&[&round.to_le_bytes(), &hash]);
+        /// Nothing is allocated between rounds: there are a hundred thousand.
+        fn spin<D: Digest>(password: &[u8], salt: &[u8], rounds: u32) -> Vec<u8> {
+            let mut hash = D::new().chain_update(salt).chain_update(password).finalize();
+            for round in 0..rounds {
+                hash = D::new().chain_update(round.to_le_bytes()).chain_update(&hash).finalize();
+            }
+            hash.to_vec()
         }
-        hash
+        let password = wide(password);
+        match self {
+            Self::Md5 => spin::<Md5>(&password, salt, rounds),
+            Self::Sha1 => spin::<Sha1>(&password, salt, rounds),
+            Self::Sha256 => spin::<Sha256>(&password, salt, rounds),
+            Self::Sha384 => spin::<Sha384>(&password, salt, rounds),
+            Self::Sha512 => spin::<Sha512>(&password, salt, rounds),
+        }
     }
 }
 
@@ -140,8 +174,7 @@ fn agile(description: &str, package: &[u8], password: &str) -> Option<Vec<u8>> {
     let hash = Hash::named(&xml::attribute(key, "hashAlgorithm")?)?;
     let salt = binary(key, "saltValue")?;
     let key_len = (number(key, "keyBits")? / 8) as usize;
-    let spun =
-        hash.spin(password, &salt, number(key, "spinCount").filter(|rounds| *rounds <= ROUNDS)?);
+    let spun = hash.spin(password, &salt, spin_count(key)?);
     let with = |block: [u8; 8], encrypted: &[u8]| {
         let key = fit(hash.of(&[&spun, &block]), key_len);
         Some(Aes::new(&key)?.decrypt_chain(encrypted, vector(salt.clone())))
@@ -178,7 +211,8 @@ fn standard(info: &[u8], package: &[u8], password: &str) -> Option<Vec<u8>> {
     let key_len = place_le(info, 12 + 16)? / 8;
     let verifier = info.get(12_usize.checked_add(header_len)?..)?;
     let salt = slice(verifier, 4, 16)?;
-    let hash = Hash::Sha1.of(&[&Hash::Sha1.spin(password, salt, 50_000), &0_u32.to_le_bytes()]);
+    let hash =
+        Hash::Sha1.of(&[&Hash::Sha1.spin(password, salt, STANDARD_ROUNDS), &0_u32.to_le_bytes()]);
     let mut inner = [0x36; 64];
     let mut outer = [0x5C; 64];
     for (index, byte) in hash.iter().enumerate() {

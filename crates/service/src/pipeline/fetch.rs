@@ -11,13 +11,20 @@ use std::{
 };
 
 use mailkeep_exchange::{Content, Details, ExchangeError, Provider};
-use mailkeep_inspect::{Context, MaskKey, Report, inspect_prefix};
-use mailkeep_model::{Detail, Item, ItemKind, Mailbox, MailboxId};
+use mailkeep_inspect::{
+    Context, MaskKey, Report, RuleRead, Sender, inspect_prefix, inspect_rule,
+};
+use mailkeep_model::{Detail, Item, ItemKind, Mailbox, MailboxId, Verdict};
+use serde_json::Value;
 use mailkeep_vault::{setting_json, vcard, write_icalendar, write_todo};
 use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 
-use super::{mailbox::is_local, staged::Contents};
+use super::{
+    habits::Sending,
+    mailbox::{is_local, lock},
+    staged::Contents,
+};
 use crate::{
     ServiceError,
     spool::{Spool, SpoolWriter, Spooled},
@@ -112,10 +119,11 @@ impl<P: Provider> Fetcher<P> {
         &self,
         mailbox: &Mailbox,
         item: &Item,
+        sending: Option<Sending>,
     ) -> Result<Fetched, ServiceError> {
         let _place = self.spool.place().await;
         let mut fetched = match item.kind {
-            ItemKind::Message => self.read_message(mailbox, item).await?,
+            ItemKind::Message => self.read_message(mailbox, item, sending).await?,
             ItemKind::Opaque => return self.opaque(mailbox, item).await,
             _ => self.described(mailbox, item).await?,
         };
@@ -125,6 +133,11 @@ impl<P: Provider> Fetcher<P> {
             self.beside(streams, mailbox, item, &mut fetched).await?;
         }
         Ok(fetched)
+    }
+
+    /// Inspects an inbox rule; `folder` is the name of the folder that it moves mail to.
+    pub(super) fn inspect_rule(&self, rule: &Value, folder: Option<&str>) -> (Verdict, RuleRead) {
+        inspect_rule(rule, folder, &self.inspection.context())
     }
 
     /// Fetches the stream that belongs to what was fetched. Without it, the item is safe all the
@@ -174,14 +187,20 @@ impl<P: Provider> Fetcher<P> {
         Ok(Fetched::new(content, Some(item), None))
     }
 
-    async fn read_message(&self, mailbox: &Mailbox, item: &Item) -> Result<Fetched, ServiceError> {
+    async fn read_message(
+        &self,
+        mailbox: &Mailbox,
+        item: &Item,
+        sending: Option<Sending>,
+    ) -> Result<Fetched, ServiceError> {
+        let sending = sending.map(Arc::new);
         let mut tries = 1;
         loop {
             // Room first: a request that waits for room would hold a place at the provider.
             let spooled = self.spool.begin().await;
             // What fails before the answer begins has been tried again and again already.
             let content = self.provider.content(mailbox, &item.id).await?;
-            match self.message(spooled, content).await {
+            match self.message(spooled, content, sending.clone()).await {
                 Err(ServiceError::Exchange(ExchangeError::Protocol { .. })) if tries < TRIES => {
                     tries += 1;
                 }
@@ -220,6 +239,7 @@ impl<P: Provider> Fetcher<P> {
         &self,
         mut spooled: SpoolWriter,
         mut content: Content,
+        sending: Option<Arc<Sending>>,
     ) -> Result<Fetched, ServiceError> {
         let mut turn = None;
         let mut head = Vec::new();
@@ -236,7 +256,7 @@ impl<P: Provider> Fetcher<P> {
         let content = Arc::new(spooled.finish().map_err(ServiceError::Spool)?);
         let whole = content.bytes();
         let inspection = Arc::clone(&self.inspection);
-        let inspect = move || inspection.inspect(&head, whole);
+        let inspect = move || inspection.inspect(&head, whole, sending.as_deref());
         let report = if whole <= INLINE as u64 {
             inspect()
         } else {
@@ -264,8 +284,21 @@ impl Streams {
 }
 
 impl Inspection {
-    fn inspect(&self, head: &[u8], whole: u64) -> Report {
-        let context = Context::new(OffsetDateTime::now_utc(), &self.own_domains, &self.mask_key);
-        inspect_prefix(head, whole, &context)
+    /// What the mailbox sent is held against its habits, and learned, one message after the other:
+    /// of twenty that arrive at once the last is to know of the others.
+    fn inspect(&self, head: &[u8], whole: u64, sending: Option<&Sending>) -> Report {
+        let context = self.context();
+        let Some(Sending { habits, at, recipients }) = sending else {
+            return inspect_prefix(head, whole, &context);
+        };
+        let mut habits = lock(habits);
+        let sender = Sender { habits: &habits, at: *at, recipients };
+        let report = inspect_prefix(head, whole, &context.with_sender(sender));
+        report.sent.iter().for_each(|sent| habits.learn(sent));
+        report
+    }
+
+    fn context(&self) -> Context<'_> {
+        Context::new(OffsetDateTime::now_utc(), &self.own_domains, &self.mask_key)
     }
 }

@@ -8,6 +8,7 @@ use std::{
 use futures::{StreamExt, TryStreamExt, stream};
 use mailkeep_control::Control;
 use mailkeep_exchange::{ExchangeError, Provider};
+use mailkeep_inspect::Habits;
 use mailkeep_model::{Cursor, Folder, FolderId, Item, ItemId, ItemKind, Mailbox, TenantName};
 use time::OffsetDateTime;
 use tokio::sync::mpsc;
@@ -16,6 +17,7 @@ use super::{
     compare::Comparing,
     fetch::Fetcher,
     folders::FolderTree,
+    habits::known,
     staged::{Because, Delivery, Missed},
 };
 use crate::{Event, Observer, PassLimits, ServiceError};
@@ -71,6 +73,8 @@ pub(super) struct MailboxReader<'a, P> {
     pub(super) compared: Mutex<HashSet<FolderId>>,
     /// When the list of folders was read from its beginning, if it was.
     pub(super) tree_compared: Option<OffsetDateTime>,
+    /// What it is used to, as far as it was read.
+    pub(super) habits: Arc<Mutex<Habits>>,
 }
 
 /// An item that is no longer in the folder where it was.
@@ -98,13 +102,14 @@ pub(crate) async fn read<P: Provider>(
     let comparing = Comparing::new(&mailbox.id, &reading.limits, now);
     let cursor = comparing.tree_cursor(&mut state);
     let tree_compared = cursor.is_none().then_some(now);
-    let known = std::mem::take(&mut state.folders);
+    let listed = std::mem::take(&mut state.folders);
     let kinds = reading.provider.kinds();
-    let tree = FolderTree::read(&reading.provider, mailbox, known, cursor, &kinds).await;
+    let tree = FolderTree::read(&reading.provider, mailbox, listed, cursor, &kinds).await;
     let tree = match tree {
         Err(ExchangeError::NotFound { .. }) if is_new => return Ok(Read::NoMailbox),
         tree => tree?,
     };
+    let habits = known(&reading.control, &reading.tenant, &mailbox.id, now).await?;
     let reader = MailboxReader {
         reading,
         mailbox,
@@ -117,6 +122,7 @@ pub(crate) async fn read<P: Provider>(
         held: Mutex::default(),
         compared: Mutex::default(),
         tree_compared,
+        habits: Arc::new(Mutex::new(habits)),
     };
     reader.retry_missed().await?;
     stream::iter(tree.present())

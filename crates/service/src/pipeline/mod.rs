@@ -4,6 +4,7 @@ mod compare;
 mod fetch;
 mod folder;
 mod folders;
+mod habits;
 mod mailbox;
 mod remedied;
 mod round;

@@ -17,10 +17,12 @@ use mailkeep_model::{
 use mailkeep_vault::{
     Content, ItemChange, ItemPath, MailboxRound, NewStream, OpenContent, Round, RoundReport, Vault,
 };
+use serde_json::Value;
 use time::OffsetDateTime;
 use tokio::sync::mpsc;
 
 use super::{
+    habits::{Says, known, stored},
     staged::{Because, Contents, Counts, Delivery, End, Missed, Staged, meta_key},
     traffic::{Traffic, direction},
 };
@@ -171,11 +173,18 @@ impl RoundWriter {
             known: HashSet::new(),
             compared: waiting.compared,
             is_first: before.completeness == Completeness::Incomplete,
+            habits: None,
         };
         let roles: HashMap<&FolderId, WellKnownFolder> =
             folders.iter().filter_map(|folder| Some((&folder.id, folder.well_known?))).collect();
         let mut changes = Vec::with_capacity(staged.len() + removed.len());
-        for (id, Staged { item, content, traffic: counts }) in staged {
+        let now = OffsetDateTime::now_utc();
+        let mut habits = None;
+        let settles = entry.is_first && entry.end.is_some();
+        if settles || staged.values().any(|staged| !matches!(staged.says, Says::Nothing)) {
+            habits = Some(known(&self.control, &self.tenant, &mailbox.id, now).await?);
+        }
+        for (id, Staged { item, content, traffic: counts, says }) in staged {
             let stored = catalog.get(&id);
             let content = match (content, stored) {
                 (Some(Contents { content, stream }), _) => Content::New {
@@ -196,6 +205,11 @@ impl RoundWriter {
                     continue;
                 }
             };
+            if let Some(habits) = &mut habits
+                && (stored.is_none() || matches!(says, Says::Rule(_)))
+            {
+                says.teach(habits, now);
+            }
             if stored.is_some() {
                 entry.known.insert(id.clone());
             } else if counts == Counts::Yes {
@@ -214,6 +228,12 @@ impl RoundWriter {
                 changes.push(ItemChange::Remove { path: path_of(stored) });
                 entry.removed.push(id);
             }
+        }
+        if let Some(mut habits) = habits {
+            if settles {
+                habits.settle();
+            }
+            entry.habits = Some(stored(&habits));
         }
         // A mailbox that has another address is to be found by it, whatever else happened.
         let is_same = !before.moved && same_folders(&before.folders, &folders);
@@ -307,6 +327,7 @@ fn commits(
             removed: entry.removed,
             skipped,
             no_longer_skipped: settled.collect(),
+            habits: entry.habits,
         };
         missed.retain(|one| one.because == Because::Failed);
         written.missed.extend(missed.into_iter().map(|one| (entry.mailbox.clone(), one)));
@@ -351,6 +372,8 @@ struct Entry {
     known: HashSet<ItemId>,
     /// Whether its first backup has not come to its end before.
     is_first: bool,
+    /// What the mailbox is used to, where this round taught anything.
+    habits: Option<Value>,
 }
 
 /// What the catalog compares the next change of an item with.
@@ -379,6 +402,7 @@ impl Waiting {
                 // Same content, told again with other flags or from another folder.
                 staged.content = earlier.content;
                 staged.traffic = earlier.traffic;
+                staged.says = earlier.says;
             }
             mailbox.staged.insert(id, staged);
         }

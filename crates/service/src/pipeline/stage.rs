@@ -3,11 +3,12 @@
 use futures::{StreamExt, stream};
 use mailkeep_control::{CanarySeen, InspectedItem};
 use mailkeep_exchange::{ExchangeError, Provider};
-use mailkeep_inspect::Report;
-use mailkeep_model::{Item, ItemKind};
+use mailkeep_inspect::{Report, RuleRead};
+use mailkeep_model::{Detail, Item, ItemKind, SettingKind, Verdict};
 use time::OffsetDateTime;
 
 use super::{
+    habits::{Says, Sending},
     mailbox::{CONTENTS_AT_ONCE, MailboxReader, Reading, Seen, is_local, lock},
     staged::{Because, Counts, Delivery, Missed, Staged, meta_key},
 };
@@ -73,7 +74,8 @@ impl<P: Provider> MailboxReader<'_, P> {
             self.saw(&item);
             if !unchanged {
                 let traffic = Counts::Yes;
-                delivery.staged.push(Staged { item, content: None, traffic });
+                let says = Says::Nothing;
+                delivery.staged.push(Staged { item, content: None, traffic, says });
             }
         }
 
@@ -81,7 +83,10 @@ impl<P: Provider> MailboxReader<'_, P> {
         let at_once = if streams { STREAMS_AT_ONCE } else { CONTENTS_AT_ONCE };
         let mut fetched = stream::iter(to_fetch)
             .map(|item| async {
-                let outcome = self.reading.fetcher.fetch(self.mailbox, &item).await;
+                // What is known already was learned when it was new.
+                let is_new = !catalog.contains_key(&item.id);
+                let sending = Sending::of(&item, &self.folders, &self.habits).filter(|_| is_new);
+                let outcome = self.reading.fetcher.fetch(self.mailbox, &item, sending).await;
                 (item, outcome)
             })
             .buffer_unordered(at_once);
@@ -97,9 +102,21 @@ impl<P: Provider> MailboxReader<'_, P> {
                     }
                     let item = fetched.item.unwrap_or(item);
                     let mut traffic = Counts::Yes;
-                    if let Some(report) = fetched.report {
+                    let mut says = Says::Nothing;
+                    if let Some((rule, verdict)) = self.rule(&item) {
+                        says = Says::Rule(rule);
+                        inspected.push(InspectedItem {
+                            item: item.id.clone(),
+                            content_key: item.content_key.clone(),
+                            message_id: None,
+                            verdict,
+                        });
+                    }
+                    if let Some(mut report) = fetched.report {
                         if self.recognise(&item, &report).await? {
                             traffic = Counts::No;
+                        } else if let Some(sent) = report.sent.take() {
+                            says = Says::Sent(Box::new(sent));
                         }
                         self.note_parts(&item, &report).await?;
                         inspected.push(InspectedItem {
@@ -116,7 +133,7 @@ impl<P: Provider> MailboxReader<'_, P> {
                         delivery.missed.push(self.failed_because(item.clone(), &error));
                     }
                     let content = Some(fetched.contents);
-                    delivery.staged.push(Staged { item, content, traffic });
+                    delivery.staged.push(Staged { item, content, traffic, says });
                     bytes_held += bytes;
                     if bytes_held >= self.reading.limits.part_bytes
                         || delivery.staged.len() >= PART_ITEMS
@@ -167,6 +184,20 @@ impl<P: Provider> MailboxReader<'_, P> {
             tracing::warn!(%mailbox, item, "a message claims to be a canary, and is none of ours");
         }
         Ok(is_ours)
+    }
+
+    /// What is to be said of an inbox rule.
+    fn rule(&self, item: &Item) -> Option<(RuleRead, Verdict)> {
+        let Some(Detail::Setting(setting)) = &item.detail else { return None };
+        if setting.kind != SettingKind::InboxRule {
+            return None;
+        }
+        let to = setting.value["actions"]["moveToFolder"].as_str();
+        let folder = to.and_then(|to| self.folders.iter().find(|folder| folder.id.0 == to));
+        let folder = folder.map(|folder| folder.name.as_str());
+        let (verdict, read) = self.reading.fetcher.inspect_rule(&setting.value, folder);
+        lock(&self.habits).see_rule(&read, OffsetDateTime::now_utc());
+        Some((read, verdict))
     }
 
     fn saw(&self, item: &Item) {

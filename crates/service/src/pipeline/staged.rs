@@ -4,6 +4,7 @@ use mailkeep_model::{Cursor, Folder, FolderId, Item, ItemId, ItemKind, Mailbox};
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
+use super::habits::Says;
 use crate::spool::Spooled;
 
 /// An item on its way from a mailbox to the vault.
@@ -12,6 +13,7 @@ pub(crate) struct Staged {
     /// `None`: the vault has these bytes.
     pub(crate) content: Option<Contents>,
     pub(crate) traffic: Counts,
+    pub(crate) says: Says,
 }
 
 /// Whether a message is counted as traffic.

@@ -51,6 +51,7 @@ impl User {
     pub(crate) async fn new(world: &World) -> Self {
         let roles = [
             "Mail.ReadWrite",
+            "Mail.Send",
             "Calendars.ReadWrite",
             "Contacts.ReadWrite",
             "MailboxSettings.ReadWrite",

@@ -88,7 +88,7 @@ fn mismatch(field: &Field, link: &Link, context: &Context<'_>) -> Option<Found> 
 }
 
 /// Whether a host is the organisation's own.
-pub(super) fn is_own(host: &Host, context: &Context<'_>) -> bool {
+pub(crate) fn is_own(host: &Host, context: &Context<'_>) -> bool {
     host.as_name().is_some_and(|name| {
         context
             .own_domains
@@ -110,7 +110,7 @@ fn cut(text: &str, bytes: usize) -> &str {
 }
 
 /// For evidence: one line, no control characters, at most 100 characters.
-pub(super) fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     const LONGEST: usize = 100;
     let line: String = text
         .chars()

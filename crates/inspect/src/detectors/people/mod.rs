@@ -5,8 +5,10 @@
 //!   receiving server found forged.
 //! - `reply-elsewhere`: answers go to somebody's free mailbox.
 //! - `sender-host`: a sender whose host no server has.
-//! - `takeover`: what the mailbox's history says of this message ([`crate::History`]).
+//! - `takeover`: how this message departs from what its mailbox is used to ([`crate::Habits`]).
+//! - `inbox-rule`: a rule of the mailbox that gives its mail away or hides it.
 
+pub(crate) mod rules;
 mod takeover;
 
 use mailkeep_model::{Category, Severity};

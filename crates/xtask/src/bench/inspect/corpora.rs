@@ -30,52 +30,6 @@ pub(super) fn column<'r>(row: &'r Row, name: &str) -> Result<&'r str> {
     Ok(row.get(name).with_context(|| format!("there is no column {name:?}"))?)
 }
 
-/// A text with the places that people marked in it, in code points.
-pub(super) struct Marked {
-    pub(super) label: String,
-    pub(super) text: String,
-    pub(super) spans: Vec<Span>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Span {
-    pub(super) start: usize,
-    pub(super) end: usize,
-    pub(super) entity: String,
-}
-
-/// `snippets.tsv` (one entity a row) and `mailbodies.tsv` (an entity with each span).
-pub(super) fn marked(path: &Path) -> Result<Vec<Marked>> {
-    table(path)?
-        .iter()
-        .map(|row| {
-            let label = row.get("entity").or_else(|| row.get("label")).context("no label")?;
-            let spans = column(row, "spans")?
-                .split(';')
-                .filter(|span| !span.is_empty())
-                .map(|span| read_span(span, label))
-                .collect::<Result<_>>()?;
-            Ok(Marked { label: label.clone(), text: read_text(column(row, "text")?)?, spans })
-        })
-        .collect()
-}
-
-/// `start-end` or `start-end:ENTITY`.
-fn read_span(span: &str, label: &str) -> Result<Span> {
-    let (place, entity) = span.split_once(':').unwrap_or((span, label));
-    let (start, end) = place.split_once('-').with_context(|| span.to_owned())?;
-    Ok(Span { start: start.parse()?, end: end.parse()?, entity: entity.to_owned() })
-}
-
-/// A JSON string in a CSV field.
-fn read_text(field: &str) -> Result<String> {
-    let json = match field.strip_prefix('"').and_then(|field| field.strip_suffix('"')) {
-        Some(quoted) => quoted.replace("\"\"", "\""),
-        None => field.to_owned(),
-    };
-    serde_json::from_str(&json).with_context(|| field.to_owned())
-}
-
 /// Which messages of an mbox file stayed inside: sender and every recipient of one domain.
 pub(super) fn internal(mbox: &Path, domain: &str) -> Result<Vec<bool>> {
     let mut reader = BufReader::new(File::open(mbox)?);
@@ -141,15 +95,6 @@ pub(super) fn files(directory: &Path, ending: &str) -> Result<Vec<PathBuf>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn spans_and_texts_are_read_as_they_are_written() {
-        let span = |start, end, entity: &str| Span { start, end, entity: entity.into() };
-        assert_eq!(read_span("3-9", "IBAN").unwrap(), span(3, 9, "IBAN"));
-        assert_eq!(read_span("3-9:SECRET/x", "A+B").unwrap(), span(3, 9, "SECRET/x"));
-        assert!(read_span("3", "A").is_err());
-        assert_eq!(read_text("\"\"\"a\\nb \\\"\"c\\\"\"\"\"\"").unwrap(), "a\nb \"c\"");
-    }
 
     #[test]
     fn a_message_is_internal_when_nobody_outside_is_on_it() {

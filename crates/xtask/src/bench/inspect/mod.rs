@@ -3,6 +3,8 @@
 mod corpora;
 mod found;
 mod harm;
+#[path = "../../../../inspect/tests/corpora/marked.rs"]
+mod marked;
 mod sensitive;
 
 use std::{

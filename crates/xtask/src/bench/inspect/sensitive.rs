@@ -1,209 +1,139 @@
 //! Sensitive content in texts: precision and recall by entity.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, fs, path::PathBuf};
 
-use anyhow::Result;
+use anyhow::{Error, Result, ensure};
 
 use super::{
     Bench,
-    corpora::{Marked, Span, marked},
     found::Seen,
-    share,
+    marked::{
+        self, Judged, Kind, Marked, PASSWORD, SECRET, Score, Span, cut, judge, of_entity, unclaimed,
+    },
 };
 
-/// What the corpus calls an entity, as it begins, and what we call it; what is not in here is not
-/// claimed.
-const CLAIMED: &[(&str, &str)] = &[("CREDIT_CARD", "PAYMENT_CARD")];
-
-#[derive(Clone, Copy, Default)]
-struct Score {
-    right: usize,
-    wrong: usize,
-    missed: usize,
+/// Whether hints count, too: what has the form of a number and no word that says what it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Least {
+    Low,
+    Medium,
 }
 
-impl Score {
-    fn precision(&self) -> f64 {
-        if self.right + self.wrong == 0 { 1.0 } else { share(self.right, self.right + self.wrong) }
-    }
-
-    fn recall(&self) -> f64 {
-        if self.right + self.missed == 0 {
-            1.0
-        } else {
-            share(self.right, self.right + self.missed)
-        }
-    }
-
-    fn text(&self) -> String {
-        format!("{} right, {} wrong, {} missed", self.right, self.wrong, self.missed)
-    }
-
-    fn add(&mut self, other: Self) {
-        self.right += other.right;
-        self.wrong += other.wrong;
-        self.missed += other.missed;
-    }
-}
+type Scores = BTreeMap<String, Score>;
 
 impl Bench<'_> {
     /// One entity a text, and texts without it.
     pub(super) fn snippets(&mut self) -> Result<()> {
-        let scores = self.scored("snippets.tsv", Judged::OneLabel)?;
-        let mut all = Score::default();
-        let mut lines = Vec::new();
-        for (label, score) in &scores {
-            all.add(*score);
-            lines.push(format!(
-                "   {label:<32} P {:.3} R {:.3}  {}",
-                score.precision(),
-                score.recall(),
-                score.text()
-            ));
+        let answered = self.answered("snippets.tsv")?;
+        let (mut numbers, mut secrets, mut sure) = (Scores::new(), Scores::new(), Scores::new());
+        for (marked, seen) in &answered {
+            if unclaimed(&marked.label).is_some() {
+                continue;
+            }
+            if marked.label.starts_with("SECRET/") {
+                // By the label: which maker's tokens are known.
+                for judged in judge(marked, &found(seen, Least::Low)) {
+                    secrets.entry(marked.label.clone()).or_default().count(judged.kind);
+                    self.tell(marked, &judged);
+                }
+            } else {
+                self.score(marked, &found(seen, Least::Low), &mut numbers);
+                for judged in judge(marked, &found(seen, Least::Medium)) {
+                    sure.entry(judged.place.entity).or_default().count(judged.kind);
+                }
+            }
         }
+        let all = total(&numbers);
         self.at_least("snippets, precision", all.precision(), 0.95, &all.text());
         self.at_least("snippets, recall", all.recall(), 0.97, &all.text());
-        lines.iter().for_each(|line| println!("{line}"));
+        show(&numbers);
+        let all = total(&sure);
+        println!("   without hints, which are numbers without a word beside them: {}", all.text());
+        let all = total(&secrets);
+        println!(
+            "   snippets of secrets: P {:.3} R {:.3} {}",
+            all.precision(),
+            all.recall(),
+            all.text()
+        );
+        show(&secrets);
         Ok(())
     }
 
     /// Mail with such things put in, and with such as only look like them.
     pub(super) fn bodies(&mut self) -> Result<()> {
-        let scores = self.scored("mailbodies.tsv", Judged::EachSpan)?;
-        let sum = |wanted: &dyn Fn(&str) -> bool| {
-            let mut sum = Score::default();
-            scores.iter().filter(|(label, _)| wanted(label)).for_each(|(_, score)| sum.add(*score));
-            sum
-        };
-        let password = "SECRET/password";
-        for (name, precision, recall, score) in [
-            ("cards", 0.99, 0.99, sum(&|label| label == "CREDIT_CARD")),
-            ("IBANs", 0.99, 0.99, sum(&|label| label == "IBAN_CODE")),
-            ("SSNs", 0.99, 0.99, sum(&|label| label == "US_SSN")),
-            (
-                "secrets",
-                0.99,
-                0.99,
-                sum(&|label| label.starts_with("SECRET/") && label != password),
-            ),
-            ("passwords in prose", 0.9, 0.6, sum(&|label| label == password)),
-        ] {
-            self.at_least(
-                &format!("bodies, {name}: precision"),
-                score.precision(),
-                precision,
-                &score.text(),
-            );
-            self.at_least(
-                &format!("bodies, {name}: recall"),
-                score.recall(),
-                recall,
-                &score.text(),
-            );
+        let names = [
+            ("cards", "PAYMENT_CARD", 0.99, 0.99),
+            ("IBANs", "IBAN_CODE", 0.99, 0.99),
+            ("SSNs", "US_SSN", 0.99, 0.99),
+            ("secrets", SECRET, 0.99, 0.99),
+            ("passwords in prose", PASSWORD, 0.9, 0.6),
+        ];
+        let mut scores = Scores::new();
+        for (marked, seen) in &self.answered("mailbodies.tsv")? {
+            let mut found = found(seen, Least::Medium);
+            found.retain(|span| names.iter().any(|(_, entity, ..)| *entity == span.entity));
+            self.score(marked, &found, &mut scores);
+        }
+        for (name, entity, precision, recall) in names {
+            let score = scores.get(entity).copied().unwrap_or_default();
+            ensure!(score.right + score.missed > 0, "no {name} are marked in the bodies");
+            let (what, detail) = (format!("bodies, {name}"), score.text());
+            self.at_least(&format!("{what}: precision"), score.precision(), precision, &detail);
+            self.at_least(&format!("{what}: recall"), score.recall(), recall, &detail);
         }
         Ok(())
     }
 
-    fn scored(&self, file: &str, judged: Judged) -> Result<BTreeMap<String, Score>> {
-        let texts = marked(&self.corpora.join("dlp").join(file))?;
+    /// The texts of a table, and what was said of each.
+    fn answered(&self, file: &str) -> Result<Vec<(Marked, Seen)>> {
+        let table = fs::read_to_string(self.corpora.join("dlp").join(file))?;
+        let texts = marked::read(&table).map_err(Error::msg)?;
         let folder = self.place.join(file);
-        std::fs::create_dir_all(&folder)?;
+        fs::create_dir_all(&folder)?;
         let paths: Vec<PathBuf> = texts
             .iter()
             .enumerate()
             .map(|(number, marked)| {
                 let path = folder.join(format!("{number:05}.txt"));
-                std::fs::write(&path, &marked.text).map(|()| path)
+                fs::write(&path, &marked.text).map(|()| path)
             })
             .collect::<std::io::Result<_>>()?;
         let run = self.inspector.texts(&paths)?;
-        anyhow::ensure!(run.seen.len() == texts.len(), "{file}: not every text was answered");
-        let mut scores = BTreeMap::new();
-        for (marked, seen) in texts.iter().zip(&run.seen) {
-            self.judge(marked, seen, judged, &mut scores);
-        }
-        Ok(scores)
+        ensure!(run.seen.len() == texts.len(), "{file}: not every text was answered");
+        Ok(texts.into_iter().zip(run.seen).collect())
     }
 
-    fn judge(
-        &self,
-        marked: &Marked,
-        seen: &Seen,
-        judged: Judged,
-        scores: &mut BTreeMap<String, Score>,
-    ) {
-        let mut found: Vec<Span> = seen
-            .findings
-            .iter()
-            .filter(|f| f.category == "sensitive" && f.severity != "low")
-            .map(|f| Span { start: f.start, end: f.end, entity: f.entity.clone() })
-            .collect();
-        for span in &marked.spans {
-            let Some(ours) = claimed(&span.entity) else { continue };
-            let score = scores.entry(span.entity.clone()).or_default();
-            let at =
-                found.iter().position(|found| overlaps(found, span) && is(&found.entity, ours));
-            match at {
-                Some(at) => {
-                    found.remove(at);
-                    score.right += 1;
-                }
-                None => {
-                    score.missed += 1;
-                    self.tell("missed", &span.entity, marked, span);
-                }
-            }
-        }
-        // What lies in a marked place was found, if under another name.
-        found.retain(|found| !marked.spans.iter().any(|span| overlaps(found, span)));
-        for found in found {
-            let label = match judged {
-                // A text with one label says nothing of other entities.
-                Judged::OneLabel => match claimed(&marked.label) {
-                    Some(ours) if is(&found.entity, ours) => marked.label.clone(),
-                    _ => continue,
-                },
-                Judged::EachSpan => match label_of(&found.entity) {
-                    Some(label) => label.to_owned(),
-                    None => continue,
-                },
-            };
-            scores.entry(label.clone()).or_default().wrong += 1;
-            self.tell("wrong", &label, marked, &found);
+    fn score(&self, marked: &Marked, found: &[Span], scores: &mut Scores) {
+        for judged in judge(marked, found) {
+            self.tell(marked, &judged);
+            scores.entry(judged.place.entity).or_default().count(judged.kind);
         }
     }
 
-    fn tell(&self, what: &str, label: &str, marked: &Marked, span: &Span) {
-        if self.verbose {
-            let text: String =
-                marked.text.chars().skip(span.start).take(span.end - span.start).collect();
-            println!("   {what} {label}: {text:?} ({})", span.entity);
+    fn tell(&self, marked: &Marked, judged: &Judged) {
+        if self.verbose && judged.kind != Kind::Right {
+            let Span { start, end, entity } = &judged.place;
+            let text = cut(&marked.text, *start, *end);
+            println!("   {} {} {entity}: {:?} {text:?}", marked.id, marked.label, judged.kind);
         }
     }
 }
 
-#[derive(Clone, Copy)]
-enum Judged {
-    OneLabel,
-    EachSpan,
+fn found(seen: &Seen, least: Least) -> Vec<Span> {
+    seen.findings
+        .iter()
+        .filter(|f| f.category == "sensitive" && (least == Least::Low || f.severity != "low"))
+        .map(|f| Span { start: f.start, end: f.end, entity: of_entity(&f.entity).to_owned() })
+        .collect()
 }
 
-fn claimed(label: &str) -> Option<&'static str> {
-    CLAIMED.iter().find(|(prefix, _)| label.starts_with(prefix)).map(|(_, ours)| *ours)
+fn total(scores: &Scores) -> Score {
+    let mut total = Score::default();
+    scores.values().for_each(|score| total.add(*score));
+    total
 }
 
-fn label_of(entity: &str) -> Option<&'static str> {
-    CLAIMED.iter().find(|(_, ours)| is(entity, ours)).map(|(label, _)| *label)
-}
-
-/// Ours is a name, or with `*` at its end how names begin.
-fn is(entity: &str, ours: &str) -> bool {
-    match ours.strip_suffix('*') {
-        Some(prefix) => entity.starts_with(prefix),
-        None => entity == ours,
-    }
-}
-
-fn overlaps(one: &Span, two: &Span) -> bool {
-    one.start < two.end && two.start < one.end
+fn show(scores: &Scores) {
+    marked::lines(scores).iter().for_each(|line| println!("   {line}"));
 }

@@ -1,8 +1,18 @@
 //! QR codes in pictures (ISO/IEC 18004), read with bounds.
+//!
+//! Nearly all pictures of mail have none, and looking for codes is most of what a message with
+//! pictures costs. So a picture becomes grey and small before anything else, black and white once
+//! for dark codes and light ones, and only where a line shows the corner mark of a code, across
+//! and down, the decoder is asked.
+
+mod grey;
+mod ink;
 
 use std::io::Cursor;
 
 use image::{ImageReader, Limits};
+
+use self::{grey::Grey, ink::Ink};
 
 /// Pixels of pictures that are read of one message.
 const MOST_PIXELS: u64 = 24 << 20;
@@ -12,8 +22,9 @@ const LARGEST: u64 = 16 << 20;
 const MOST_PICTURES: usize = 24;
 /// The smallest code has 21 modules to a side.
 const SMALLEST: u32 = 21;
-/// A side that shows the finest code clearly; larger pictures are made smaller first.
-const SIDE: u32 = 1_000;
+/// A side that shows the finest code clearly; pictures of half as much again or more are made
+/// smaller first.
+const SIDE: usize = 1_000;
 /// Bytes that decoders may take for one picture.
 const MEMORY: u64 = 128 << 20;
 
@@ -59,28 +70,16 @@ impl Pictures {
         limits.max_alloc = Some(MEMORY);
         reader.limits(limits);
         let Ok(picture) = reader.decode() else { return Ok(Vec::new()) };
-        // Transparent is white: a code drawn on nothing stands on the page.
-        let picture = if picture.color().has_alpha() {
-            let mut page = image::RgbaImage::from_pixel(width, height, image::Rgba([255; 4]));
-            image::imageops::overlay(&mut page, &picture.to_rgba8(), 0, 0);
-            image::DynamicImage::ImageRgba8(page)
-        } else {
-            picture
-        };
-        let picture =
-            if width.max(height) > SIDE { picture.thumbnail(SIDE, SIDE) } else { picture };
-        Ok(search(&picture.to_luma8()))
+        Ok(search(&Grey::of(picture).at_most(SIDE)))
     }
 }
 
-fn search(grey: &image::GrayImage) -> Vec<String> {
-    let (width, height) = (grey.width() as usize, grey.height() as usize);
-    let pixels = grey.as_raw();
-    for inverted in [false, true] {
-        let flip = if inverted { 255 } else { 0 };
-        let mut prepared = rqrr::PreparedImage::prepare_from_greyscale(width, height, |x, y| {
-            pixels.get(y * width + x).copied().unwrap_or(255) ^ flip
-        });
+fn search(grey: &Grey) -> Vec<String> {
+    for ink in Ink::both(grey).iter().filter(|ink| ink.has_corner()) {
+        let mut prepared =
+            rqrr::PreparedImage::prepare_from_bitmap(ink.width, ink.height, |x, y| {
+                ink.dark.get(y * ink.width + x).is_some_and(|&dark| dark != 0)
+            });
         let texts: Vec<String> = prepared
             .detect_grids()
             .into_iter()
