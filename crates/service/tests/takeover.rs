@@ -75,9 +75,8 @@ async fn habits(world: &World, address: &str) -> Value {
 async fn a_quiet_mailbox_that_sends_one_link_to_many_is_told_of_and_a_newsletter_is_not() {
     let seed = tempfile::tempdir().unwrap();
     let now = OffsetDateTime::now_utc();
-    let quiet = (0..40).map(|n| {
-        (now - Duration::hours(36 + n * 20), "https://wiki.example.org/page".to_owned())
-    });
+    let quiet = (0..40)
+        .map(|n| (now - Duration::hours(36 + n * 20), "https://wiki.example.org/page".to_owned()));
     write_sent(seed.path(), "quiet", quiet);
     let news = (0..4).flat_map(|week| {
         let at = now - Duration::weeks(week + 1);

@@ -97,7 +97,9 @@ impl Habits {
     pub(crate) fn departure(&self, sent: &Sent, now: OffsetDateTime) -> Option<Departure> {
         let hour = sent.hour();
         let day = day_of(hour);
-        if !self.settled && now.unix_timestamp().div_euclid(3_600).saturating_sub(self.since) < LEARNED {
+        if !self.settled
+            && now.unix_timestamp().div_euclid(3_600).saturating_sub(self.since) < LEARNED
+        {
             return None;
         }
         // Of the clock hour before, the share that lies within 60 minutes.
@@ -117,7 +119,8 @@ impl Habits {
             self.hours.range(hours).map(|(_, count)| *count).max().unwrap_or_default()
         };
         let earlier = day - (WEEKS * 7) as i32..day;
-        let new_rule = self.rules.values().flatten().max().map(|at| now.unix_timestamp().saturating_sub(*at));
+        let new_rule =
+            self.rules.values().flatten().max().map(|at| now.unix_timestamp().saturating_sub(*at));
         let strangers = sent.recipients.iter().filter(|one| !self.recipients.has(**one)).count();
         let strange_domains = sent.domains.iter().any(|domain| !self.domains.has(*domain));
         let around = [23, 0, 1].map(|shift| self.of_day[(hour + shift).rem_euclid(24) as usize]);

@@ -101,6 +101,12 @@ impl Folder {
         let mut at = piece.start;
         while at < piece.end {
             let byte = bytes[at];
+            let run = bytes[at..piece.end].iter().take_while(|byte| is_plain(**byte)).count();
+            if run > 0 {
+                self.plain(&readable[at..at + run], at);
+                at += run;
+                continue;
+            }
             if byte.is_ascii() {
                 self.ascii(byte, at);
                 at += 1;
@@ -110,6 +116,16 @@ impl Folder {
             self.other(c, at);
             at += c.len_utf8();
         }
+    }
+
+    /// Small letters and digits, which stay what they are: most of most texts.
+    fn plain(&mut self, run: &str, at: usize) {
+        self.letter(at);
+        self.word.letters += run.len() - 1;
+        self.word.latin += run.bytes().filter(u8::is_ascii_lowercase).count();
+        self.lower = run.bytes().next_back().is_some_and(|byte| byte.is_ascii_lowercase());
+        self.step(at);
+        self.out.text.push_str(run);
     }
 
     fn ascii(&mut self, byte: u8, at: usize) {
@@ -229,6 +245,12 @@ impl Folder {
     }
 
     fn push(&mut self, c: char, at: usize) {
+        self.step(at);
+        self.out.text.push(c);
+    }
+
+    /// Notes where what is pushed next comes from.
+    fn step(&mut self, at: usize) {
         let folded = self.out.text.len();
         let continues = match self.out.steps.last() {
             Some(&(step, source)) => source as usize + (folded - step as usize) == at,
@@ -237,8 +259,11 @@ impl Folder {
         if !continues {
             self.out.steps.push((small(folded), small(at)));
         }
-        self.out.text.push(c);
     }
+}
+
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_lowercase() || byte.is_ascii_digit()
 }
 
 fn latin_or(c: char, latin: char, in_latin: bool) -> char {

@@ -1,14 +1,13 @@
-//! What a message says, by theme: one pass of one automaton over its folded text.
+//! What a message says, by theme: one pass over its folded text.
 
 mod fold;
 mod phrases;
 
 use std::{ops::Range, sync::LazyLock};
 
-use aho_corasick::{AhoCorasick, MatchKind};
-
 pub(crate) use self::fold::{Folded, fold, look_alike, plain_letters};
 use self::phrases::PHRASES;
+use crate::starts::{Starts, words};
 
 /// What mail of a kind is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -80,7 +79,7 @@ pub(crate) struct Phrase {
 }
 
 struct Lexicon {
-    automaton: AhoCorasick,
+    starts: Starts,
     entries: Vec<(Theme, bool, &'static str)>,
 }
 
@@ -92,11 +91,7 @@ static LEXICON: LazyLock<Lexicon> = LazyLock::new(|| {
             strong.chain(phrases.weak.iter().map(|text| (phrases.theme, false, *text)))
         })
         .collect();
-    let automaton = AhoCorasick::builder()
-        .match_kind(MatchKind::Standard)
-        .build(entries.iter().map(|(_, _, text)| text))
-        .expect("the table is small; a test builds it");
-    Lexicon { automaton, entries }
+    Lexicon { starts: Starts::of(entries.iter().map(|(_, _, text)| *text)), entries }
 });
 
 /// Phrases of one message that are kept.
@@ -105,23 +100,21 @@ const MOST: usize = 2_000;
 /// Finds the phrases of a folded text.
 pub(crate) fn phrases(folded: &Folded, field: usize, found: &mut Vec<Phrase>) {
     let lexicon = &*LEXICON;
-    for hit in lexicon.automaton.find_overlapping_iter(&folded.text) {
-        if found.len() >= MOST {
-            return;
+    let bytes = folded.text.as_bytes();
+    for at in words(bytes) {
+        for number in lexicon.starts.at(bytes, at) {
+            if found.len() >= MOST {
+                return;
+            }
+            let (theme, strong, text) = lexicon.entries[number];
+            // Short ones are words of their own, not the beginnings of others.
+            let after = bytes.get(at + text.len());
+            if text.len() <= 5 && after.is_some_and(u8::is_ascii_alphanumeric) {
+                continue;
+            }
+            let place = folded.place(at..at + text.len());
+            found.push(Phrase { theme, strong, number, text, field, place });
         }
-        let before = folded.text.as_bytes()[..hit.start()].last();
-        if before.is_some_and(|b| b.is_ascii_alphanumeric() || !b.is_ascii()) {
-            continue;
-        }
-        let (theme, strong, text) = lexicon.entries[hit.pattern().as_usize()];
-        // Short ones are words of their own, not the beginnings of others.
-        let after = folded.text.as_bytes().get(hit.end());
-        if text.len() <= 5 && after.is_some_and(u8::is_ascii_alphanumeric) {
-            continue;
-        }
-        let number = hit.pattern().as_usize();
-        let place = folded.place(hit.range());
-        found.push(Phrase { theme, strong, number, text, field, place });
     }
 }
 

@@ -11,12 +11,10 @@ use std::{
 };
 
 use mailkeep_exchange::{Content, Details, ExchangeError, Provider};
-use mailkeep_inspect::{
-    Context, MaskKey, Report, RuleRead, Sender, inspect_prefix, inspect_rule,
-};
+use mailkeep_inspect::{Context, MaskKey, Report, RuleRead, Sender, inspect_prefix, inspect_rule};
 use mailkeep_model::{Detail, Item, ItemKind, Mailbox, MailboxId, Verdict};
-use serde_json::Value;
 use mailkeep_vault::{setting_json, vcard, write_icalendar, write_todo};
+use serde_json::Value;
 use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 

@@ -33,7 +33,7 @@ impl Says {
 }
 
 /// A message on its way out of its mailbox, as the provider tells of it.
-pub(super) struct Sending {
+pub(crate) struct Sending {
     /// Those of the mailbox, this pass included.
     pub(super) habits: Arc<Mutex<Habits>>,
     pub(super) at: OffsetDateTime,
@@ -42,11 +42,7 @@ pub(super) struct Sending {
 
 impl Sending {
     /// `None` of what the mailbox did not send.
-    pub(super) fn of(
-        item: &Item,
-        folders: &[Folder],
-        habits: &Arc<Mutex<Habits>>,
-    ) -> Option<Self> {
+    pub(super) fn of(item: &Item, folders: &[Folder], habits: &Arc<Mutex<Habits>>) -> Option<Self> {
         let folder = folders.iter().find(|folder| folder.id == item.folder)?;
         let is_sent = folder.well_known == Some(WellKnownFolder::SentItems);
         (is_sent && item.kind == ItemKind::Message && !item.draft).then(|| Self {

@@ -151,7 +151,9 @@ fn severity(proof: Proof, says: Says, brief: bool) -> Option<Severity> {
         (Proof::Form | Proof::Words, Says::Yes) => Some(Severity::Medium),
         (Proof::Structure, Says::Nothing) => Some(Severity::Medium),
         (Proof::Structure, Says::No) => Some(Severity::Low),
-        (Proof::CheckDigit | Proof::Form, Says::Nothing) if brief => Some(Severity::Low),
+        (Proof::CheckDigit | Proof::Form | Proof::Look, Says::Nothing) if brief => {
+            Some(Severity::Low)
+        }
         _ => None,
     }
 }

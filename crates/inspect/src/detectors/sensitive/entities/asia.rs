@@ -4,7 +4,8 @@ use super::{
     super::checks::{
         day, ends_with, mod_11_2, number, value, verhoeff, weighted, yymmdd, yyyymmdd,
     },
-    CheckDigit, DRIVING, Entity, Form, IDENTITY, PASSPORT, Structure, TAX, Words, any, row, varied,
+    CheckDigit, DRIVING, Entity, Form, IDENTITY, Look, PASSPORT, Structure, TAX, Words, any, row,
+    varied,
 };
 
 pub(super) const ENTITIES: &[Entity] = &[
@@ -29,6 +30,7 @@ pub(super) const ENTITIES: &[Entity] = &[
             &["pan", "pan no", "pan card", "permanent account number", "pan number", "income tax"],
         ],
     ),
+    row("IN_PAN", "Indian permanent account number", Look, &["LLLLLD{4}L"], any, &[]).upper(),
     row(
         "IN_PASSPORT",
         "Indian passport",
@@ -130,6 +132,7 @@ pub(super) const ENTITIES: &[Entity] = &[
         nric,
         &[IDENTITY, &["nric", "fin", "ic no", "nric no"]],
     ),
+    row("SG_NRIC_FIN", "Singaporean NRIC or FIN", Look, &["LD{7}L"], nric_prefix, &[]).upper(),
     // Jabatan Pendaftaran Negara, "MyKad": date, place of birth, serial.
     row("MY_KAD", "Malaysian MyKad", Structure, &["D{6}-DD-DDDD"], mykad, &[MYKAD]),
     row("MY_KAD", "Malaysian MyKad", Words, &["D{12}"], mykad, &[MYKAD]),
@@ -289,6 +292,11 @@ fn nric(characters: &[u8]) -> bool {
         _ => return false,
     };
     characters[8] == check
+}
+
+/// Born or registered, citizen or not.
+fn nric_prefix(characters: &[u8]) -> bool {
+    matches!(characters[0], b'S' | b'T' | b'F' | b'G' | b'M')
 }
 
 fn mykad(digits: &[u8]) -> bool {

@@ -2,7 +2,8 @@
 
 use super::{
     super::checks::{ends_with, luhn, number, value, weighted},
-    CheckDigit, DRIVING, Entity, Form, IDENTITY, PASSPORT, Structure, TAX, Words, any, row, varied,
+    CheckDigit, DRIVING, Entity, Form, IDENTITY, Look, PASSPORT, Structure, TAX, Words, any, row,
+    varied,
 };
 
 pub(super) const ENTITIES: &[Entity] = &[
@@ -101,6 +102,7 @@ pub(super) const ENTITIES: &[Entity] = &[
         codice_fiscale,
         &[TAX, &["codice fiscale", "cod. fisc", "cod.fisc", "c.f", "cf", "fiscal code"]],
     ),
+    row("IT_FISCAL_CODE", "Italian fiscal code", Look, &["LLLLLLDDLDDLDDDL"], any, &[]).upper(),
     // D.P.R. 633/1972 art. 35; Luhn.
     row(
         "IT_VAT_CODE",

@@ -58,6 +58,9 @@ pub(super) enum Letters {
 /// How much a number proves by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Proof {
+    /// That it looks like one and is none by its check: mistyped, or made up to be shown. A hint
+    /// in a message that is little else.
+    Look,
     /// Nothing: digits that anything may have. Without words it is not reported.
     Words,
     /// A form that a few other things have as well, and no check digit.
@@ -68,7 +71,7 @@ pub(super) enum Proof {
     Structure,
 }
 
-pub(super) use Proof::{CheckDigit, Form, Structure, Words};
+pub(super) use Proof::{CheckDigit, Form, Look, Structure, Words};
 
 const fn row(
     name: &'static str,
@@ -79,6 +82,13 @@ const fn row(
     words: &'static [&'static [&'static str]],
 ) -> Entity {
     Entity { name, title, proof, shapes, check, words, letters: Letters::AnyCase }
+}
+
+impl Entity {
+    /// The same, where small letters are something else.
+    const fn upper(self) -> Self {
+        Self { letters: Letters::UpperCase, ..self }
+    }
 }
 
 /// A form without a check digit.

@@ -214,7 +214,8 @@ fn made(name: &str) -> Vec<(String, String)> {
 
 fn passes(name: &str, number: &str) -> bool {
     let compact: Vec<u8> = number.bytes().filter(u8::is_ascii_alphanumeric).collect();
-    all().filter(|entity| entity.name == name).any(|entity| (entity.check)(&compact))
+    let rows = all().filter(|entity| entity.name == name && entity.proof != Proof::Look);
+    rows.into_iter().any(|entity| (entity.check)(&compact))
 }
 
 #[test]

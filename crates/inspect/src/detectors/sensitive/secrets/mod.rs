@@ -1,8 +1,8 @@
 //! Secrets: keys and tokens that their makers gave a form, private keys, and passwords that people
 //! write to each other.
 //!
-//! One automaton over the text finds the beginnings of all of them ([`triggers`]); each then reads
-//! on by itself.
+//! One pass over the text finds the beginnings of all of them ([`Triggers`]); each then reads on by
+//! itself.
 
 mod assigned;
 mod jwt;
@@ -13,11 +13,10 @@ mod value;
 
 use std::{ops::Range, sync::LazyLock};
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use mailkeep_model::{Category, Severity};
 
 use super::{super::Detector, mask};
-use crate::{Context, findings::Findings, message::MessageView};
+use crate::{Context, findings::Findings, message::MessageView, starts::Starts};
 
 pub(crate) const SECRET: Detector =
     Detector { name: "secret", category: Category::Sensitive, run: find };
@@ -45,7 +44,7 @@ const GUESSED: u8 = 0;
 type Reader = fn(&str, Range<usize>) -> Option<Secret>;
 
 struct Triggers {
-    automaton: AhoCorasick,
+    starts: Starts,
     readers: Vec<Trigger>,
 }
 
@@ -73,12 +72,12 @@ static TRIGGERS: LazyLock<Triggers> = LazyLock::new(|| {
         (&["eyJ"], jwt::read),
         (&["-----BEGIN ", "PuTTY-User-Key-File-"], pem::read),
         (&["://"], urls::credentials),
-        (&["Q~"], tokens::entra_secret),
         (&["T3BlbkFJ"], tokens::openai),
         (&["AZDO"], tokens::devops),
         (&[":AA"], tokens::telegram),
         (&["-us"], tokens::mailchimp),
         (&[".atlasv1."], tokens::terraform),
+        (&["sgp_"], tokens::sourcegraph),
         (
             &[
                 "hooks.slack.com/services/T",
@@ -105,20 +104,52 @@ static TRIGGERS: LazyLock<Triggers> = LazyLock::new(|| {
         .chain(exact.iter().flat_map(of(true)))
         .chain(relaxed.iter().flat_map(of(false)))
         .collect();
-    let automaton = AhoCorasick::builder()
-        .ascii_case_insensitive(true)
-        .match_kind(MatchKind::Standard)
-        .kind(Some(AhoCorasickKind::DFA))
-        .build(readers.iter().map(|trigger| trigger.text))
-        .expect("two hundred short texts are within the automaton's limits");
-    Triggers { automaton, readers }
+    Triggers { starts: Starts::of(readers.iter().map(|trigger| trigger.text)), readers }
 });
+
+/// Secrets of one text that are looked at; those that are reported are fewer.
+const MOST: usize = 8_000;
+
+impl Triggers {
+    /// All secrets of a text, by where they begin.
+    fn secrets(&self, text: &str) -> Vec<Secret> {
+        let mut secrets: Vec<Secret> = Vec::new();
+        self.starts.each(text.as_bytes(), |number, at| {
+            let trigger = &self.readers[number];
+            let place = at..at + trigger.text.len();
+            if trigger.exact && text[place.clone()] != *trigger.text {
+                return true;
+            }
+            secrets.extend(match trigger.kind {
+                Kind::Token(row) => tokens::read(&tokens::TOKENS[row], text, place),
+                Kind::Reader(reader) => reader(text, place),
+            });
+            secrets.len() < MOST
+        });
+        // What is known by one character in its middle.
+        for at in memchr::memchr3_iter(b'~', b'.', b'|', text.as_bytes()) {
+            let read = match text.as_bytes()[at] {
+                b'~' if text[..at].ends_with('Q') => tokens::entra_secret(text, at - 1..at + 1),
+                b'.' => tokens::discord(text, at..at + 1),
+                b'|' => tokens::facebook(text, at..at + 1),
+                _ => None,
+            };
+            secrets.extend(read);
+            if secrets.len() >= 2 * MOST {
+                break;
+            }
+        }
+        secrets.sort_by_key(|secret| (secret.place.start, secret.place.end));
+        secrets
+    }
+}
 
 /// Every entity that this detector reports.
 pub(super) fn entity_names() -> impl Iterator<Item = &'static str> {
     tokens::TOKENS.iter().map(tokens::Token::entity).chain([
         "SECRET_AUTHORIZATION",
         "SECRET_AZURE_DEVOPS_TOKEN",
+        "SECRET_DISCORD_TOKEN",
         "SECRET_ENTRA_CLIENT_SECRET",
         "SECRET_GENERIC",
         "SECRET_JWT",
@@ -144,17 +175,7 @@ fn find(view: &MessageView, context: &Context<'_>, findings: &mut Findings) {
             let place = field.place(secret.place);
             findings.add(index, place, secret.severity, secret.entity.to_owned(), evidence);
         };
-        for hit in triggers.automaton.find_overlapping_iter(text) {
-            let trigger = &triggers.readers[hit.pattern().as_usize()];
-            let place = hit.start()..hit.end();
-            if trigger.exact && text[place.clone()] != *trigger.text {
-                continue;
-            }
-            let secret = match trigger.kind {
-                Kind::Token(row) => tokens::read(&tokens::TOKENS[row], text, place),
-                Kind::Reader(reader) => reader(text, place),
-            };
-            let Some(secret) = secret else { continue };
+        for secret in triggers.secrets(text) {
             last = match last.take() {
                 Some(before)
                     if secret.place.start < before.place.end
@@ -258,6 +279,12 @@ mod tests {
             (format!("hvs.{}", made(ALNUM, 90)), "SECRET_VAULT_TOKEN"),
             (format!("12345678:AA{}", made(ALNUM, 33)), "SECRET_TELEGRAM_TOKEN"),
             (format!("{}-us12", made("0f1e2d3c4b5a6978", 32)), "SECRET_MAILCHIMP_KEY"),
+            (format!("M{}.YmTrQw.{}", made(ALNUM, 23), made(ALNUM, 27)), "SECRET_DISCORD_TOKEN"),
+            (format!("911602140448729|{}", made(ALNUM, 27)), "SECRET_FACEBOOK_TOKEN"),
+            (
+                format!("sgp_{}_{}", made("0f1e2d3c4b5a6978", 16), made("0f1e2d3c4b5a6978", 40)),
+                "SECRET_SOURCEGRAPH_TOKEN",
+            ),
             ("https://ann:k9XbT2mQ7v@db.example.com/x".to_owned(), "SECRET_URL_CREDENTIALS"),
         ] {
             let found = found(&text);

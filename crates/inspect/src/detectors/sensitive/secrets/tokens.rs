@@ -140,6 +140,7 @@ pub(super) const TOKENS: &[Token] = &[
     token("rubygems_", "SECRET_RUBYGEMS_KEY", "RubyGems key", Hex, (48, 48)),
     token("dckr_pat_", "SECRET_DOCKER_TOKEN", "Docker token", Url, (27, 40)),
     token("AKCp", "SECRET_ARTIFACTORY_KEY", "Artifactory key", Alnum, (69, 69)),
+    token("AKC", "SECRET_ARTIFACTORY_KEY", "Artifactory key", Alnum, (10, 10)),
     token("cmVmd", "SECRET_ARTIFACTORY_KEY", "Artifactory reference token", Alnum, (59, 59)),
     token("sgp_", "SECRET_SOURCEGRAPH_TOKEN", "Sourcegraph token", Hex, (40, 40)),
     token("sgp_local_", "SECRET_SOURCEGRAPH_TOKEN", "Sourcegraph token", Hex, (40, 40)),
@@ -392,6 +393,79 @@ pub(super) fn mailchimp(text: &str, trigger: Range<usize>) -> Option<Secret> {
         severity: High,
         certainty: CERTAIN,
     })
+}
+
+/// Discord's bots: their number in base64, six characters, and a mark, between dots
+/// (<https://discord.com/developers/docs/reference#authentication>). Numbers begin with `M`, `N` or `O`
+/// in base64 until 2039.
+pub(super) fn discord(text: &str, trigger: Range<usize>) -> Option<Secret> {
+    let rest = &text[trigger.end..];
+    // A full stop asks; hardly any has another so far behind it.
+    if rest.as_bytes().get(6) != Some(&b'.') {
+        return None;
+    }
+    let number = Url.behind(&text[..trigger.start], 29);
+    let start = trigger.start - number;
+    let time = Url.ahead(rest, 7);
+    let mark = rest.get(time + 1..).map_or(0, |rest| Url.ahead(rest, 39));
+    let end = trigger.end + time + 1 + mark;
+    let good = (23..=28).contains(&number)
+        && time == 6
+        && (27..=38).contains(&mark)
+        && matches!(text.as_bytes()[start], b'M' | b'N' | b'O')
+        && !joined_before(text, start, "M");
+    let value = text.get(start..end)?;
+    (good && !value::is_placeholder(value) && value::is_random(value)).then_some(Secret {
+        place: start..end,
+        entity: "SECRET_DISCORD_TOKEN",
+        title: "Discord bot token",
+        severity: High,
+        certainty: CERTAIN,
+    })
+}
+
+/// Facebook's application tokens: the application's number, a bar, 27 characters
+/// (<https://developers.facebook.com/docs/facebook-login/guides/access-tokens>).
+pub(super) fn facebook(text: &str, trigger: Range<usize>) -> Option<Secret> {
+    let number =
+        text[..trigger.start].bytes().rev().take(18).take_while(u8::is_ascii_digit).count();
+    let key = Url.ahead(&text[trigger.end..], 28);
+    let start = trigger.start - number;
+    let value = &text[trigger.end..trigger.end + key];
+    let good = (15..=17).contains(&number)
+        && key == 27
+        && has_upper_and_digit(value)
+        && !joined_before(text, start, "1")
+        && value::is_random(value);
+    good.then_some(Secret {
+        place: start..trigger.end + key,
+        entity: "SECRET_FACEBOOK_TOKEN",
+        title: "Facebook application token",
+        severity: High,
+        certainty: CERTAIN,
+    })
+}
+
+/// Sourcegraph's tokens of today: sixteen hexadecimal digits of the instance in front of the token
+/// (<https://sourcegraph.com/docs/cli/how-tos/creating_an_access_token>).
+pub(super) fn sourcegraph(text: &str, trigger: Range<usize>) -> Option<Secret> {
+    let rest = &text[trigger.end..];
+    let instance = Hex.ahead(rest, 17);
+    let token = rest.get(instance + 1..).map_or(0, |rest| Hex.ahead(rest, 41));
+    let end = trigger.end + instance + 1 + token;
+    let good = instance == 16
+        && rest.as_bytes().get(instance) == Some(&b'_')
+        && token == 40
+        && !joined_before(text, trigger.start, "sgp_")
+        && !joined_behind(text, end);
+    good.then_some(Secret {
+        place: trigger.start..end,
+        entity: "SECRET_SOURCEGRAPH_TOKEN",
+        title: "Sourcegraph token",
+        severity: High,
+        certainty: CERTAIN,
+    })
+    .filter(|secret| value::is_random(&text[secret.place.clone()]))
 }
 
 /// Terraform Cloud's: 14 characters, `.atlasv1.`, and 60 to 70 more.

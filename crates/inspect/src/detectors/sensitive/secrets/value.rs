@@ -41,8 +41,23 @@ pub(super) fn is_placeholder(value: &str) -> bool {
     ];
     let lower = value.to_ascii_lowercase();
     MARKS.iter().any(|mark| lower.contains(mark))
+        || counts_up(lower.as_bytes())
         || value.bytes().all(|byte| byte == value.as_bytes()[0])
         || value.starts_with(['$', '%', '[', '{'])
+}
+
+/// Whether somebody went along the alphabet: `abcdefgh`. Numbers that count up are given out.
+fn counts_up(value: &[u8]) -> bool {
+    const LONG: usize = 8;
+    let mut run = 1;
+    value.windows(2).any(|pair| {
+        run = if pair[1] == pair[0].wrapping_add(1) && pair[0].is_ascii_lowercase() {
+            run + 1
+        } else {
+            1
+        };
+        run >= LONG
+    })
 }
 
 /// Whether digits, letters or both alternate as in something random: enough different characters
@@ -98,7 +113,9 @@ mod tests {
         assert!(is_random("k9XbT2mQ7vRz4LpWc8NdY5sHf3JgA6eKuVxC"));
         assert!(!is_random("aaaaaaaaaabbbbbbbbbbaaaaaaaaaabbbbbbbbbb"));
         assert!(entropy("abcd") > 1.99 && entropy("aaaa") < 0.01);
-        for value in ["xxxxxxxx", "<token>", "YOUR_TOKEN", "${TOKEN}", "********", "%s"] {
+        for value in
+            ["xxxxxxxx", "k1abcdefghz", "<token>", "YOUR_TOKEN", "${TOKEN}", "********", "%s"]
+        {
             assert!(is_placeholder(value), "{value}");
         }
     }
