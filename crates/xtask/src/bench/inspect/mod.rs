@@ -40,6 +40,9 @@ pub(crate) struct Options {
 /// The organisation whose mail most of the legitimate mail is.
 const DOMAIN: &str = "enron.com";
 
+/// How often the mail is read to see whether memory grows.
+const ROUNDS: usize = 5;
+
 /// A figure beside what the design promises.
 struct Promise {
     what: String,
@@ -163,6 +166,17 @@ impl Bench<'_> {
                 mail.milliseconds(500),
                 mail.milliseconds(1000)
             ),
+        );
+        // All of it again and again: what is held must not follow what was read.
+        let folders = [self.corpora.join("phish"), self.corpora.join("ham")];
+        let again = self.inspector.paths(&vec![folders; ROUNDS].concat())?;
+        let growth = again.peak_bytes as f64 / mail.peak_bytes.max(1) as f64;
+        self.promise(
+            "peak memory, five times as much mail",
+            format!("{growth:.2} times"),
+            "≤ 1.15 times".to_owned(),
+            growth <= 1.15,
+            &format!("{} after {}", megabytes(again.peak_bytes), megabytes(mail.peak_bytes)),
         );
         // The texts of real mail, so large that starting the process does not count.
         let file = self.place.join("text.txt");
