@@ -17,7 +17,8 @@
 //!   (`attachment[0]/inner.zip/report.docm`). It has its true type, its bytes and its hash; text in
 //!   it is a field (`attachment[0]/inner.zip/report.docm.text`), addresses that it leads to are the
 //!   links of another (`attachment[0].links`, HTML of ours). A finding on a file as a whole has
-//!   the object's path as its field and `start` and `end` 0.
+//!   the object's path as its field and `start` and `end` 0; one on a message as a whole is in the
+//!   empty field `message`.
 //! - The *readable* text of a field is what a person sees of it: of plain text all, of HTML the
 //!   text between the tags. Every place in it leads back to a place in the field.
 //! - *Hidden* text is in the readable text and nobody sees it. *Folded* text is what is left
@@ -89,12 +90,14 @@
 //! | `link-place` | medium | 0.30 | clean |
 //! | `link-place` | high | 0.45 | clean |
 //! | `link-recipient` | medium | 0.40 | clean |
+//! | `link-redirects` | medium | 0.50 | suspicious |
 //! | `look-alike-host` | low | 0.10 | clean |
 //! | `look-alike-host` | medium | 0.30 | clean |
 //! | `look-alike-host` | high | 0.60 | suspicious |
 //! | `lure` | low | 0.10 | clean |
 //! | `lure` | medium | 0.35 | clean |
 //! | `lure` | high | 0.50 | suspicious |
+//! | `message-limit` | medium | 0.50 | suspicious |
 //! | `payment-wording` | low | 0.05 | clean |
 //! | `payment-wording` | medium | 0.20 | clean |
 //! | `picture-link` | medium | 0.40 | clean |

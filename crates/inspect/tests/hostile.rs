@@ -71,6 +71,7 @@ fn sixteen_mebibytes_of_nested_messages_end_with_a_note() {
         (0..BIG / 60).map(digest).collect(),
     ] {
         let report = check(&nested[..40], nested.as_bytes());
+        assert!(is_found(&report, "message-limit", "nesting"), "{:?}", report.verdict);
         let notes = report.verdict.not_inspected;
         assert!(notes.iter().any(|note| note.contains("nested deeper")), "{notes:?}");
     }
@@ -83,6 +84,37 @@ fn a_message_of_very_many_parts_ends_with_a_note() {
         format!("Content-Type: multipart/mixed; boundary=b\n\n{}", big("--b\n\nx\n")).as_bytes(),
     );
     assert_eq!(report.verdict.not_inspected, ["more than 1000 parts: the rest was not inspected"]);
+    assert!(is_found(&report, "message-limit", "parts"), "{:?}", report.verdict);
+}
+
+#[test]
+fn a_link_through_redirectors_without_end_is_a_finding() {
+    let mut link = "https://evil.example/".to_owned();
+    for _ in 0..9 {
+        let inner: String = url::form_urlencoded::byte_serialize(link.as_bytes()).collect();
+        link = format!("https://www.google.com/url?q={inner}");
+    }
+    let report = check("redirects", &html(&format!("<a href=\"{link}\">here</a>")));
+    assert!(report.verdict.findings.iter().any(|f| f.detector == "link-redirects"), "{report:?}");
+    let short = "https://www.google.com/url?q=https%3A%2F%2Fa.example%2F";
+    let report = check("redirect", &html(&format!("<a href=\"{short}\">here</a>")));
+    assert!(report.verdict.findings.iter().all(|f| f.detector != "link-redirects"), "{report:?}");
+}
+
+/// The pipeline holds the first 16 MiB of a message, whatever its size, and says so.
+#[test]
+fn of_an_attachment_of_a_gibibyte_the_beginning_is_inspected_and_the_rest_is_named() {
+    let head = "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: application/\
+                octet-stream; name=a.exe\nContent-Transfer-Encoding: base64\n\nTVqQ\n";
+    let message = format!("{head}{}", big("QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFB\n"));
+    let report = with_context(|c| inspect_prefix(message.as_bytes(), 1 << 30, c));
+    let notes = &report.verdict.not_inspected;
+    assert!(notes.iter().any(|note| note.contains("of 1073741824 bytes")), "{notes:?}");
+    assert!(report.verdict.findings.iter().any(|f| f.detector == "attachment-program"));
+}
+
+fn is_found(report: &Report, detector: &str, entity: &str) -> bool {
+    report.verdict.findings.iter().any(|f| f.detector == detector && f.entity == entity)
 }
 
 #[test]

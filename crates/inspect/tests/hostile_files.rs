@@ -117,6 +117,7 @@ fn an_archive_of_very_many_files_ends_with_a_note() {
     let files: Vec<(&str, Vec<u8>)> = names.iter().map(|name| (&**name, empty.clone())).collect();
     let verdict = check("many.zip", &zip(&files));
     assert!(notes(&verdict, "more than 1000 files"), "{:?}", verdict.not_inspected);
+    assert!(verdict.findings.iter().any(|f| f.detector == "message-limit"));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! - `link-place`: shorteners, pages in object stores, free hosting, forms that anybody makes.
 //! - `link-address`: a number instead of a name; a number written so that it does not look like one.
 //! - `link-recipient`: the recipient's address behind a `#`, which a sign-in page fills in.
+//! - `link-redirects`: a link through more redirectors than anybody needs.
 //! - `form-password`: a form that asks for a password.
 
 use mailkeep_model::{Category, Severity};
@@ -26,8 +27,21 @@ pub(super) const ADDRESS: Detector =
     Detector { name: "link-address", category: Category::Link, run: numbers };
 pub(super) const RECIPIENT: Detector =
     Detector { name: "link-recipient", category: Category::Link, run: recipients };
+pub(super) const REDIRECTS: Detector =
+    Detector { name: "link-redirects", category: Category::Link, run: redirects };
 pub(super) const PASSWORD: Detector =
     Detector { name: "form-password", category: Category::Link, run: passwords };
+
+fn redirects(view: &MessageView, _: &Context<'_>, findings: &mut Findings) {
+    for link in view.facts().links.iter().filter(|link| link.target.endless) {
+        let evidence = format!("a link through many redirectors, {} and on", link.end().defanged());
+        let host = link.end().host.text();
+        findings.add(link.field, link.place.clone(), Severity::Medium, host, evidence);
+        if findings.overflow() {
+            return;
+        }
+    }
+}
 
 fn places(view: &MessageView, context: &Context<'_>, findings: &mut Findings) {
     let facts = view.facts();

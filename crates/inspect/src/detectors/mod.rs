@@ -3,6 +3,7 @@
 mod attachment;
 mod disguise;
 mod feed;
+mod limit;
 mod link_place;
 mod link_text;
 mod look_alike;
@@ -40,9 +41,11 @@ pub(crate) static DETECTORS: &[Detector] = &[
     attachment::HTML,
     attachment::ENCRYPTED,
     attachment::KNOWN,
+    limit::LIMIT,
     link_place::PLACE,
     link_place::ADDRESS,
     link_place::RECIPIENT,
+    link_place::REDIRECTS,
     link_place::PASSWORD,
     look_alike::HOST,
     feed::MATCH,

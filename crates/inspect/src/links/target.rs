@@ -21,6 +21,8 @@ pub(crate) struct Target {
     /// A mailing service counts the click, or link protection hides the address: where the link
     /// leads cannot be told.
     pub(crate) service: bool,
+    /// It leads through more redirectors than anybody needs, and on.
+    pub(crate) endless: bool,
 }
 
 impl Target {
@@ -49,7 +51,9 @@ impl Target {
                 }
             }
         }
-        Some(Self { host, through, url, service })
+        let endless = through.len() == DEEPEST
+            && matches!(redirect::unwrap(&url, &host), Wrapped::Url(_) | Wrapped::Host(_));
+        Some(Self { host, through, url, service, endless })
     }
 
     /// Whether a text that shows this host tells the truth.

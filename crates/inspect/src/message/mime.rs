@@ -31,14 +31,14 @@ pub(crate) fn view_message(raw: &[u8], whole_size: u64, limits: &Limits) -> Mess
         walk.note(format!("only the first {} of {whole_size} bytes were inspected", read.len()));
     }
     walk.codes();
-    walk.view
+    walk.finish()
 }
 
 /// The view of plain text.
 pub(crate) fn view_text(text: &str, limits: &Limits) -> MessageView {
     let mut walk = Walk::new(limits);
     walk.field("text".into(), text.to_owned(), Kind::Plain);
-    walk.view
+    walk.finish()
 }
 
 /// The view of an inbox rule, written as JSON.
@@ -66,7 +66,7 @@ pub(crate) fn view_attachment(name: &str, bytes: &[u8], limits: &Limits) -> Mess
         depth: 0,
     });
     walk.codes();
-    walk.view
+    walk.finish()
 }
 
 /// Notes on what was not inspected; more tell a person nothing new.
@@ -147,11 +147,12 @@ impl<'l> Walk<'l> {
         depth: usize,
     ) {
         if self.parts >= self.limits.parts {
-            return self.note(format!("more than {} parts: the rest was not", self.limits.parts));
+            return self.too_many_parts();
         }
         self.parts += 1;
         if depth > self.limits.mime_depth {
             let depth = self.limits.mime_depth;
+            self.excess("nesting", format!("parts nested deeper than {depth} levels"));
             return self.note(format!("parts nested deeper than {depth} levels were not"));
         }
         let content_type = headers.content_type();
@@ -164,8 +165,7 @@ impl<'l> Walk<'l> {
             let default = if mime == "multipart/digest" { "message/rfc822" } else { "text/plain" };
             for raw in parts {
                 if self.parts >= self.limits.parts {
-                    return self
-                        .note(format!("more than {} parts: the rest was not", self.limits.parts));
+                    return self.too_many_parts();
                 }
                 let (headers, body) = Headers::split(raw);
                 self.part(&headers, body, default, message, depth + 1);
@@ -228,8 +228,9 @@ impl<'l> Walk<'l> {
                 continue;
             }
             if !self.budget.object() {
-                return self
-                    .note(format!("more than {} files: the rest was not", self.limits.objects));
+                let most = self.limits.objects;
+                self.excess("files", format!("more than {most} files"));
+                return self.note(format!("more than {most} files: the rest was not"));
             }
             let depth = seed.depth + 1;
             let fields = &self.view.fields;
@@ -340,6 +341,26 @@ impl<'l> Walk<'l> {
             }
         };
         self.view.fields.push(field);
+    }
+
+    fn finish(mut self) -> MessageView {
+        if !self.view.excess.is_empty() {
+            self.view.fields.push(Field::plain("message".to_owned(), String::new()));
+        }
+        self.view
+    }
+
+    fn too_many_parts(&mut self) {
+        let most = self.limits.parts;
+        self.excess("parts", format!("more than {most} parts"));
+        self.note(format!("more than {most} parts: the rest was not"));
+    }
+
+    /// Says of a limit that no honest message comes near; of each kind once.
+    fn excess(&mut self, what: &'static str, evidence: String) {
+        if self.view.excess.iter().all(|(known, _)| *known != what) {
+            self.view.excess.push((what, evidence));
+        }
     }
 
     fn note(&mut self, note: String) {

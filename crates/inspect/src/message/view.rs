@@ -31,6 +31,9 @@ pub(crate) struct MessageView {
     /// `fields`: `attachment[0].text`, `attachment[0]/inner.docx.text`, and the addresses that a
     /// document leads to as the HTML `attachment[0].links`.
     pub(crate) objects: Vec<Object>,
+    /// Limits that were passed and that no honest message comes near: what it is, and how to tell
+    /// people. The field that is found at is the last, `message`.
+    pub(crate) excess: Vec<(&'static str, String)>,
     /// Why a part was not inspected.
     pub(crate) not_inspected: Vec<String>,
     facts: OnceCell<Facts>,
