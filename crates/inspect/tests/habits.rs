@@ -78,6 +78,11 @@ fn people_who_write_as_ever_are_left_alone_and_a_burst_from_each_of_them_is_told
             total += 1;
             let loud = signs(&report).any(|sign| sign == "burst" || sign == "campaign");
             told += usize::from(loud);
+            if loud {
+                let all = report.verdict.findings.iter();
+                let all: Vec<_> = all.map(|f| (&f.detector, &f.entity, &f.evidence)).collect();
+                eprintln!("{}, {} people: {all:?}", letter.at, letter.recipients.len());
+            }
             suspicious += usize::from(loud && report.verdict.verdict >= VerdictKind::Suspicious);
             signs(&report).for_each(|sign| *kinds.entry(sign.to_owned()).or_default() += 1);
         }

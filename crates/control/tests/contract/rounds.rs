@@ -11,6 +11,7 @@ use mailkeep_control::{
     SnapshotOutcome,
 };
 use mailkeep_model::{Cursor, Direction, ItemId, ItemKind, TenantName, TrafficCount};
+use serde_json::json;
 
 async fn in_folder(control: &Control, tenant: &TenantName, folder: &str) -> Vec<CatalogItem> {
     control.items_in_folder(tenant, &mailbox_id("ann"), &folder_id(folder)).await.unwrap()
@@ -125,6 +126,31 @@ async fn committing_the_same_round_again_counts_nothing_twice() {
         assert_eq!(traffic, [TrafficCount { count: 6, ..count }]);
         assert_eq!(control.skipped(&tenant, None).await.unwrap()[0].attempts, 1);
         assert_eq!(control.snapshots(&tenant, None).await.unwrap().len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_a_mailbox_is_used_to_is_what_the_last_round_left() {
+    on_each_database(async |control| {
+        let tenant = with_two_mailboxes(&control).await;
+        let ann = mailbox_id("ann");
+        assert_eq!(control.habits(&tenant, &ann).await.unwrap(), None);
+        let mut first = round("s1", None, "ann", 3);
+        first.mailboxes[0].habits = Some(json!({"messages": 3}));
+        control.commit_round(&tenant, first).await.unwrap();
+        // A round that taught nothing leaves it, one that is refused changes nothing.
+        let idle = round("s2", Some("s1"), "ann", 1);
+        control.commit_round(&tenant, idle).await.unwrap();
+        let mut refused = round("s3", Some("elsewhere"), "ann", 1);
+        refused.mailboxes[0].habits = Some(json!({"messages": 9}));
+        control.commit_round(&tenant, refused).await.unwrap_err();
+        assert_eq!(control.habits(&tenant, &ann).await.unwrap(), Some(json!({"messages": 3})));
+        let mut more = round("s3", Some("s2"), "ann", 1);
+        more.mailboxes[0].habits = Some(json!({"messages": 4}));
+        control.commit_round(&tenant, more).await.unwrap();
+        assert_eq!(control.habits(&tenant, &ann).await.unwrap(), Some(json!({"messages": 4})));
+        assert_eq!(control.habits(&tenant, &mailbox_id("bob")).await.unwrap(), None);
     })
     .await;
 }

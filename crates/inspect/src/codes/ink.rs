@@ -153,7 +153,7 @@ mod tests {
         };
         for pixel in [
             |_, _| 255,
-            |x: usize, _| if x / 5 % 2 == 0 { 0 } else { 255 },
+            |x: usize, _| if (x / 5).is_multiple_of(2) { 0 } else { 255 },
             |x: usize, _| (x % 256) as u8,
             |x: usize, y: usize| if (x / 9 + y / 9).is_multiple_of(2) { 0 } else { 255 },
         ] as [fn(usize, usize) -> u8; 4]

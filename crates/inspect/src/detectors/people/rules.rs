@@ -165,10 +165,10 @@ mod tests {
     use super::*;
     use crate::MaskKey;
 
-    fn worst(rule: Value, folder: Option<&str>) -> Option<(Severity, &'static str)> {
+    fn worst(rule: &Value, folder: Option<&str>) -> Option<(Severity, &'static str)> {
         let (own, key) = (["own.example".to_owned()], MaskKey::from_bytes([7; 32]));
         let context = Context::new(OffsetDateTime::UNIX_EPOCH, &own, &key);
-        acts(&rule, folder, &context).into_iter().map(|(severity, what, _)| (severity, what)).max()
+        acts(rule, folder, &context).into_iter().map(|(severity, what, _)| (severity, what)).max()
     }
 
     #[test]
@@ -222,7 +222,7 @@ mod tests {
             ),
             (json!(7), None, None),
         ] {
-            assert_eq!(worst(rule.clone(), folder), expected, "{rule}");
+            assert_eq!(worst(&rule, folder), expected, "{rule}");
         }
     }
 }
