@@ -102,7 +102,7 @@ impl Inspector<'_> {
         for line in BufReader::new(output).lines() {
             let line = line?;
             run.seen.push(serde_json::from_str(&line).with_context(|| line.clone())?);
-            if run.seen.len().is_multiple_of(64) {
+            if run.seen.len().is_multiple_of(8) {
                 run.peak_bytes = run.peak_bytes.max(high_water_mark(child.id()).unwrap_or(0));
             }
         }
