@@ -9,6 +9,7 @@ mod mailbox;
 mod mutate;
 mod people;
 mod personal;
+mod send;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
@@ -60,6 +61,7 @@ fn route(
 ) -> Result<Value, Refused> {
     match (method.as_str(), path) {
         ("POST", "mutate") => mutate::run(shared, &read(body)?),
+        ("POST", "send") => send::run(shared, &read(body)?),
         ("POST", "generate") => generate::run(shared, &read(body)?),
         ("POST", "register") => {
             let wanted: Register = read(body)?;

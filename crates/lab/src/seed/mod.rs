@@ -15,6 +15,7 @@ mod tree;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub(crate) use mbox::to_crlf;
 pub(crate) use rng::Rng;
 
 use crate::LabError;
