@@ -12,8 +12,7 @@ use crate::{Evidence, Incident, IncidentKind, Source};
 /// What an incident about canaries is about: there is one a tenant, whatever leg fails.
 const SUBJECT: &str = "canary";
 
-/// A part of a canary's way, by what did not happen on it. What is removed for its own sake comes behind
-/// the last one.
+/// A part of a canary's way, by what did not happen on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -26,12 +25,14 @@ pub enum Leg {
     NotBackedUp,
     /// It is in the vault, and the inspector has not seen what it says.
     NotInspected,
+    /// It was inspected, and is still in its recipient's sight.
+    NotRemoved,
 }
 
 impl Leg {
     /// All of them, in the order of the way.
-    pub const ALL: [Self; 4] =
-        [Self::NotSent, Self::NotArrived, Self::NotBackedUp, Self::NotInspected];
+    pub const ALL: [Self; 5] =
+        [Self::NotSent, Self::NotArrived, Self::NotBackedUp, Self::NotInspected, Self::NotRemoved];
 
     /// Its name in JSON and in the database.
     pub fn as_str(self) -> &'static str {
@@ -40,6 +41,7 @@ impl Leg {
             Self::NotArrived => "not_arrived",
             Self::NotBackedUp => "not_backed_up",
             Self::NotInspected => "not_inspected",
+            Self::NotRemoved => "not_removed",
         }
     }
 
@@ -56,6 +58,9 @@ impl Leg {
             Self::NotInspected => {
                 "look at the message as it is in the vault (mailkeep cat): was it sealed or rewritten on its way?"
             }
+            Self::NotRemoved => {
+                "mailkeep remedy list TENANT says what keeps it; mailkeep tenant check TENANT tries whether the responder may move and delete"
+            }
         }
     }
 }
@@ -67,6 +72,7 @@ impl fmt::Display for Leg {
             Self::NotArrived => "sent, and not arrived",
             Self::NotBackedUp => "arrived, and not backed up",
             Self::NotInspected => "backed up, and not inspected",
+            Self::NotRemoved => "inspected, and not removed",
         })
     }
 }
@@ -84,6 +90,19 @@ pub struct Passage {
     pub backed_up: bool,
     /// Whether the inspector has seen what it says.
     pub inspected: bool,
+    /// Whether the responder has taken it away.
+    pub removal: Removal,
+}
+
+/// Whether a canary was taken away again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Removal {
+    /// There was no responder when it was sent.
+    NotWanted,
+    /// It is to be.
+    Wanted,
+    /// It was.
+    Done(OffsetDateTime),
 }
 
 /// Whether a canary was sent.
@@ -113,7 +132,7 @@ pub enum Arrival {
 pub enum Standing {
     /// It has time yet.
     UnderWay,
-    /// It is backed up and inspected, and was in time.
+    /// It is backed up, inspected and taken away again, and was in time.
     CameThrough,
     /// It is late, and somebody has to look whether it arrived.
     LookForIt,
@@ -127,7 +146,12 @@ pub enum Standing {
 pub fn standing(passage: &Passage, arrival: Option<Arrival>, now: OffsetDateTime) -> Standing {
     // Whoever looks only now must not take a backup for well that was down when it mattered.
     let late = passage.seen.is_some_and(|at| at > passage.deadline);
-    if passage.backed_up && passage.inspected && !late {
+    let removed = match passage.removal {
+        Removal::NotWanted => true,
+        Removal::Wanted => false,
+        Removal::Done(at) => at <= passage.deadline,
+    };
+    if passage.backed_up && passage.inspected && removed && !late {
         return Standing::CameThrough;
     }
     if passage.sent == Sent::No {
@@ -140,7 +164,8 @@ pub fn standing(passage: &Passage, arrival: Option<Arrival>, now: OffsetDateTime
         return Standing::Missed(Leg::NotBackedUp);
     }
     if passage.backed_up {
-        return Standing::Missed(Leg::NotInspected);
+        let leg = if passage.inspected { Leg::NotRemoved } else { Leg::NotInspected };
+        return Standing::Missed(leg);
     }
     match (arrival, passage.sent) {
         (None, _) => Standing::LookForIt,
@@ -200,7 +225,21 @@ mod tests {
 
     fn passage(sent: Sent, backed_up: bool, inspected: bool) -> Passage {
         let seen = backed_up.then_some(BEGIN);
-        Passage { deadline: BEGIN + Duration::hours(1), sent, seen, backed_up, inspected }
+        let (deadline, removal) = (BEGIN + Duration::hours(1), Removal::NotWanted);
+        Passage { deadline, sent, seen, backed_up, inspected, removal }
+    }
+
+    #[test]
+    fn one_that_stays_in_sight_was_missed_however_well_it_was_inspected() {
+        let (early, late) = (BEGIN, BEGIN + Duration::hours(1));
+        let with = |removal| Passage { removal, ..passage(Sent::Yes, true, true) };
+        assert_eq!(standing(&with(Removal::Wanted), None, early), Standing::UnderWay);
+        let missed = Standing::Missed(Leg::NotRemoved);
+        assert_eq!(standing(&with(Removal::Wanted), None, late), missed);
+        let done = Removal::Done(late);
+        assert_eq!(standing(&with(done), None, late), Standing::CameThrough);
+        let too_late = Removal::Done(late + Duration::seconds(1));
+        assert_eq!(standing(&with(too_late), None, late + Duration::hours(1)), missed);
     }
 
     #[test]

@@ -42,7 +42,7 @@ mod uses;
 pub use accesses::Accessor;
 pub use blast::{BlastRadius, MailboxReach, State, Stretch, blast_radius};
 pub use canary::{
-    Arrival, Leg, MissedCanary, Passage, Sent, Standing, canary_incident_key, standing,
+    Arrival, Leg, MissedCanary, Passage, Removal, Sent, Standing, canary_incident_key, standing,
 };
 pub use contradiction::Contradiction;
 pub use coverage::{LogSource, Settle};

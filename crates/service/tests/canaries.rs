@@ -380,3 +380,34 @@ async fn none_is_sent_before_somebody_named_mailboxes_that_fit() {
     world.service.set_canary_plan(&world.tenant, None).await.unwrap();
     assert!(world.service.send_canary(&world.tenant, None).await.is_err());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_canary_is_removed_at_the_end_and_one_that_stays_in_sight_is_an_incident() {
+    let world = world().await;
+    let responder = world.set_up_responder(&["Mail.ReadWrite"]).await;
+    let canary = world.send().await;
+    world.pass().await;
+    let through = world.now(&canary).await;
+    assert_eq!(through.outcome, CanaryOutcome::CameThrough, "{}", through.note);
+    assert!(through.removed.is_some() && through.note.contains("removed"), "{}", through.note);
+    let contents = world.admin.show(&format!("mailbox/{}", world.address(0))).await;
+    let subject = format!("Mailkeep canary {}", canary.reference);
+    let messages = contents["messages"].as_array().unwrap();
+    let left: Vec<_> = messages.iter().filter(|one| one["subject"] == subject).collect();
+    assert!(left.len() == 1 && left[0]["hidden"] == true, "{left:?}");
+
+    // Somebody took the responder's right away.
+    let roles = |roles: &[&str]| json!({ "roles": roles });
+    world.admin.order(&format!("applications/{responder}"), roles(&[])).await;
+    let canary = world.send().await;
+    world.pass().await;
+    assert_eq!(world.now(&canary).await.outcome, CanaryOutcome::UnderWay, "it has time yet");
+    let missed = world.at_the_deadline(&canary).await;
+    assert_eq!(missed.outcome, CanaryOutcome::Missed(Leg::NotRemoved), "{}", missed.note);
+    let (incident, text) = world.incident().await.unwrap();
+    assert!(incident.closed.is_none());
+    assert!(text.contains("inspected, and not removed"), "{text}");
+
+    world.admin.order(&format!("applications/{responder}"), roles(&["Mail.ReadWrite"])).await;
+    world.comes_through_again().await;
+}

@@ -193,6 +193,7 @@ fn json_of(canary: &CanaryReport) -> Value {
         "deadline": rfc3339(canary.deadline),
         "sent": canary.sent.map(rfc3339),
         "seen": canary.seen.map(rfc3339),
+        "removed": canary.removed.map(rfc3339),
         "outcome": if leg.is_some() { "missed" } else { canary.outcome.as_str() },
         "leg": leg,
         "ended": canary.ended.map(rfc3339),

@@ -3,17 +3,24 @@
 use std::time::Duration as Wait;
 
 use mailkeep_control::{CanaryEnd, StoredCanary};
-use mailkeep_model::{Address, Mailbox, MailboxId, TenantName};
+use mailkeep_exchange::Provider;
+use mailkeep_model::{Address, ItemKind, Mailbox, MailboxId, TenantName};
 use mailkeep_sentry::{
-    Arrival, Leg, MissedCanary, Passage, Sent, Standing, canary_incident_key, standing,
+    Arrival, Leg, MissedCanary, Passage, Removal, Sent, Standing, canary_incident_key, standing,
 };
 use time::OffsetDateTime;
 
 use super::{CanaryOutcome, CanaryReport, reference, sending::Handing};
-use crate::{Service, ServiceError, alerts::at as instant};
+use crate::{
+    Service, ServiceError,
+    alerts::at as instant,
+    remedy::{CopyState, Order, OrderedBy, Reach, RemedyAction, Which},
+};
 
 /// A look into a mailbox takes no longer. The provider's outage must not hold up what is said of it.
 const LOOK: Wait = Wait::from_secs(60);
+/// In whose name canaries are taken away.
+const CANARY_RULE: &str = "canary";
 
 impl Service {
     /// Tries again to send a canary that could not be sent yet, finds out how it stands, and when it is
@@ -43,8 +50,18 @@ impl Service {
                 return self.canary(id).await;
             }
         }
-        let passage = self.passage(tenant, &stored).await?;
+        let mut passage = self.passage(tenant, &stored).await?;
         let mut found = String::new();
+        if passage.backed_up && passage.inspected && passage.removal == Removal::Wanted {
+            match self.take_away(tenant, &stored).await {
+                Ok(Some(at)) => passage.removal = Removal::Done(at),
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::warn!(%tenant, %error, "a canary could not be taken away");
+                    found = format!("it could not be taken away: {error}");
+                }
+            }
+        }
         let stands = match standing(&passage, None, now) {
             Standing::LookForIt => {
                 let (arrival, words) = self.look_for(tenant, &stored).await?;
@@ -85,7 +102,56 @@ impl Service {
         }
         let sent = if stored.sent.is_some() { Sent::Yes } else { Sent::Unknown };
         let seen = stored.seen.as_ref().map(|seen| seen.at);
-        Ok(Passage { deadline: stored.deadline, sent, seen, backed_up, inspected })
+        let removal = match stored.removed {
+            Some(at) => Removal::Done(at),
+            None if stored.to_be_removed => Removal::Wanted,
+            None => Removal::NotWanted,
+        };
+        Ok(Passage { deadline: stored.deadline, sent, seen, backed_up, inspected, removal })
+    }
+
+    /// Has a canary taken out of its recipient's sight, as bad mail would be; when it was.
+    async fn take_away(
+        &self,
+        tenant: &TenantName,
+        stored: &StoredCanary,
+    ) -> Result<Option<OffsetDateTime>, ServiceError> {
+        let Some(seen) = &stored.seen else { return Ok(None) };
+        let mailbox = self.mailbox_of(tenant, &stored.recipient).await?;
+        let removed = async {
+            let known = self.tenant(tenant).await?;
+            let reader = self.provider(&known, &self.new_job()).await?;
+            let item = reader.item(&mailbox, ItemKind::Message, &seen.item).await?;
+            let Some(message_id) = item.and_then(|item| item.internet_message_id) else {
+                return Ok(None);
+            };
+            let order = Order {
+                tenant: tenant.clone(),
+                action: RemedyAction::Remove,
+                which: Which::MessageId(message_id),
+                reach: Reach::Mailbox(mailbox.address.clone()),
+                by: OrderedBy::Rule(CANARY_RULE.to_owned()),
+                why: format!("canary {}", reference(&stored.digest)),
+                at: OffsetDateTime::now_utc(),
+            };
+            let remedy = self.order_remedy(order).await?;
+            match self.carry_out_remedies(tenant).await {
+                // Another process is at it.
+                Ok(()) | Err(ServiceError::Busy { .. }) => {}
+                Err(error) => return Err(error),
+            }
+            let report = self.remedy_report(remedy).await?;
+            let copy = report.copies.iter().find(|copy| copy.found.item == seen.item);
+            Ok(copy.filter(|copy| copy.found.state == CopyState::Removed).map(|copy| copy.changed))
+        };
+        let removed = match tokio::time::timeout(LOOK, removed).await {
+            Ok(removed) => removed?,
+            Err(_) => None,
+        };
+        if let Some(at) = removed {
+            self.control.canary_removed(stored.id, at).await?;
+        }
+        Ok(removed)
     }
 
     /// Looks whether it is in its recipient's mailbox: with the reader's key, for the prober cannot read.
@@ -203,7 +269,11 @@ fn through(stored: &StoredCanary) -> String {
     let sent = stored.sent.unwrap_or(stored.begun);
     let took = stored.seen.as_ref().map(|seen| (seen.at - sent).whole_seconds().max(0));
     let took = took.map_or_else(String::new, |took| format!(", read {took} s later"));
-    format!("sent {}{took}, backed up and inspected", instant(sent))
+    let done = match stored.to_be_removed {
+        true => "backed up, inspected and removed",
+        false => "backed up and inspected",
+    };
+    format!("sent {}{took}, {done}", instant(sent))
 }
 
 /// How one stands that did not, for people.
@@ -218,6 +288,13 @@ fn after(stored: &StoredCanary, passage: &Passage, found: &str) -> String {
         Some(seen) if seen.at > stored.deadline => {
             let place = if passage.backed_up { "in the vault" } else { "not in the vault" };
             format!("read too late, {}, and {place}", instant(seen.at))
+        }
+        Some(seen) if passage.backed_up && passage.inspected => {
+            let removed = match passage.removal {
+                Removal::Done(at) => format!("removed too late, {}", instant(at)),
+                _ => "not removed".to_owned(),
+            };
+            format!("read {}, in the vault and inspected; {removed}", instant(seen.at))
         }
         Some(seen) if passage.backed_up => {
             format!(

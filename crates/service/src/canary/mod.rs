@@ -4,9 +4,9 @@
 //! The order is written down before a canary goes out, and is never given twice: what a process left
 //! behind that was killed is looked for as any other. One of a tenant is under way at a time.
 //!
-//! What stays: the message, in its recipient's mailbox and in the vault. The application that sends cannot
-//! read, let alone delete. Removing it is for the one that will remove malicious mail; that leg comes
-//! behind [`mailkeep_sentry::Leg::NotInspected`].
+//! When it was backed up and inspected, the responder takes it away as it would take bad mail away, which is
+//! the last leg of its way. Without a responder it stays in its recipient's mailbox: the application that
+//! sends cannot read, let alone delete.
 
 mod course;
 mod sending;
@@ -54,7 +54,7 @@ pub struct CanaryPlan {
 pub enum CanaryOutcome {
     /// It has time yet.
     UnderWay,
-    /// It is backed up and inspected, in time.
+    /// It is backed up, inspected and, where there is a responder, removed, in time.
     CameThrough,
     /// It missed its deadline.
     Missed(Leg),
@@ -81,6 +81,8 @@ pub struct CanaryReport {
     pub sent: Option<OffsetDateTime>,
     /// When a pass read it in its recipient's mailbox.
     pub seen: Option<OffsetDateTime>,
+    /// When the responder took it away.
+    pub removed: Option<OffsetDateTime>,
     /// What became of it.
     pub outcome: CanaryOutcome,
     /// When that was decided.
@@ -157,6 +159,7 @@ impl From<StoredCanary> for CanaryReport {
             deadline: stored.deadline,
             sent: stored.sent,
             seen: stored.seen.map(|seen| seen.at),
+            removed: stored.removed,
         }
     }
 }

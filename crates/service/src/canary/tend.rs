@@ -140,6 +140,7 @@ mod tests {
             deadline: begin + Duration::hours(2),
             sent: None,
             seen: None,
+            removed: None,
             outcome,
             ended: Some(begin + Duration::hours(2)),
             note: String::new(),

@@ -184,11 +184,19 @@ impl World {
 
     /// Registers the application that sends canaries; what it may do and where, the caller says.
     pub(crate) async fn set_up_prober(&self, roles: &[&str]) -> String {
-        let function = Function::Prober;
+        self.set_up_function(Function::Prober, roles).await
+    }
+
+    /// The same for the one that takes mail back.
+    pub(crate) async fn set_up_responder(&self, roles: &[&str]) -> String {
+        self.set_up_function(Function::Responder, roles).await
+    }
+
+    async fn set_up_function(&self, function: Function, roles: &[&str]) -> String {
         let certificate = self.service.certificate(&self.tenant, function).await.unwrap();
         let order = json!({
             "tenant": self.directory_id(),
-            "name": "prober",
+            "name": function.as_str(),
             "certificate": certificate.certificate_pem,
             "roles": roles,
         });
