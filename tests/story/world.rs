@@ -213,6 +213,12 @@ impl World {
         self.set_up_function(tenant, "prober", &["Mail.Send"]);
     }
 
+    /// Gives a tenant that is set up a responder, which may move and delete in every mailbox.
+    #[track_caller]
+    pub(crate) fn set_up_responder(&self, tenant: &str) {
+        self.set_up_function(tenant, "responder", &["Mail.ReadWrite"]);
+    }
+
     #[track_caller]
     fn set_up_function(&self, tenant: &str, function: &str, rights: &[&str]) {
         let client_id = self.lab.register(&format!("Mailkeep {function}"), "", rights);

@@ -11,6 +11,7 @@ mod common;
 mod comparisons;
 mod database;
 mod records;
+mod remedies;
 mod rounds;
 mod tenants;
 mod watch;

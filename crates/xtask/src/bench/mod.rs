@@ -9,6 +9,7 @@ mod memory;
 mod provider;
 mod reconcile;
 mod rekey;
+mod remedy;
 mod report;
 mod restore;
 
@@ -38,6 +39,8 @@ pub(crate) enum Bench {
     Provider(provider::Options),
     /// Fresh keys for a tenth of 36,000 tenants, while their mailboxes are read
     Rekey(rekey::Options),
+    /// From a colleague's send of bad mail to quarantined in all mailboxes
+    Remedy(remedy::Options),
     /// Many tenants held against one ledger of a million records
     Reconcile(reconcile::Options),
     /// The service's memory with real mailboxes and one message of 150 MB
@@ -60,6 +63,7 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
         Bench::Restore(options) => restore::run(options),
         Bench::Provider(options) => provider::run(options),
         Bench::Rekey(options) => rekey::run(options),
+        Bench::Remedy(options) => remedy::run(options),
         Bench::Reconcile(options) => reconcile::run(options),
         Bench::Memory(options) => memory::run(options),
     }
