@@ -30,6 +30,8 @@
 //!   `wellKnownName` and `parentMailboxUrl` are in the beta, as the archive's id is.
 //! - Attached events and contacts, and references, are files in MIME (`.ics`, `.vcf`, `.url`); MIME does not
 //!   bring them back, streams do. References are made in the beta only.
+//! - A folder that was made with `isHidden` is named by lists that ask for hidden ones, and by no delta; messages
+//!   in it are found as any others. What Exchange Online's delta does is not documented.
 //! - Notifications go to loopback alone, without resource data, in three attempts; everything of one
 //!   request is told at once.
 //! - Files of tasks have no upload sessions. Extended properties of a request may be 64 an item.

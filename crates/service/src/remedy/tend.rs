@@ -59,15 +59,16 @@ pub(super) async fn run(service: &Arc<Service>) {
             Some(finished) = tasks.join_next(), if !tasks.is_empty() => match finished {
                 Ok((tenant, outcome)) => {
                     running.remove(&tenant);
-                    match outcome {
+                    let rest = match outcome {
                         Ok(()) => continue,
-                        // Somebody waits for it at a command line.
-                        Err(ServiceError::Busy { .. }) => {}
+                        // Somebody waits for it at a command line, who is soon done.
+                        Err(ServiceError::Busy { .. }) => PAUSE,
                         Err(error) => {
                             tracing::warn!(%tenant, %error, "remedies cannot be carried out");
+                            TRY_AGAIN
                         }
-                    }
-                    rests.insert(tenant, Instant::now() + TRY_AGAIN);
+                    };
+                    rests.insert(tenant, Instant::now() + rest);
                 }
                 Err(error) => {
                     // Which one it was is not told: all may be started again. The lease keeps any from

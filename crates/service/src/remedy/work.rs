@@ -20,6 +20,9 @@ use crate::{Service, ServiceError};
 /// How long what was removed can be put back. Then it is deleted for good.
 pub const UNDO_FOR: Duration = Duration::days(30);
 
+/// What was purged can be got back by its owner, and is looked at, too.
+const REACH: Extras =
+    Extras { recoverable_items: true, tasks: false, streams: false, archive: false };
 /// Mailboxes that are looked through, or acted on, at the same time. Each has at most four requests in
 /// flight, and most of them one.
 const MAILBOXES_AT_ONCE: usize = 48;
@@ -80,8 +83,7 @@ impl Service {
     pub async fn carry_out_remedies(&self, tenant: &TenantName) -> Result<(), ServiceError> {
         let _lease = self.data.remedy_lease(tenant)?;
         let (known, job) = (self.tenant(tenant).await?, self.new_job());
-        let function = Function::Responder;
-        let provider = self.provider_for(&known, function, Extras::default(), &job).await?;
+        let provider = self.provider_for(&known, Function::Responder, REACH, &job).await?;
         let work = Work { service: self, tenant, provider: &provider };
         loop {
             let now = OffsetDateTime::now_utc();
@@ -128,8 +130,7 @@ impl Service {
         let tenant = &order.tenant;
         let (messages, mailbox) = self.messages_of(order).await?;
         let (known, job) = (self.tenant(tenant).await?, self.new_job());
-        let provider =
-            self.provider_for(&known, Function::Responder, Extras::default(), &job).await?;
+        let provider = self.provider_for(&known, Function::Responder, REACH, &job).await?;
         let mut mailboxes = self.remedied_mailboxes(tenant).await?;
         mailboxes.retain(|one| mailbox.as_ref().is_none_or(|only| one.id == *only));
         let look = |mailbox: Mailbox| {
