@@ -19,7 +19,7 @@ use crate::{
     audit::add_entry,
     convert::{from_json, instant, json, micros, short_text, text, variant},
     entity::{remedy, remedy_message, tenant},
-    keys::digest,
+    keys::{digest, pieces},
     tenants::{lock_tenant, tenant_key},
 };
 
@@ -268,19 +268,29 @@ impl Control {
         now: OffsetDateTime,
     ) -> Result<Vec<(RemedyId, String)>, ControlError> {
         let tenant_id = tenant_key(self.reader(), tenant).await?;
-        let keys: HashMap<Vec<u8>, &String> =
-            parts.iter().map(|(message_id, part)| (subject_key(part), message_id)).collect();
-        let open = remedy::Entity::find()
-            .filter(remedy::Column::TenantId.eq(tenant_id))
-            .filter(remedy::Column::SubjectKey.is_in(keys.keys().cloned()))
-            .filter(remedy::Column::OpenUntil.gt(micros(now)))
-            .filter(remedy::Column::Action.ne(RemedyAction::Release.as_str()))
-            .all(self.reader())
-            .await?;
-        let about = |row: remedy::Model| {
-            keys.get(&row.subject_key).map(|message_id| (RemedyId(row.id), (*message_id).clone()))
+        let mut keys = HashMap::<Vec<u8>, Vec<&String>>::new();
+        for (message_id, part) in parts {
+            keys.entry(subject_key(part)).or_default().push(message_id);
+        }
+        let all: Vec<_> = keys.keys().cloned().collect();
+        let mut open = Vec::new();
+        for piece in pieces(&all) {
+            open.extend(
+                remedy::Entity::find()
+                    .filter(remedy::Column::TenantId.eq(tenant_id))
+                    .filter(remedy::Column::SubjectKey.is_in(piece.iter().cloned()))
+                    .filter(remedy::Column::OpenUntil.gt(micros(now)))
+                    .filter(remedy::Column::Action.ne(RemedyAction::Release.as_str()))
+                    .all(self.reader())
+                    .await?,
+            );
+        }
+        let about = |row: &remedy::Model| {
+            let messages = keys.get(&row.subject_key).into_iter().flatten();
+            let id = RemedyId(row.id);
+            messages.map(|message_id| (id, (*message_id).clone())).collect::<Vec<_>>()
         };
-        Ok(open.into_iter().filter_map(about).collect())
+        Ok(open.iter().flat_map(about).collect())
     }
 
     async fn with_messages(

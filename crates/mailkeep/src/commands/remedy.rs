@@ -69,10 +69,7 @@ async fn give(
     let report = service.remedy_report(id).await?;
     let seconds = begin.elapsed().as_secs_f64();
     output.result(&json_of(&report, Some(seconds)), || summary(&report));
-    Ok(match () {
-        () if no_wait || report.is_whole() => Exit::Done,
-        () => Exit::Partly,
-    })
+    Ok(if no_wait || report.is_whole() { Exit::Done } else { Exit::Partly })
 }
 
 /// What the arguments ask for.

@@ -1,5 +1,6 @@
 //! Messages that somebody ordered to be taken: delivery goes on after an order was given.
 
+use data_encoding::HEXLOWER;
 use mailkeep_control::{CopyState, RemedySubject};
 use mailkeep_exchange::Provider;
 use mailkeep_inspect::Report;
@@ -44,32 +45,34 @@ impl<P: Provider> MailboxReader<'_, P> {
         Ok(())
     }
 
-    /// Notes which files and links a message carries, so that an order about one of them finds it; and lets
-    /// the open orders about them reach it.
+    /// Notes which files and links messages carry, so that an order about one of these finds them; and lets
+    /// the open orders about them reach them.
     pub(super) async fn note_parts(
         &self,
-        item: &Item,
-        report: &Report,
+        parts: &[(String, RemedySubject)],
     ) -> Result<(), ServiceError> {
-        let now = OffsetDateTime::now_utc();
-        let message_id = item.internet_message_id.as_ref().or(report.message_id.as_ref());
-        let Some(message_id) = message_id.filter(|_| !item.draft && now - item.received < UNDO_FOR)
-        else {
-            return Ok(());
-        };
-        let files = report.files.iter().take(PARTS);
-        let files =
-            files.map(|hash| RemedySubject::Attachment(data_encoding::HEXLOWER.encode(hash)));
-        let links = report.links.iter().take(PARTS).cloned().map(RemedySubject::Link);
-        let parts: Vec<_> = files.chain(links).map(|part| (message_id.clone(), part)).collect();
         if parts.is_empty() {
             return Ok(());
         }
         let Reading { control, tenant, .. } = self.reading;
-        control.note_message_parts(tenant, &parts, now).await?;
-        for (remedy, message_id) in control.remedies_about_parts(tenant, &parts, now).await? {
+        let now = OffsetDateTime::now_utc();
+        control.note_message_parts(tenant, parts, now).await?;
+        for (remedy, message_id) in control.remedies_about_parts(tenant, parts, now).await? {
             control.remedy_reaches(remedy, &message_id, now).await?;
         }
         Ok(())
     }
+}
+
+/// The files and links of a message of late, each with its `Message-ID`.
+pub(super) fn parts_of(item: &Item, report: &Report) -> Vec<(String, RemedySubject)> {
+    let is_late = OffsetDateTime::now_utc() - item.received >= UNDO_FOR;
+    let message_id = item.internet_message_id.as_ref().or(report.message_id.as_ref());
+    let Some(message_id) = message_id.filter(|_| !item.draft && !is_late) else {
+        return Vec::new();
+    };
+    let hash = |hash: &[u8; 32]| RemedySubject::Attachment(HEXLOWER.encode(hash));
+    let files = report.files.iter().take(PARTS).map(hash);
+    let links = report.links.iter().take(PARTS).cloned().map(RemedySubject::Link);
+    files.chain(links).map(|part| (message_id.clone(), part)).collect()
 }

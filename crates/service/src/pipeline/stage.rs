@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use super::{
     habits::{Says, Sending},
     mailbox::{CONTENTS_AT_ONCE, MailboxReader, Reading, Seen, is_local, lock},
+    remedied::parts_of,
     staged::{Because, Counts, Delivery, Missed, Staged, meta_key},
 };
 use crate::{Event, ServiceError, canary::mark_digest};
@@ -90,7 +91,7 @@ impl<P: Provider> MailboxReader<'_, P> {
                 (item, outcome)
             })
             .buffer_unordered(at_once);
-        let mut inspected = Vec::new();
+        let (mut inspected, mut parts) = (Vec::new(), Vec::new());
         let mut bytes_held = 0;
         while let Some((item, outcome)) = fetched.next().await {
             match outcome {
@@ -118,7 +119,7 @@ impl<P: Provider> MailboxReader<'_, P> {
                         } else if let Some(sent) = report.sent.take() {
                             says = Says::Sent(Box::new(sent));
                         }
-                        self.note_parts(&item, &report).await?;
+                        parts.extend(parts_of(&item, &report));
                         inspected.push(InspectedItem {
                             item: item.id.clone(),
                             content_key: item.content_key.clone(),
@@ -140,6 +141,7 @@ impl<P: Provider> MailboxReader<'_, P> {
                     {
                         bytes_held = 0;
                         self.record(std::mem::take(&mut inspected)).await?;
+                        self.note_parts(&std::mem::take(&mut parts)).await?;
                         let part = std::mem::replace(delivery, self.delivery());
                         self.deliver(part).await?;
                     }
@@ -162,7 +164,8 @@ impl<P: Provider> MailboxReader<'_, P> {
                 Err(error) => return Err(error),
             }
         }
-        self.record(inspected).await
+        self.record(inspected).await?;
+        self.note_parts(&parts).await
     }
 
     /// Takes an item for the canary that it claims to be, if it is one of ours. It is treated as any other
