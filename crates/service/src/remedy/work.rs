@@ -9,6 +9,7 @@ use mailkeep_control::{
 use mailkeep_exchange::{ExchangeError, Extras, GraphProvider, Provider};
 use mailkeep_model::{Function, Mailbox, TenantName};
 use time::{Duration, OffsetDateTime};
+use tokio::sync::mpsc;
 
 use super::{
     Order,
@@ -178,28 +179,49 @@ impl Work<'_> {
         if order.order.action != RemedyAction::Release && !order.messages.is_empty() {
             let mut mailboxes = self.service.remedied_mailboxes(self.tenant).await?;
             mailboxes.retain(|one| order.order.mailbox.as_ref().is_none_or(|only| one.id == *only));
-            let mut looks = stream::iter(mailboxes)
-                .map(|mailbox| self.look(mailbox, &order.messages))
-                .buffer_unordered(MAILBOXES_AT_ONCE)
-                .ready_chunks(TOGETHER);
-            while let Some(looked) = looks.next().await {
-                let mut found = Vec::new();
-                for (mailbox, copies) in looked {
-                    match copies {
-                        Ok(copies) => found.extend(copies),
-                        Err(error) if stops_all(&error) => return Err(error.into()),
-                        Err(error) => {
-                            let reason = error.to_string();
-                            tracing::warn!(%mailbox.address, reason, "a mailbox was not looked through");
-                            unsearched.push(Unsearched { mailbox: mailbox.address, reason });
-                        }
+            let (sender, mut inbox) = mpsc::unbounded_channel();
+            // Both have to go on at all times: a look that waits in its middle may hold what acting waits
+            // for, the renewal of a token.
+            let looking = async {
+                let mut looks = stream::iter(mailboxes)
+                    .map(|mailbox| self.look(mailbox, &order.messages))
+                    .buffer_unordered(MAILBOXES_AT_ONCE);
+                while let Some(looked) = looks.next().await {
+                    // Nobody listens any more when acting failed: its error tells.
+                    if sender.send(looked).is_err() {
+                        break;
                     }
                 }
-                if !found.is_empty() {
-                    let now = OffsetDateTime::now_utc();
-                    control.remedy_found(self.tenant, order.id, &found, now).await?;
-                    self.act().await?;
+                drop(sender);
+            };
+            let acting = async {
+                let mut looked = Vec::new();
+                while inbox.recv_many(&mut looked, TOGETHER).await > 0 {
+                    let mut found = Vec::new();
+                    for (mailbox, copies) in looked.drain(..) {
+                        match copies {
+                            Ok(copies) => found.extend(copies),
+                            Err(error) if stops_all(&error) => return Err(error.into()),
+                            Err(error) => {
+                                let (mailbox, reason) = (mailbox.address, error.to_string());
+                                tracing::warn!(%mailbox, reason, "a mailbox was not looked through");
+                                unsearched.push(Unsearched { mailbox, reason });
+                            }
+                        }
+                    }
+                    if !found.is_empty() {
+                        let now = OffsetDateTime::now_utc();
+                        control.remedy_found(self.tenant, order.id, &found, now).await?;
+                        self.act().await?;
+                    }
                 }
+                Ok::<(), ServiceError>(())
+            };
+            tokio::pin!(looking);
+            tokio::pin!(acting);
+            tokio::select! {
+                acted = &mut acting => acted?,
+                () = &mut looking => acting.await?,
             }
         }
         let next = next_search(order, began, !unsearched.is_empty());
