@@ -75,6 +75,7 @@ fn bad_mail_is_taken_out_of_two_hundred_mailboxes_and_put_back_as_it_was() {
     newest(&all[1], "change");
     newest(&all[2], "move");
     newest(&all[3], "delete");
+    world.backup("acme");
     let before: Vec<_> = all.iter().map(|mailbox| messages(&world, mailbox)).collect();
 
     // 3. Looking first changes nothing.
