@@ -12,7 +12,7 @@ use mailkeep_identity::{
 use mailkeep_inspect::{Context, MaskKey};
 use mailkeep_model::{
     AttachmentInfo, Category, Change, Contact, Detail, Event, FolderId, Item, ItemId, Mailbox,
-    MailboxId, Next, Secret, SettingKind, Task, Verdict,
+    MailboxId, Next, Secret, SettingKind, Task, Verdict, VerdictKind,
 };
 use mailkeep_vault::{
     FolderPath, ShortId, attachments_in_icalendar, icalendar, photo_in_vcard, todo, vcard,
@@ -145,10 +145,22 @@ pub(crate) const TARGETS: &[Target] = &[
         run: inspect_feed,
     },
     Target {
-        name: "sensitive-policy",
-        what: "rules for sensitive content",
+        name: "policy",
+        what: "a policy file, and what it decides",
         seeds: POLICIES,
-        run: sensitive_policy,
+        run: policy,
+    },
+    Target {
+        name: "named-files",
+        what: "files of dictionaries and of hashed values",
+        seeds: NAMED_FILES,
+        run: named_files,
+    },
+    Target {
+        name: "clamav-answer",
+        what: "what a virus scanner answers",
+        seeds: &[b"3: stream: Our.Test FOUND", b"3: stream: OK", b"INSTREAM size limit exceeded. ERROR"],
+        run: clamav_answer,
     },
     Target {
         name: "exact-list",
@@ -420,10 +432,12 @@ fn unpack_attachment(data: &[u8]) {
 }
 
 fn inspect_feed(data: &[u8]) {
-    let mut feeds = mailkeep_inspect::Feeds::default();
-    feeds.plain("plain", data);
-    feeds.urlhaus("urlhaus", data);
-    let _ = feeds.misp("misp", data);
+    use mailkeep_inspect::{FeedList, Feeds};
+    let list = FeedList::read("list", data);
+    if let Err(error) = &list {
+        assert!((1..=data.len() + 1).contains(&error.line), "{error}");
+    }
+    let feeds: Feeds = list.into_iter().map(std::sync::Arc::new).collect();
     assert!(feeds.len() <= data.len());
     with_context(|context| {
         let context = context.with_feeds(&feeds);
@@ -431,14 +445,56 @@ fn inspect_feed(data: &[u8]) {
     });
 }
 
-fn sensitive_policy(data: &[u8]) {
-    use mailkeep_inspect::policy::SensitivePolicy;
+fn policy(data: &[u8]) {
+    use mailkeep_inspect::policy::{Policy, decide};
     let text = String::from_utf8_lossy(data);
-    match SensitivePolicy::from_toml(&text) {
-        Ok(policy) => assert!(policy.rules().iter().all(|rule| rule.at_least() > 0)),
+    match Policy::from_toml(&text, &["customers"]) {
+        Ok(policy) => {
+            assert!(policy.rules().iter().all(|rule| rule.at_least() > 0));
+            let to = ["bob@corp.example".to_owned(), text.chars().take(80).collect()];
+            let envelope = policy.envelope(&[], Some("ann@corp.example"), &to);
+            let nothing = Verdict {
+                verdict: VerdictKind::Clean,
+                score: 0.0,
+                findings: Vec::new(),
+                not_inspected: Vec::new(),
+            };
+            // Of a clean message nobody takes anything away, but for a score of nothing.
+            let decision = decide(&policy, &envelope, &nothing);
+            assert!(
+                policy.rules().iter().any(|rule| rule.score() == Some(0.0))
+                    || decision.would.is_none()
+            );
+            assert!(
+                decision.action <= decision.would
+                    && !(policy.dry_run() && decision.action.is_some())
+            );
+        }
         Err(error) => {
             assert!((1..=text.matches('\n').count() + 1).contains(&error.line), "{error}");
         }
+    }
+}
+
+fn named_files(data: &[u8]) {
+    use mailkeep_inspect::{Dictionary, ExactList, MatchKey};
+    let text = String::from_utf8_lossy(data);
+    let lines: Vec<Dictionary> = Dictionary::from_lines("lines", &text).into_iter().collect();
+    let toml: Vec<Dictionary> = Dictionary::from_toml("toml", &text).into_iter().collect();
+    let key = MatchKey::from_bytes([9; 32]);
+    let lists: Vec<ExactList> = ExactList::read("list", key, &text).into_iter().collect();
+    for dictionaries in [&lines, &toml] {
+        with_context(|context| {
+            let context = context.with_lists(&lists).with_dictionaries(dictionaries);
+            is_sane(&mailkeep_inspect::inspect_text(&text, &context));
+        });
+    }
+}
+
+fn clamav_answer(data: &[u8]) {
+    let answer = String::from_utf8_lossy(data);
+    if let Ok(Some(name)) = mailkeep_inspect::clamav_answer(&answer, 3) {
+        assert!(!name.contains(['\n', '\r']) && name.chars().count() <= 200, "{name:?}");
     }
 }
 
@@ -959,13 +1015,21 @@ const LAUNCHERS: &[&[u8]] = &[
 
 const FEEDS: &[&[u8]] = &[
     b"# comment\nhttps://a.example/x\nhxxp://b[.]example/y # seen\nc.example\n1.2.3.4\n",
+    b"uuid,event_id,category,type,value,comment,to_ids,date\n\"x\",1,\"n\",\"url\",\"http://h.example/a,b\",\"says \"\"hi\"\"\",1,2026\n",
     b"\"1\",\"2026-01-01 00:00:00\",\"http://d.example/z\",\"online\"\r\n",
     br#"{"response":[{"Event":{"Attribute":[{"type":"domain","value":"e.example","to_ids":true}]}}]}"#,
 ];
 
 const POLICIES: &[&[u8]] = &[
     b"[[sensitive]]\nname = \"a\"\nentities = [\"IBAN_CODE\", \"SECRET_*\"]\ndirection = \"outward\"\nat_least = 3\naction = \"warn\"\n[[sensitive.except]]\nto = [\"*@bank.example\"]\n",
+    b"dry_run = false\nown_domains = [\"corp.example\"]\nexecutives = [\"A B\", { name = \"C\", addresses = [\"c@d.example\"] }]\n[groups]\ng = [\"*@corp.example\"]\n[verdict]\nmalicious = \"remove\"\n[[rule]]\nname = \"r\"\nverdict = \"suspicious\"\nscore = 0.5\ndetectors = [\"link-*\"]\nsenders = \"any\"\nfrom_groups = [\"g\"]\naction = \"quarantine\"\ndry_run = true\n",
     b"[[sensitive]]\nname = \"\xc3\xa9\"\nseverity = \"low\"\naction = \"log\"\n",
+];
+
+const NAMED_FILES: &[&[u8]] = &[
+    b"# ours\nproject heron\nstrictly secret\n",
+    b"enough = 2\nphrases = [\"project heron\", \"strictly secret\"]\n",
+    b"# two values\n00112233445566778899aabbccddeeff001122,00112233445566778899aabbccddeeff001133\n",
 ];
 
 const LISTS: &[&[u8]] = &[

@@ -5,7 +5,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use time::OffsetDateTime;
 
-use crate::{Dictionary, ExactList, Feeds, KnownFile, Sender};
+use crate::{Dictionary, ExactList, Feeds, Scanned, Sender};
 
 /// What inspection takes from outside; it asks nobody for anything.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +16,9 @@ pub struct Context<'a> {
     /// The organisation's own domains; subdomains are included, case does not matter. A link
     /// that shows one of them and leads elsewhere is graded higher.
     pub own_domains: &'a [String],
+    /// Domains of those that the organisation works with: names that play on theirs are graded as
+    /// those that play on its own.
+    pub partner_domains: &'a [String],
     /// People whose names are used to deceive others.
     pub executives: &'a [Executive],
     /// Lists of what is known to be bad.
@@ -24,8 +27,8 @@ pub struct Context<'a> {
     pub sender: Option<Sender<'a>>,
     /// The key under which sensitive values become correlatable but not readable.
     pub mask_key: &'a MaskKey,
-    /// Files that a virus scanner or a list knows as bad.
-    pub known_files: &'a [KnownFile],
+    /// What scanners outside say of the message.
+    pub scanned: Option<&'a Scanned>,
     /// Phrases that the organisation named.
     pub dictionaries: &'a [Dictionary],
     /// Values of the organisation's own records.
@@ -40,21 +43,28 @@ impl<'a> Context<'a> {
         Self {
             now,
             own_domains,
+            partner_domains: &[],
             executives: &[],
             feeds: None,
             sender: None,
             mask_key,
-            known_files: &[],
+            scanned: None,
             dictionaries: &[],
             lists: &[],
             limits: Limits::default(),
         }
     }
 
-    /// The same context with files that somebody else knows as bad.
+    /// The same context with what scanners outside say of the message.
     #[must_use]
-    pub fn with_known_files(self, known_files: &'a [KnownFile]) -> Self {
-        Self { known_files, ..self }
+    pub fn with_scanned(self, scanned: &'a Scanned) -> Self {
+        Self { scanned: Some(scanned), ..self }
+    }
+
+    /// The same context with domains of partners.
+    #[must_use]
+    pub fn with_partners(self, partner_domains: &'a [String]) -> Self {
+        Self { partner_domains, ..self }
     }
 
     /// The same context with people whose names are used to deceive others.

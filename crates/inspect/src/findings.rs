@@ -29,6 +29,8 @@ enum Place {
     Text(usize, usize, usize),
     /// Index of the object.
     Object(usize),
+    /// The message as a whole.
+    Message,
 }
 
 impl Findings {
@@ -62,6 +64,11 @@ impl Findings {
         evidence: String,
     ) {
         self.push(Place::Object(object), severity, entity, evidence);
+    }
+
+    /// Adds a finding on the message as a whole; its field is called `message`.
+    pub(crate) fn add_to_message(&mut self, severity: Severity, entity: String, evidence: String) {
+        self.push(Place::Message, severity, entity, evidence);
     }
 
     fn push(&mut self, place: Place, severity: Severity, entity: String, evidence: String) {
@@ -105,16 +112,17 @@ impl Findings {
                         let start = counter.at(index, &field.source, start);
                         // A copy, so that the next finding may begin before this one ends.
                         let end = counter.clone().at(index, &field.source, end);
-                        (&field.name, start, end)
+                        (field.name.as_str(), start, end)
                     }
-                    Place::Object(index) => (&view.objects.get(index)?.path, 0, 0),
+                    Place::Object(index) => (view.objects.get(index)?.path.as_str(), 0, 0),
+                    Place::Message => ("message", 0, 0),
                 };
                 Some(Finding {
                     detector: raw.detector.name.to_owned(),
                     category: raw.detector.category,
                     entity: raw.entity,
                     severity: raw.severity,
-                    field: field.clone(),
+                    field: field.to_owned(),
                     start,
                     end,
                     evidence: raw.evidence,

@@ -15,6 +15,10 @@ use crate::{
 pub struct Report {
     /// The `Message-ID` header with its angle brackets, as it stands in the message.
     pub message_id: Option<String>,
+    /// The address that the message says it is from, as written.
+    pub sender: Option<String>,
+    /// The addresses of `To`, `Cc` and `Bcc`, as written.
+    pub recipients: Vec<String>,
     /// What the findings come to.
     pub verdict: Verdict,
     /// The mark of a canary, when the message claims to be one. Whether it is one, who sent it knows.
@@ -25,6 +29,22 @@ pub struct Report {
     pub links: Vec<String>,
     /// What the message says of the mailbox that sent it, when that was handed in.
     pub sent: Option<Sent>,
+}
+
+impl Report {
+    /// Of what is no message, and so is from nobody to nobody.
+    pub fn of_no_message(verdict: Verdict) -> Self {
+        Self {
+            files: Vec::new(),
+            links: Vec::new(),
+            message_id: None,
+            sender: None,
+            recipients: Vec::new(),
+            verdict,
+            canary: None,
+            sent: None,
+        }
+    }
 }
 
 /// What was read of a message that claims to be a canary.
@@ -40,25 +60,25 @@ pub struct CanaryRead {
 /// Inspects a message (RFC 5322 with MIME). Anything is taken: what does not parse as a message
 /// is inspected as the text that it is.
 pub fn inspect(bytes: &[u8], context: &Context<'_>) -> Report {
-    run(view_message(bytes, bytes.len() as u64, &context.limits), context)
+    judge(view_message(bytes, bytes.len() as u64, &context.limits), context)
 }
 
 /// Inspects the beginning of a message of `whole_size` bytes, for a caller that does not hold all
 /// of a large one in memory. The verdict names what was not inspected.
 pub fn inspect_prefix(prefix: &[u8], whole_size: u64, context: &Context<'_>) -> Report {
-    run(view_message(prefix, whole_size.max(prefix.len() as u64), &context.limits), context)
+    judge(view_message(prefix, whole_size.max(prefix.len() as u64), &context.limits), context)
 }
 
 /// Inspects plain text; its field is called `text`.
 pub fn inspect_text(text: &str, context: &Context<'_>) -> Verdict {
-    run(view_text(text, &context.limits), context).verdict
+    judge(view_text(text, &context.limits), context).verdict
 }
 
 /// Inspects a file that is not a message as if it were the only attachment of one
 /// (`attachment[0]`), and unpacks it. `name` is the file's name without its folder: the bytes tell what
 /// the file is, the name what somebody wanted it to be taken for.
 pub fn inspect_attachment(name: &str, bytes: &[u8], context: &Context<'_>) -> Verdict {
-    run(view_attachment(name, bytes, &context.limits), context).verdict
+    judge(view_attachment(name, bytes, &context.limits), context).verdict
 }
 
 /// Inspects an inbox rule (Graph: `messageRule`); `folder` is the name of the folder that it moves
@@ -80,7 +100,8 @@ pub fn inspect_rule(
     (verdict::combine(findings.finish(&view), Vec::new()), read)
 }
 
-fn run(mut view: MessageView, context: &Context<'_>) -> Report {
+/// What is in a message that was read.
+pub(crate) fn judge(mut view: MessageView, context: &Context<'_>) -> Report {
     let mut findings = Findings::new(context.limits.findings);
     for detector in DETECTORS {
         findings.begin(detector);
@@ -96,18 +117,25 @@ fn run(mut view: MessageView, context: &Context<'_>) -> Report {
         view.not_inspected.push(note.to_owned());
     }
     view.not_inspected.append(&mut findings.take_notes());
+    view.not_inspected.extend(context.scanned.iter().flat_map(|one| one.not_inspected.clone()));
     let findings = findings.finish(&view);
     let canary = view.canary.take().map(|mark| CanaryRead { legible: shows(&view, &mark), mark });
     let files = view.objects.iter().map(|object| object.sha256).collect();
     let mut links: Vec<String> = view.facts().links.iter().map(|link| link.href.clone()).collect();
     links.sort_unstable();
     links.dedup();
-    let sent = context.sender.map(|sender| Sent::of(&view, &sender, context));
+    let sent = context.sender.map(|by| Sent::of(&view, &by, context));
+    let sender = view.from.as_ref().and_then(|from| {
+        let address = view.fields.get(from.field)?.source.get(from.address.clone())?;
+        (!address.is_empty()).then(|| address.to_owned())
+    });
     Report {
         files,
         links,
         sent,
         message_id: view.message_id,
+        sender,
+        recipients: view.recipients,
         verdict: verdict::combine(findings, view.not_inspected),
         canary,
     }

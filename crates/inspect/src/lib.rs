@@ -29,14 +29,15 @@
 //!   findings.
 //! - A *canary* is a message of our own that has to come through ([`CanaryRead`]): what it claims is
 //!   read here, whether it is one is known to who sent it. It is inspected as any other.
-//! - [`attached_files`] gives the files of a message to scanners that look at bytes; what they
-//!   answer comes back by hash, as [`KnownFile`]s of the context.
+//! - An [`OpenMessage`] was read and is not judged yet: scanners that look at bytes are given its
+//!   files and texts; what they answer comes back as [`Scanned`] of the context.
 //! - A [`Context`] is all that comes from outside: time, own domains, people whose names are used
 //!   ([`Executive`]), lists of what is bad ([`Feeds`]), the mailbox that sent the message
 //!   ([`Sender`]) with what it is used to ([`Habits`]), the key that masks evidence, limits.
 //! - *Sensitive content* is found by form (a number's shape, its check digit, the words around it),
 //!   by what makers of keys and tokens put into them, by a [`Dictionary`] of phrases, or because it
-//!   is in an [`ExactList`] of the organisation's own values. Its [`policy`] says what follows.
+//!   is in an [`ExactList`] of the organisation's own values.
+//! - A [`policy`] says what follows from a verdict.
 //!
 //! # From findings to a verdict
 //!
@@ -102,6 +103,9 @@
 //! | `payment-wording` | medium | 0.20 | clean |
 //! | `picture-link` | medium | 0.40 | clean |
 //! | `reply-elsewhere` | medium | 0.25 | clean |
+//! | `rule-match` | low | 0.05 | clean |
+//! | `rule-match` | medium | 0.50 | suspicious |
+//! | `rule-match` | high | 0.95 | malicious |
 //! | `scam` | low | 0.10 | clean |
 //! | `scam` | medium | 0.35 | clean |
 //! | `scam` | high | 0.60 | suspicious |
@@ -167,8 +171,8 @@ mod verdict;
 mod wording;
 
 pub use context::{Context, Executive, Limits, MaskKey};
-pub use feeds::Feeds;
-pub use files::{AttachedFile, KnownFile, attached_files};
+pub use feeds::{FeedError, FeedList, Feeds};
+pub use files::{AttachedFile, KnownFile, OpenMessage, RuleMatch, Scanned, clamav_answer};
 pub use history::{Habits, RuleRead, Sender, Sent};
 pub use inspect::{
     CanaryRead, Report, inspect, inspect_attachment, inspect_prefix, inspect_rule, inspect_text,

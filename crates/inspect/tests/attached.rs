@@ -1,10 +1,13 @@
 //! Dangerous attachments, made here by hand: what a person is told about each.
 
+use std::sync::Arc;
+
 use data_encoding::{BASE64, BASE64_MIME};
 use mailkeep_inspect::{
-    Context, Feeds, KnownFile, MaskKey, Report, attached_files, inspect, inspect_attachment,
+    Context, FeedList, Feeds, KnownFile, MaskKey, OpenMessage, Report, RuleMatch, Scanned, inspect,
+    inspect_attachment,
 };
-use mailkeep_model::{Severity, Verdict, VerdictKind};
+use mailkeep_model::{Category, Severity, Verdict, VerdictKind};
 use time::OffsetDateTime;
 
 fn with_context<T>(use_it: impl FnOnce(&Context<'_>) -> T) -> T {
@@ -330,13 +333,15 @@ fn what_a_virus_scanner_says_of_a_file_in_an_archive_becomes_a_finding() {
          Content-Transfer-Encoding: base64\n\n{packed}"
     );
     with_context(|context| {
-        let files = attached_files(raw.as_bytes(), &context.limits);
-        let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
+        let open = OpenMessage::read(raw.as_bytes(), raw.len() as u64, &context.limits);
+        let files: Vec<_> = open.files().collect();
+        let paths: Vec<&str> = files.iter().map(|file| file.path).collect();
         assert_eq!(paths, ["attachment[0]", "attachment[0]/a/report.txt"]);
-        assert_eq!(files[1].parent.as_deref(), Some("attachment[0]"));
+        assert_eq!(files[1].parent, Some("attachment[0]"));
         assert_eq!(files[1].bytes, b"harmless as far as we know");
         let known = [KnownFile { sha256: files[1].sha256, name: "Test.Sample (ClamAV)".into() }];
-        let verdict = inspect(raw.as_bytes(), &context.with_known_files(&known)).verdict;
+        let scanned = Scanned { known_files: known.to_vec(), ..Scanned::default() };
+        let verdict = open.inspect(&context.with_scanned(&scanned)).verdict;
         assert_eq!(verdict.findings[0].entity, "KNOWN_FILE");
         assert_eq!(verdict.findings[0].field, "attachment[0]/a/report.txt");
         assert_eq!(verdict.verdict, VerdictKind::Malicious);
@@ -345,11 +350,46 @@ fn what_a_virus_scanner_says_of_a_file_in_an_archive_becomes_a_finding() {
 }
 
 #[test]
+fn what_a_rule_of_ones_own_says_is_a_finding_where_it_was_found() {
+    let raw = "From: Ann <ann@corp.example>\nTo: bob@corp.example, \"C\" <c@corp.example>\n\
+               Cc: d@else.example\nSubject: x\n\nh\u{e9}llo marker\n";
+    with_context(|context| {
+        let open = OpenMessage::read(raw.as_bytes(), raw.len() as u64, &context.limits);
+        let (field, text) = open.texts().find(|(name, _)| *name == "body.text").unwrap();
+        let start = text.find("marker").unwrap();
+        let found = |field: &str, place, severity| RuleMatch {
+            rule: "marked".into(),
+            severity,
+            field: field.into(),
+            place,
+            evidence: "a marker".into(),
+        };
+        let matches = vec![
+            found(field, Some(start..start + 6), Severity::High),
+            found("message", None, Severity::Low),
+            // What no scanner in its right mind answers.
+            found(field, Some(90..99), Severity::Low),
+        ];
+        let not_inspected = vec!["ClamAV did not answer".to_owned()];
+        let scanned = Scanned { matches, not_inspected, ..Scanned::default() };
+        let report = open.inspect(&context.with_scanned(&scanned));
+        let of_rules = report.verdict.findings.iter().filter(|f| f.category == Category::Rule);
+        let places: Vec<(&str, usize, usize)> =
+            of_rules.map(|f| (f.field.as_str(), f.start, f.end)).collect();
+        assert_eq!(places, [("body.text", 0, 0), ("body.text", 6, 12), ("message", 0, 0)]);
+        assert_eq!(report.verdict.verdict, VerdictKind::Malicious);
+        assert_eq!(report.verdict.not_inspected, ["ClamAV did not answer"]);
+        assert_eq!(report.sender.as_deref(), Some("ann@corp.example"));
+        assert_eq!(report.recipients, ["bob@corp.example", "c@corp.example", "d@else.example"]);
+    });
+}
+
+#[test]
 fn a_file_whose_hash_is_on_a_list_becomes_a_finding() {
     let archive = zip(&[("a.txt", b"hello")]);
-    let mut feeds = Feeds::default();
     // SHA-256 of "hello" (FIPS 180-4).
-    feeds.plain("ours", b"2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824\n");
+    let hash = b"2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824\n";
+    let feeds = Feeds::from_iter([Arc::new(FeedList::read("ours", hash).unwrap())]);
     with_context(|context| {
         let verdict = inspect_attachment("a.zip", &archive, &context.with_feeds(&feeds));
         assert_eq!(verdict.findings[0].evidence, "on the list 'ours'");

@@ -1,7 +1,11 @@
 //! Mail that wants something from its reader, on messages of our own: what it is found by, and the
 //! honest mail beside it that must stay clean.
 
-use mailkeep_inspect::{Context, Executive, Feeds, Habits, MaskKey, Report, Sender, inspect};
+use std::sync::Arc;
+
+use mailkeep_inspect::{
+    Context, Executive, FeedList, Feeds, Habits, MaskKey, Report, Sender, inspect,
+};
 use mailkeep_model::{Severity, VerdictKind};
 use time::{Duration, OffsetDateTime};
 
@@ -168,8 +172,8 @@ fn places_that_anybody_can_have_are_told() {
 
 #[test]
 fn what_a_list_names_and_what_a_mailbox_never_did_before_is_told() {
-    let mut feeds = Feeds::default();
-    feeds.plain("our list", b"https://x.example.org/a\n");
+    let list = FeedList::read("our list", b"https://x.example.org/a\n").unwrap();
+    let feeds = Feeds::from_iter([Arc::new(list)]);
     let message = b"From: Ben <ben@fabrikam.org>\n\nhttps://x.example.org/a";
     // Two letters a day, and then one link to thirty people.
     let mut habits = Habits::new(OffsetDateTime::UNIX_EPOCH);

@@ -38,7 +38,8 @@ pub(super) const KNOWN: Detector =
 fn known(view: &MessageView, context: &Context<'_>, findings: &mut Findings) {
     report(KNOWN.name, view, findings);
     for (index, object) in view.objects.iter().enumerate() {
-        let listed = context.known_files.iter().filter(|known| known.sha256 == object.sha256);
+        let scanned = context.scanned.iter().flat_map(|scanned| &scanned.known_files);
+        let listed = scanned.filter(|known| known.sha256 == object.sha256);
         let answers = listed.map(|known| known.name.clone()).chain(on_lists(object, context));
         for evidence in answers {
             findings.add_to_object(index, Severity::High, "KNOWN_FILE".to_owned(), evidence);

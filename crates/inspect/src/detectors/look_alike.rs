@@ -58,9 +58,9 @@ const MOST_HOSTS: usize = 200;
 
 type Found = (Severity, String, &'static str);
 
-/// Whether a name plays on one of the organisation's own.
+/// Whether a name plays on one of the organisation's own, or of those it works with.
 fn own(name: &Name, context: &Context<'_>, sender: bool) -> Option<Found> {
-    context.own_domains.iter().find_map(|own| {
+    context.own_domains.iter().chain(context.partner_domains).find_map(|own| {
         let own = own.trim_matches('.').to_ascii_lowercase();
         let label = own.split('.').next()?.to_owned();
         if label.len() < SHORTEST_OWN {

@@ -9,6 +9,7 @@ mod link_text;
 mod look_alike;
 mod lure;
 mod people;
+mod rule;
 mod sensitive;
 
 pub(crate) use link_text::{is_own, printable};
@@ -63,9 +64,15 @@ pub(crate) static DETECTORS: &[Detector] = &[
     people::REPLY,
     people::SENDER,
     people::TAKEOVER,
+    rule::MATCH,
     sensitive::PAYMENT_CARD,
     sensitive::IDENTIFIER,
     sensitive::SECRET,
     sensitive::KEY_PHRASE,
     sensitive::EXACT_MATCH,
 ];
+
+/// The names of all detectors.
+pub(crate) fn detector_names() -> impl Iterator<Item = &'static str> + Clone {
+    DETECTORS.iter().map(|detector| detector.name)
+}

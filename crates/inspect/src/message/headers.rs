@@ -4,8 +4,13 @@ use mail_parser::{ContentType, HeaderValue, parsers::MessageStream};
 use mailkeep_model::{CANARY_HEADER, CanaryMark};
 
 /// Bytes of one header's value that are parsed. Real ones with thousands of recipients are longer,
-/// but those are not among the headers read here.
+/// but those are bounded by themselves.
 const VALUE_BYTES: usize = 16 << 10;
+
+/// Bytes of a list of recipients that are parsed.
+const RECIPIENTS_BYTES: usize = 256 << 10;
+/// Recipients that are told; a message has no more than this at Exchange Online.
+const RECIPIENTS: usize = 5_000;
 
 /// Bytes of a message id; a line has no more (RFC 5322 section 2.1.1).
 const ID_BYTES: usize = 998;
@@ -25,6 +30,9 @@ pub(super) struct Headers<'x> {
     authentication: Option<&'x [u8]>,
     client: Option<&'x [u8]>,
     language: Option<&'x [u8]>,
+    to: Option<&'x [u8]>,
+    cc: Option<&'x [u8]>,
+    bcc: Option<&'x [u8]>,
 }
 
 impl<'x> Headers<'x> {
@@ -63,7 +71,7 @@ impl<'x> Headers<'x> {
     }
 
     fn keep(&mut self, name: &[u8], value: &'x [u8]) {
-        const NAMES: [&[u8]; 12] = [
+        const NAMES: [&[u8]; 15] = [
             b"content-type",
             b"content-disposition",
             b"content-transfer-encoding",
@@ -76,6 +84,9 @@ impl<'x> Headers<'x> {
             b"x-mailer",
             b"user-agent",
             b"content-language",
+            b"to",
+            b"cc",
+            b"bcc",
         ];
         let slot = match NAMES.iter().position(|known| name.eq_ignore_ascii_case(known)) {
             Some(0) => &mut self.content_type,
@@ -89,6 +100,9 @@ impl<'x> Headers<'x> {
             Some(8) => &mut self.authentication,
             Some(9 | 10) => &mut self.client,
             Some(11) => &mut self.language,
+            Some(12) => &mut self.to,
+            Some(13) => &mut self.cc,
+            Some(14) => &mut self.bcc,
             _ => return,
         };
         slot.get_or_insert(value);
@@ -122,6 +136,21 @@ impl<'x> Headers<'x> {
     /// Where answers go, its encoded words decoded.
     pub(super) fn reply_to(&self) -> Option<String> {
         unstructured(self.reply_to?)
+    }
+
+    /// The addresses of `To`, `Cc` and `Bcc`, as written, up to [`RECIPIENTS`].
+    pub(super) fn recipients(&self) -> Vec<String> {
+        let mut all = Vec::new();
+        for value in [self.to, self.cc, self.bcc].into_iter().flatten() {
+            let value = &value[..value.len().min(RECIPIENTS_BYTES)];
+            let value = [value, b"\n"].concat();
+            if let HeaderValue::Address(addresses) = MessageStream::new(&value).parse_address() {
+                let addresses = addresses.iter().filter_map(|address| address.address());
+                all.extend(addresses.map(str::to_owned));
+            }
+        }
+        all.truncate(RECIPIENTS);
+        all
     }
 
     /// What the receiving server found about the sender (RFC 8601): the topmost, since whoever

@@ -122,6 +122,7 @@ impl<'l> Walk<'l> {
             self.view.language = headers.language();
             self.view.from = self.address("from", headers.from());
             self.view.reply_to = self.address("reply-to", headers.reply_to());
+            self.view.recipients = headers.recipients();
         }
         if let Some(subject) = headers.subject() {
             self.field(format!("{prefix}subject"), subject, Kind::Plain);

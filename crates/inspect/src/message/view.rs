@@ -23,6 +23,8 @@ pub(crate) struct MessageView {
     pub(crate) client: Option<String>,
     /// Its language (`Content-Language`, RFC 3282).
     pub(crate) language: Option<String>,
+    /// To whom it goes: the addresses of `To`, `Cc` and `Bcc`, as written.
+    pub(crate) recipients: Vec<String>,
     /// What the receiving server found about the sender (`Authentication-Results`, RFC 8601).
     pub(crate) authentication: Option<String>,
     /// All texts, in the order in which they occur.

@@ -36,6 +36,14 @@ pub enum DictionaryError {
     /// There is nothing in it.
     #[error("dictionary '{0}' has no phrases")]
     Empty(String),
+    /// A file that is none of a dictionary.
+    #[error("line {line}: {problem}")]
+    Form {
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong there.
+        problem: String,
+    },
     /// More than can be compiled.
     #[error("dictionary '{0}' is too large: {1}")]
     TooLarge(String, String),
@@ -44,6 +52,52 @@ pub enum DictionaryError {
 impl Dictionary {
     /// Fewer bytes than this are in every text (two characters of Chinese are enough).
     pub const SHORTEST: usize = 4;
+
+    /// A dictionary from a file of a phrase a line, one of which is enough; lines with `#` are
+    /// comments.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::new`].
+    pub fn from_lines(name: &str, text: &str) -> Result<Self, DictionaryError> {
+        let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
+        let phrases = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
+        Self::new(name, phrases.map(str::to_owned), 1)
+    }
+
+    /// A dictionary from TOML: `phrases = ["…"]`, and `enough = 2` where one is not.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::new`], and with the line when it is not that.
+    pub fn from_toml(name: &str, text: &str) -> Result<Self, DictionaryError> {
+        #[derive(serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct File {
+            phrases: Vec<String>,
+            #[serde(default = "one")]
+            enough: usize,
+        }
+        fn one() -> usize {
+            1
+        }
+        let File { phrases, enough } = toml::from_str(text).map_err(|error| {
+            let start = error.span().map_or(0, |span| span.start.min(text.len()));
+            let line = text.as_bytes()[..start].iter().filter(|&&b| b == b'\n').count() + 1;
+            DictionaryError::Form { line, problem: error.message().to_owned() }
+        })?;
+        Self::new(name, phrases, enough.max(1))
+    }
+
+    /// How many phrases are in it.
+    pub fn len(&self) -> usize {
+        self.phrases.len()
+    }
+
+    /// Whether there is none; there always is one.
+    pub fn is_empty(&self) -> bool {
+        self.phrases.is_empty()
+    }
 
     /// A dictionary of these phrases; `enough` different ones of them in one text are of medium
     /// severity, fewer of low.
@@ -158,6 +212,18 @@ mod tests {
     fn a_dictionary_that_would_be_found_everywhere_is_refused() {
         assert!(matches!(dictionary(&["of"], 1), Err(DictionaryError::TooShort { .. })));
         assert!(matches!(dictionary(&[], 1), Err(DictionaryError::Empty(_))));
+    }
+
+    #[test]
+    fn a_dictionary_is_read_from_either_kind_of_file() {
+        let lines = Dictionary::from_lines("ours", "# names\nproject heron\n\n").unwrap();
+        assert_eq!((lines.name(), lines.len()), ("ours", 1));
+        assert!(lines.find("project heron").1);
+        let text = "enough = 2\nphrases = [\"project heron\", \"strictly secret\"]\n";
+        assert!(!Dictionary::from_toml("ours", text).unwrap().find("project heron").1);
+        let error =
+            Dictionary::from_toml("ours", "phrases = [\"heron\"]\nenogh = 2\n").unwrap_err();
+        assert!(error.to_string().starts_with("line 2: unknown field `enogh`"), "{error}");
     }
 
     #[test]

@@ -3,6 +3,7 @@ use std::{
     fmt,
     ops::Range,
     str::FromStr,
+    sync::Arc,
 };
 
 use data_encoding::HEXLOWER;
@@ -93,6 +94,14 @@ pub enum ListError {
     /// Not 38 hexadecimal digits.
     #[error("a value is not hashed: 38 hexadecimal digits are expected")]
     NotHashed,
+    /// A line of a file that holds something else than hashed values.
+    #[error("line {line}: {problem}")]
+    Line {
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong there.
+        problem: String,
+    },
     /// Records of different lengths, or of none or too many values.
     #[error("record {record} is not as long as the first, or longer than {most} values", most = ExactList::COLUMNS)]
     Uneven {
@@ -102,19 +111,22 @@ pub enum ListError {
 }
 
 /// Values of an organisation's own records, such as customer numbers, or rows of several values
-/// that are sensitive only together (a name and a date of birth). It holds hashes, never values.
+/// that are sensitive only together (a name and a date of birth). It holds hashes, never values;
+/// copies share them.
 #[derive(Clone, Debug)]
 pub struct ExactList {
     name: String,
     key: MatchKey,
     /// Of which records and columns a value is.
-    values: HashMap<HashedValue, Vec<(u32, u8)>>,
+    values: Arc<HashMap<HashedValue, Vec<(u32, u8)>>>,
     columns: usize,
     /// The fast hashes that occur, a bit each.
-    filter: Vec<u64>,
+    filter: Arc<Vec<u64>>,
 }
 
 impl ExactList {
+    /// Records of a file at most: about 200 MB.
+    pub const MOST: usize = 1_000_000;
     /// Letters and digits that a value has at least: shorter ones are in every text.
     pub const SHORTEST: usize = 5;
     /// Words that a value has at most.
@@ -134,27 +146,77 @@ impl ExactList {
         key: MatchKey,
         records: impl IntoIterator<Item = Vec<HashedValue>>,
     ) -> Result<Self, ListError> {
-        let mut list = Self {
-            name: name.into(),
-            key,
-            values: HashMap::new(),
-            columns: 0,
-            filter: vec![0; (1 << 24) / 64],
-        };
+        let mut values: HashMap<HashedValue, Vec<(u32, u8)>> = HashMap::new();
+        let mut filter = vec![0; (1 << 24) / 64];
+        let mut columns = 0;
         for (index, record) in records.into_iter().enumerate() {
             if index == 0 {
-                list.columns = record.len();
+                columns = record.len();
             }
-            if record.len() != list.columns || !(1..=Self::COLUMNS).contains(&record.len()) {
+            if record.len() != columns || !(1..=Self::COLUMNS).contains(&record.len()) {
                 return Err(ListError::Uneven { record: index + 1 });
             }
             for (column, value) in (0_u8..).zip(record) {
                 let bucket = u32::from_be_bytes([0, value.0[0], value.0[1], value.0[2]]);
-                list.filter[bucket as usize / 64] |= 1 << (bucket % 64);
-                list.values.entry(value).or_default().push((index as u32, column));
+                filter[bucket as usize / 64] |= 1 << (bucket % 64);
+                values.entry(value).or_default().push((index as u32, column));
             }
         }
-        Ok(list)
+        let (values, filter) = (Arc::new(values), Arc::new(filter));
+        Ok(Self { name: name.into(), key, values, columns, filter })
+    }
+
+    /// A list from a file of a record a line, its hashed values separated by commas; lines with `#`
+    /// are comments.
+    ///
+    /// # Errors
+    ///
+    /// With the line, what is not hashed, a record that is not as long as the first, and more than
+    /// [`Self::MOST`] records.
+    pub fn read(name: &str, key: MatchKey, text: &str) -> Result<Self, ListError> {
+        let refuse =
+            |line: usize, problem: String| Err(ListError::Line { line: line + 1, problem });
+        let mut records: Vec<Vec<HashedValue>> = Vec::new();
+        for (index, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let record: Result<Vec<HashedValue>, _> = line.split(',').map(str::parse).collect();
+            let record = match record {
+                Ok(record) => record,
+                Err(error) => return refuse(index, error.to_string()),
+            };
+            let length = records.first().map_or(record.len(), Vec::len);
+            if record.len() != length || record.len() > Self::COLUMNS {
+                let most = Self::COLUMNS;
+                return refuse(
+                    index,
+                    format!(
+                        "{} values, where the first record has {length}; {most} is the most",
+                        record.len()
+                    ),
+                );
+            }
+            if records.len() == Self::MOST {
+                return refuse(index, format!("more than {} records", Self::MOST));
+            }
+            records.push(record);
+        }
+        if records.is_empty() {
+            return refuse(0, "there is no value in it".to_owned());
+        }
+        Self::new(name, key, records)
+    }
+
+    /// How many different values are in it.
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Whether nothing is in it.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
     }
 
     /// Its name, which is the entity of its findings.
@@ -307,6 +369,27 @@ mod tests {
         assert_ne!(hashed, MatchKey::from_bytes([8; 32]).hash("E0815X").unwrap());
         assert_eq!(key.hash("12 34"), None);
         assert_eq!("plain text".parse::<HashedValue>(), Err(ListError::NotHashed));
+    }
+
+    #[test]
+    fn a_file_that_holds_values_themselves_is_refused_with_its_line() {
+        let key = MatchKey::from_bytes([9; 32]);
+        let value = key.hash("E0815X").unwrap();
+        let read = |text: String| ExactList::read("x", key.clone(), &text);
+        assert_eq!(
+            read(format!("# ours\n{value},{value}\n\n{value}, {value}\n")).unwrap().len(),
+            1
+        );
+        for (text, line) in [
+            (format!("{value}\nE0815X\n"), 2),
+            (format!("{value}\n\n{value},{value}\n"), 3),
+            ("# nothing\n".to_owned(), 1),
+        ] {
+            assert!(
+                matches!(read(text.clone()), Err(ListError::Line { line: at, .. }) if at == line),
+                "{text}"
+            );
+        }
     }
 
     #[test]
