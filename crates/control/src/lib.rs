@@ -24,6 +24,8 @@
 //!   one is sent. Of its mark only a hash is kept: whoever reads this database cannot make one.
 //! - A *remedy* is an order to take messages out of mailboxes or to put them back; a *copy* is such a message
 //!   in one mailbox, with where it lay and where it is.
+//! - A *decision* is what the policy said of a message; those that people are told of as one are an
+//!   *episode*.
 //! - A *pass* is one run over a tenant's mailboxes; it may write several snapshots, or none.
 //!
 //! # Time
@@ -48,6 +50,7 @@ mod catch_up;
 mod changes;
 mod comparisons;
 mod convert;
+mod decisions;
 mod directory;
 mod entity;
 mod error;
@@ -57,6 +60,7 @@ mod habits;
 mod incidents;
 mod key_states;
 mod keys;
+mod load_problems;
 mod log_records;
 mod mailboxes;
 mod migration;
@@ -80,11 +84,13 @@ pub use canaries::{BegunCanary, CanaryEnd, CanarySeen, NewCanary, StoredCanary};
 pub use catalog::{CatalogItem, InspectionCount};
 pub use catch_up::{CatchUp, Rebuild, RebuiltSnapshot, SnapshotChanges};
 pub use changes::MailboxChanges;
+pub use decisions::{DecisionFilter, NewDecision, StoredDecision};
 pub use error::ControlError;
 pub use findings::{FindingCounts, FindingFilter, RecordedVerdict};
 pub use fleet::StoredFleetOrder;
 pub use incidents::{FoundIncident, Recorded, StoredIncident, incident_subject};
 pub use key_states::StoredKeyState;
+pub use load_problems::StoredLoadProblem;
 pub use log_records::LogRecord;
 pub use mailboxes::{
     Comparison, Completeness, Departure, KnownMailbox, MailboxMerge, MailboxRename, SyncState,

@@ -278,6 +278,22 @@ pub(crate) async fn mailbox_key(
 }
 
 /// The identifiers behind the row numbers of a tenant's mailboxes.
+impl Control {
+    /// When a mailbox was first listed.
+    ///
+    /// # Errors
+    ///
+    /// [`ControlError::NotFound`] when the tenant or the mailbox is unknown.
+    pub async fn mailbox_first_seen(
+        &self,
+        tenant: &TenantName,
+        id: &MailboxId,
+    ) -> Result<OffsetDateTime, ControlError> {
+        let tenant_id = tenant_key(self.reader(), tenant).await?;
+        instant(find_mailbox(self.reader(), tenant_id, id).await?.first_seen)
+    }
+}
+
 pub(crate) async fn mailbox_names(
     connection: &impl ConnectionTrait,
     tenant_id: i64,

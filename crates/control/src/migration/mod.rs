@@ -11,6 +11,7 @@ mod m0008_fleet;
 mod m0009_witnesses;
 mod m0011_canaries;
 mod m0012_remedies;
+mod m0013_decisions;
 mod m0014_habits;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
@@ -31,6 +32,7 @@ impl MigratorTrait for Migrator {
             Box::new(m0009_witnesses::Witnesses),
             Box::new(m0011_canaries::Canaries),
             Box::new(m0012_remedies::Remedies),
+            Box::new(m0013_decisions::Decisions),
             Box::new(m0014_habits::Habits),
         ]
     }

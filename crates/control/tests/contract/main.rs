@@ -10,6 +10,7 @@ mod catch_up;
 mod common;
 mod comparisons;
 mod database;
+mod decisions;
 mod records;
 mod remedies;
 mod rounds;
