@@ -7,8 +7,10 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
 use mailkeep_model::{Address, Function, MailboxKind, ProviderKind, TenantName};
+use mailkeep_service::ClamAddress;
 use time::OffsetDateTime;
 
+mod policy;
 mod recover;
 mod remedy;
 mod workers;
@@ -16,6 +18,7 @@ mod workers;
 pub(crate) use alerts::{AlertKind, Alerts, AlertsAdd};
 pub(crate) use blast::BlastRadius;
 pub(crate) use canary::{Canary, TenantCanary};
+pub(crate) use policy::{Policy, PolicyCheck, PolicyDecisions, PolicyHash};
 pub(crate) use recover::{IdentityRecover, SignerRecover};
 pub(crate) use remedy::{Findings, Remedy, RemedyOrder};
 pub(crate) use workers::{Enroll, SignerCommand, Workers};
@@ -108,6 +111,9 @@ pub(crate) enum Command {
     /// Take a message out of all mailboxes that it got into, or put it back
     #[command(subcommand)]
     Remedy(Remedy),
+    /// What follows from what was found: check a policy, see what it decided
+    #[command(subcommand)]
+    Policy(Policy),
 }
 
 #[derive(Args, Debug)]
@@ -739,9 +745,18 @@ pub(crate) struct Inspect {
     /// Inspect a plain text file instead of messages; may be repeated
     #[arg(long, value_name = "FILE", conflicts_with = "paths")]
     pub(crate) text: Vec<PathBuf>,
-    /// Own domains and names of executives (TOML)
+    /// Own domains, executives, and rules: what would follow is told, nothing is done (TOML)
     #[arg(long, value_name = "FILE")]
     pub(crate) policy: Option<PathBuf>,
+    /// A list of bad addresses, hosts or hashes, or a directory of such; may be repeated
+    #[arg(long, value_name = "PATH")]
+    pub(crate) feed: Vec<PathBuf>,
+    /// A YARA rule file, or a directory of such
+    #[arg(long, value_name = "PATH")]
+    pub(crate) rules: Option<PathBuf>,
+    /// Ask ClamAV there: /run/clamav/clamd.ctl, or tcp://ADDRESS:PORT
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) clamav: Option<ClamAddress>,
     /// Exit with 20 when a message is at least this
     #[arg(long, value_enum, value_name = "VERDICT")]
     pub(crate) fail_on: Option<FailOn>,

@@ -1,4 +1,5 @@
 use std::{
+    collections::BTreeMap,
     io,
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
@@ -7,7 +8,8 @@ use std::{
 
 use mailkeep_exchange::Extras;
 use mailkeep_service::{
-    Bucket, DataDirectory, HintTiming, KeyTending, NotifyOptions, PassLimits, Witness, WitnessWay,
+    Bucket, DataDirectory, HintTiming, KeyTending, NotifyOptions, PassLimits, ProtectOptions,
+    TenantFiles, Witness, WitnessWay,
 };
 use mailkeep_tls::{
     Acme, CertificateSource, ListenerOptions, OldestTls, SignerPort, TlsFiles, WorkerFiles,
@@ -24,8 +26,105 @@ use crate::exit::Failure;
 pub(crate) struct Config {
     pub(crate) backup: BackupConfig,
     pub(crate) serve: ServeConfig,
+    pub(crate) protect: ProtectConfig,
     pub(crate) signer: SignerConfig,
     pub(crate) witness: Vec<WitnessConfig>,
+}
+
+/// `[protect]`: what messages are inspected with, and what follows. Files are read again when they
+/// change; relative ones lie beside the settings' own directory.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ProtectConfig {
+    /// The policy (TOML); empty: there is none, and nothing follows from a verdict.
+    policy: PathBuf,
+    /// Lists of bad addresses, hosts and hashes; a directory is all files in it.
+    feeds: Vec<PathBuf>,
+    /// Dictionaries: `.toml`, or a phrase a line; a directory is all files in it.
+    dictionaries: Vec<PathBuf>,
+    /// Lists of hashed values, as `mailkeep policy hash` makes them.
+    lists: Vec<PathBuf>,
+    /// The key that their values were hashed with; empty: there is none.
+    list_key: PathBuf,
+    /// A directory of YARA rules (`.yar`); empty: there are none.
+    rules: PathBuf,
+    /// Where ClamAV listens: `/run/clamav/clamd.ctl`, or `tcp://ADDRESS:PORT`; empty: it is not asked.
+    clamav: String,
+    /// Seconds that ClamAV may take for one message, and rules likewise. From 1 to 300.
+    scan_seconds: u16,
+    /// Mail that arrived more than so many hours ago is never acted on. From 1 to 720.
+    act_within_hours: u16,
+    /// `[protect.tenants.NAME]`: policy, dictionaries, lists and list_key of one tenant.
+    tenants: BTreeMap<String, TenantProtectConfig>,
+}
+
+/// `[protect.tenants.NAME]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct TenantProtectConfig {
+    policy: PathBuf,
+    dictionaries: Vec<PathBuf>,
+    lists: Vec<PathBuf>,
+    list_key: PathBuf,
+}
+
+impl Default for ProtectConfig {
+    fn default() -> Self {
+        let ProtectOptions { scan_time, act_within, .. } = ProtectOptions::default();
+        let whole = |number: u64| u16::try_from(number).unwrap_or(u16::MAX);
+        Self {
+            policy: PathBuf::new(),
+            feeds: Vec::new(),
+            dictionaries: Vec::new(),
+            lists: Vec::new(),
+            list_key: PathBuf::new(),
+            rules: PathBuf::new(),
+            clamav: String::new(),
+            scan_seconds: whole(scan_time.as_secs()),
+            act_within_hours: whole(act_within.as_secs() / 3600),
+            tenants: BTreeMap::new(),
+        }
+    }
+}
+
+impl ProtectConfig {
+    /// What the service is given. Relative paths lie in `base`.
+    pub(crate) fn options(&self, base: &Path) -> Result<ProtectOptions, Failure> {
+        let refuse = |text: String| Failure::usage(format!("[protect] {text}"));
+        let one = |path: &PathBuf| {
+            Some(path).filter(|path| !path.as_os_str().is_empty()).map(|path| base.join(path))
+        };
+        let many = |paths: &[PathBuf]| paths.iter().map(|path| base.join(path)).collect();
+        let files = |of: &TenantProtectConfig| TenantFiles {
+            policy: one(&of.policy),
+            dictionaries: many(&of.dictionaries),
+            lists: many(&of.lists),
+            list_key: one(&of.list_key),
+        };
+        let mut tenants = BTreeMap::new();
+        for (name, own) in &self.tenants {
+            let tenant =
+                name.parse().map_err(|error| refuse(format!("tenants: '{name}': {error}")))?;
+            tenants.insert(tenant, files(own));
+        }
+        let clamav = Some(self.clamav.as_str()).filter(|text| !text.is_empty());
+        let clamav = clamav.map(str::parse).transpose();
+        let of_all = TenantProtectConfig {
+            policy: self.policy.clone(),
+            dictionaries: self.dictionaries.clone(),
+            lists: self.lists.clone(),
+            list_key: self.list_key.clone(),
+        };
+        Ok(ProtectOptions {
+            files: files(&of_all),
+            tenants,
+            feeds: many(&self.feeds),
+            rules: one(&self.rules),
+            clamav: clamav.map_err(|error| refuse(format!("clamav: {error}")))?,
+            scan_time: Duration::from_secs(self.scan_seconds.clamp(1, 300).into()),
+            act_within: Duration::from_secs(3600) * u32::from(self.act_within_hours.clamp(1, 720)),
+        })
+    }
 }
 
 /// `[[witness]]`: who keeps checkpoints of the signer's ledger.

@@ -6,6 +6,7 @@ mod config;
 mod exit;
 mod output;
 mod progress;
+mod rules;
 mod transport;
 
 use std::process::ExitCode;

@@ -15,6 +15,8 @@
 //! - An *alert* tells people what happened, wherever they look; deliveries wait until they arrived.
 //! - A *canary* is a message of ours through the tenant that has to be backed up and inspected in time.
 //! - A *remedy* takes a message out of all mailboxes that it got into, or puts it back: [`remedy`].
+//! - A *policy* says what follows from a verdict; it and what else inspection is given from files is
+//!   [`Protection`], read again when it changes.
 //! - The *lease* lets one pass at a time write to a tenant's vault.
 //!
 //! # The order of things
@@ -39,6 +41,7 @@ mod observe;
 mod pass;
 mod pipeline;
 mod program;
+mod protect;
 mod recover;
 mod reinspect;
 pub mod remedy;
@@ -68,6 +71,10 @@ pub use lost_signer::{RecoveredFunction, Recovery, SignerOf, Succession};
 pub use notify::{HintTiming, NotificationCounts, Notifications, NotifyOptions, Tended};
 pub use observe::{Event, Observer, Unobserved};
 pub use pass::{MailboxFailure, MissedItem, PassLimits, PassReport};
+pub use protect::{
+    ClamAddress, ClamAv, ClamError, For, Held, LoadProblem, Loaded, Look, Piece, ProtectOptions,
+    Protection, RuleEngine, RuleScanner, ScannedMessage, TenantFiles,
+};
 pub use recover::{Located, View};
 pub use restore::{
     OnConflict, RestoreLimits, RestoreOutcome, RestoreReport, RestoreRequest, RestoreStop,

@@ -1,4 +1,5 @@
 use std::{
+    collections::BTreeSet,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -12,7 +13,7 @@ use tokio::sync::{Semaphore, mpsc};
 use crate::{
     Discovered, Event, Observer, Service, ServiceError,
     discovery::Scope,
-    pipeline::{Beside, Fetcher, Read, Reading, RoundWriter, read},
+    pipeline::{Beside, Fetcher, Inspecting, Read, Reading, RoundWriter, read},
     spool::Spool,
 };
 
@@ -166,6 +167,7 @@ impl Service {
         let known = self.tenant(tenant).await?;
         let job = self.new_job();
         let provider = self.provider(&known, &job).await?;
+        self.read_protection().await?;
         let vault = self.writable_vault(tenant, &job).await?;
         let pass = self.control.start_pass(tenant, OffsetDateTime::now_utc()).await?;
 
@@ -180,8 +182,13 @@ impl Service {
                 .map_err(ServiceError::Spool)?;
             let mask_key = self.mask_key(tenant, &job).await?;
             let beside = if self.extras.streams { Beside::Stream } else { Beside::Nothing };
-            let (own, spool_too) = (domains.clone(), spool.clone());
-            let fetcher = Fetcher::new(provider.clone(), spool_too, own, mask_key, beside);
+            let inspecting = Inspecting {
+                tenant: tenant.clone(),
+                own_domains: domains.clone(),
+                mask_key,
+                protection: Arc::clone(&self.protection),
+            };
+            let fetcher = Fetcher::new(provider.clone(), spool.clone(), inspecting, beside);
             let streams = fetcher.streams();
             let (deliveries, inbox) = mpsc::channel(DELIVERIES);
             let writer = RoundWriter {
@@ -204,6 +211,7 @@ impl Service {
                 observer: Arc::clone(&observer),
                 deliveries,
                 limits: self.limits,
+                acting: self.acting(tenant),
             });
             let read = read_all(reading, mailboxes).await;
             // The readers' end of the channel is closed: the writer writes what it has and ends.
@@ -215,6 +223,8 @@ impl Service {
             }
         };
         let outcome = run.await;
+        // Where nobody tends decisions, somebody who ran this by hand does.
+        self.order_decided(&mut BTreeSet::new()).await;
         let usage = provider.usage();
         let report = outcome.map(|(read, written, discovered, streams)| PassReport {
             tenant: tenant.clone(),

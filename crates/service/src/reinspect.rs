@@ -1,19 +1,21 @@
 //! Inspects what the vault holds and nobody has a verdict for: a crash fell before the verdict was
-//! recorded, or `control` was lost with its findings.
+//! recorded, or `control` was lost with its findings. That is old mail: it is inspected, and nothing
+//! follows.
 
 use std::{
     collections::HashSet,
     io::{self, Write},
+    sync::Arc,
 };
 
 use mailkeep_control::{CatalogItem, InspectedItem};
 use mailkeep_identity::JobId;
-use mailkeep_inspect::{Context, Report, inspect_prefix};
+use mailkeep_inspect::Report;
 use mailkeep_model::{Address, TenantName};
 use mailkeep_vault::{ItemPath, SnapshotId, Vault, VaultError};
 use time::OffsetDateTime;
 
-use crate::{Service, ServiceError, pipeline::INSPECTED_BYTES, service::blocking};
+use crate::{Service, ServiceError, pipeline::INSPECTED_BYTES, protect::For, service::blocking};
 
 /// Items whose verdicts are recorded at once.
 const PART: u64 = 500;
@@ -36,6 +38,8 @@ impl Service {
         let newest = SnapshotId(newest);
         let domains = self.tenant(tenant).await?.domains;
         let mask_key = self.mask_key(tenant, job).await?;
+        self.read_protection().await?;
+        let loaded = self.protection.of(Some(tenant));
         for known in self.control.mailboxes(tenant).await? {
             let mailbox = known.mailbox;
             if !waiting.contains(&mailbox.id) {
@@ -48,10 +52,13 @@ impl Service {
                 }
                 let (newest, domains) = (newest.clone(), domains.clone());
                 let (mask_key, address) = (mask_key.clone(), mailbox.address.clone());
+                let loaded = Arc::clone(&loaded);
                 let (back, inspected) = blocking(move || {
-                    let now = OffsetDateTime::now_utc();
-                    let context = Context::new(now, &domains, &mask_key);
-                    let inspect = |item| inspect_one(&vault, &newest, &address, item, &context);
+                    let inspect = |bytes: &[u8], size| {
+                        let (own_domains, mask_key) = (domains.as_slice(), &mask_key);
+                        loaded.inspect(bytes, size, For { own_domains, mask_key, sender: None })
+                    };
+                    let inspect = |item| inspect_one(&vault, &newest, &address, item, &inspect);
                     let inspected =
                         items.into_iter().map(inspect).collect::<Result<Vec<_>, _>>()?;
                     Ok((vault, inspected))
@@ -71,17 +78,17 @@ fn inspect_one(
     snapshot: &SnapshotId,
     mailbox: &Address,
     item: CatalogItem,
-    context: &Context<'_>,
+    inspect: &dyn Fn(&[u8], u64) -> Report,
 ) -> Result<InspectedItem, ServiceError> {
     let path = ItemPath { folder: item.folder, leaf: item.leaf, name: item.name };
     let mut head = Head(Vec::new());
     let Report { message_id, verdict, .. } = match vault
         .read_item(snapshot, mailbox, &path, &mut head)
     {
-        Ok(size) => inspect_prefix(&head.0, size, context),
+        Ok(size) => inspect(&head.0, size),
         // One damaged copy must not keep the rest from being inspected, nor look inspected.
         Err(error @ (VaultError::Damaged { .. } | VaultError::NoSuchItem { .. })) => {
-            let mut report = inspect_prefix(&[], 0, context);
+            let mut report = inspect(&[], 0);
             report.verdict.not_inspected = vec![format!("the stored copy cannot be read: {error}")];
             report
         }

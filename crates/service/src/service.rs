@@ -14,12 +14,13 @@ use mailkeep_model::{Function, Secret, TenantName};
 use mailkeep_vault::Vault;
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
-use tokio::sync::OnceCell;
+use tokio::sync::{Notify, OnceCell};
 use uuid::Uuid;
 
 use crate::{
     DataDirectory, PassLimits, RestoreLimits, ServiceError, Witness, canary::InHand,
-    lost_signer::KnownOrigin, remedy::Quarantines, watch::SharedRecords, witness::WitnessKey,
+    lost_signer::KnownOrigin, protect::Protection, remedy::Quarantines, watch::SharedRecords,
+    witness::WitnessKey,
 };
 
 /// Everything that can be asked of Mailkeep on this machine.
@@ -37,6 +38,9 @@ pub struct Service {
     pub(crate) extras: Extras,
     pub(crate) key_policy: Policy,
     pub(crate) witnesses: Vec<Witness>,
+    pub(crate) protection: Arc<Protection>,
+    /// Woken when the policy decided something that is to be ordered.
+    pub(crate) decided: Arc<Notify>,
     /// What witnesses are told with, as far as the signer was asked for it.
     pub(crate) witness_keys: tokio::sync::Mutex<BTreeMap<String, WitnessKey>>,
     /// Canaries, by their numbers, that the provider has not taken yet.
@@ -75,6 +79,8 @@ impl Service {
             extras: Extras::default(),
             key_policy: Policy::default(),
             witnesses: Vec::new(),
+            protection: Arc::default(),
+            decided: Arc::default(),
             witness_keys: tokio::sync::Mutex::default(),
             canaries_in_hand: Mutex::default(),
             origin: tokio::sync::Mutex::default(),
@@ -118,6 +124,17 @@ impl Service {
     #[must_use]
     pub fn with_witnesses(self, witnesses: Vec<Witness>) -> Self {
         Self { witnesses, ..self }
+    }
+
+    /// The same with a policy, and with what else inspection is given from files.
+    #[must_use]
+    pub fn with_protection(self, protection: Protection) -> Self {
+        Self { protection: Arc::new(protection), ..self }
+    }
+
+    /// What inspection is given from files.
+    pub fn protection(&self) -> &Protection {
+        &self.protection
     }
 
     /// What is read and restored beside mail, calendars, contacts and settings.

@@ -20,7 +20,7 @@ struct Tool {
 /// Stock restic reads what we wrote, Python compares it, curl drives the lab, a PostgreSQL of our
 /// own is the second database of `control`, SoftHSM is a hardware security module without hardware,
 /// swtpm is a TPM without hardware, which tpm2-tools change and systemd-creds seals with, Pebble is a
-/// certificate authority that speaks ACME, and cryptography and SQLite are compiled from C.
+/// certificate authority that speaks ACME, clamd is the virus scanner that we ask, and cryptography and SQLite are compiled from C.
 const FOR_TESTS: &[Tool] = &[
     Tool { program: "restic", package: "restic" },
     Tool { program: "python3", package: "python3-venv" },
@@ -34,6 +34,7 @@ const FOR_TESTS: &[Tool] = &[
     Tool { program: "systemd-creds", package: "systemd" },
     Tool { program: "pebble", package: "pebble" },
     Tool { program: "postfix", package: "postfix" },
+    Tool { program: "clamd", package: "clamav-daemon" },
 ];
 
 /// Postfix becomes no mail server of the machine: it gets no settings, without which it does not start.

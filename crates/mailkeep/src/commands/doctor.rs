@@ -92,6 +92,7 @@ pub(super) async fn run(global: &Global, output: &Output) -> Outcome {
     chains(&service, &mut report).await;
     tenants(&service, &mut report).await;
     alerts_to(&service, &mut report).await;
+    protected(&service, &mut report).await;
     Ok(report.worst)
 }
 
@@ -408,6 +409,64 @@ async fn alerts_to(service: &Service, report: &mut Report<'_>) {
             Ok(doubts) => doubts.iter().for_each(|text| report.say(State::Warning, &name, text)),
             Err(error) => report.say(State::Bad, &name, &error.to_string()),
         }
+    }
+}
+
+/// Feeds that nobody renewed for so long name what is no longer there.
+const OLD_FEED: Duration = Duration::days(7);
+
+/// What messages are inspected with, and what follows.
+async fn protected(service: &Service, report: &mut Report<'_>) {
+    let protection = service.protection();
+    if protection.is_empty() {
+        let text =
+            "no policy and no feeds: messages are inspected, and nothing follows; docs/protect.md";
+        return report.say(State::Missing, "protect", text);
+    }
+    if let Err(error) = service.read_protection().await {
+        return report.say(State::Bad, "protect", &error.to_string());
+    }
+    let now = OffsetDateTime::now_utc();
+    for held in protection.held() {
+        let age = held.modified.map(|modified| now - modified);
+        let old = held.what == "feed" && age.is_some_and(|age| age > OLD_FEED);
+        let state = if old { State::Warning } else { State::Good };
+        let age = age.map(|age| format!(", written {}", ago(age))).unwrap_or_default();
+        let part = format!("protect, {} {}", held.what, held.path.display());
+        report.say(state, &part, &format!("{}{age}", held.amount));
+    }
+    if protection.rules() > 0 {
+        report.say(State::Good, "protect, rules", &format!("{} compiled", protection.rules()));
+    }
+    for problem in protection.problems() {
+        let place = match problem.line {
+            Some(line) => format!("{}:{line}", problem.path.display()),
+            None => problem.path.display().to_string(),
+        };
+        let text = format!(
+            "{place}: {}; a running service goes on with what it read before",
+            problem.problem
+        );
+        report.say(State::Bad, "protect", &text);
+    }
+    if let Some(clamav) = protection.clamav() {
+        match clamav.version() {
+            Ok(version) => report.say(State::Good, "protect, ClamAV", &version),
+            Err(error) => {
+                let text =
+                    format!("{error}; messages are inspected without it, and each verdict says so");
+                report.say(State::Bad, "protect, ClamAV", &text);
+            }
+        }
+    }
+}
+
+fn ago(age: Duration) -> String {
+    match age.whole_minutes() {
+        ..1 => "just now".to_owned(),
+        minutes @ 1..120 => format!("{minutes} minutes ago"),
+        minutes @ 120..2880 => format!("{} hours ago", minutes / 60),
+        minutes => format!("{} days ago", minutes / 1440),
     }
 }
 

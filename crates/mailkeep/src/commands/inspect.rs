@@ -6,59 +6,42 @@ use std::{
     time::Instant,
 };
 
-use mailkeep_inspect::{
-    Context, Executive, MaskKey, Report, inspect, inspect_attachment, inspect_prefix, inspect_text,
-    mbox::Messages,
-};
+use mailkeep_inspect::{MaskKey, Report, mbox::Messages, policy::Decision};
 use mailkeep_model::{Verdict, VerdictKind};
-use serde::Deserialize;
-use serde_json::json;
-use time::OffsetDateTime;
+use mailkeep_service::{For, Loaded, ProtectOptions, Protection};
+use serde_json::{Value, json};
 
-use super::Outcome;
+use super::{Outcome, config};
 use crate::{
-    cli::{FailOn, Inspect},
+    cli::{FailOn, Global, Inspect},
     exit::{Exit, Failure},
     output::{Output, plain},
+    rules,
 };
 
 /// Of a larger file the beginning is inspected, and the verdict says so.
 const MAX_BYTES: usize = 64 << 20;
 
-/// What `--policy` carries.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Policy {
-    /// The organisation's own domains.
-    own_domains: Vec<String>,
-    /// Names of executives: used at an address that is not the organisation's, one is a finding.
-    executives: Vec<String>,
-}
-
-pub(super) fn run(arguments: &Inspect, output: &Output) -> Outcome {
-    let policy = match &arguments.policy {
-        None => Policy::default(),
-        Some(path) => {
-            let text = fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
-            toml::from_str(&text)
-                .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?
-        }
-    };
+pub(super) fn run(global: &Global, arguments: &Inspect, output: &Output) -> Outcome {
+    let protection = Protection::new(options(global, arguments)?, rules::engine());
+    // Here nobody waits for a file to be mended: what is wrong with one is the answer.
+    if let Some(problem) = protection.look().new_problems.first() {
+        return Err(Failure::usage(problem.to_string()));
+    }
+    let loaded = protection.of(None);
     // A key for this run: marks of equal values are equal within its output, and say nothing
     // outside.
     let mut key = [0; 32];
     rand::fill(&mut key);
     let mask_key = MaskKey::from_bytes(key);
-    let person = |name: &String| Executive { name: name.clone(), addresses: Vec::new() };
-    let executives: Vec<Executive> = policy.executives.iter().map(person).collect();
-    let context = Context::new(OffsetDateTime::now_utc(), &policy.own_domains, &mask_key)
-        .with_executives(&executives);
-    let mut run = Run { output, context, fail_on: arguments.fail_on, exit: Exit::Done, count: 0 };
+    let of = For { own_domains: &[], mask_key: &mask_key, sender: None };
+    let (fail_on, exit) = (arguments.fail_on, Exit::Done);
+    let mut run = Run { output, loaded: &loaded, of, fail_on, exit, count: 0 };
     for path in &arguments.text {
         let begin = Instant::now();
         let (bytes, _) = read_bounded(path)?;
-        let verdict = inspect_text(&String::from_utf8_lossy(&bytes), &run.context);
-        run.show(&path.display().to_string(), None, &verdict, begin);
+        let verdict = loaded.inspect_text(&String::from_utf8_lossy(&bytes), of);
+        run.show(&path.display().to_string(), &Report::of_no_message(verdict), begin);
     }
     for path in &arguments.paths {
         run.path(path)?;
@@ -69,9 +52,33 @@ pub(super) fn run(arguments: &Inspect, output: &Output) -> Outcome {
     Ok(run.exit)
 }
 
+/// What the arguments name, and beside it what the settings do that somebody named.
+fn options(global: &Global, arguments: &Inspect) -> Result<ProtectOptions, Failure> {
+    let mut options = match &global.config {
+        Some(path) => {
+            let base = path.parent().unwrap_or_else(|| Path::new("."));
+            config(global)?.protect.options(base)?
+        }
+        None => ProtectOptions::default(),
+    };
+    options.tenants.clear();
+    if let Some(policy) = &arguments.policy {
+        options.files.policy = Some(policy.clone());
+    }
+    options.feeds.extend(arguments.feed.iter().cloned());
+    if let Some(rules) = &arguments.rules {
+        options.rules = Some(rules.clone());
+    }
+    if let Some(clamav) = &arguments.clamav {
+        options.clamav = Some(clamav.clone());
+    }
+    Ok(options)
+}
+
 struct Run<'a> {
     output: &'a Output,
-    context: Context<'a>,
+    loaded: &'a Loaded,
+    of: For<'a>,
     fail_on: Option<FailOn>,
     exit: Exit,
     count: u64,
@@ -87,8 +94,8 @@ impl Run<'_> {
                 .take(MAX_BYTES as u64)
                 .read_to_end(&mut bytes)
                 .map_err(|error| unreadable(path, &error))?;
-            let report = inspect(&bytes, &self.context);
-            self.show("-", report.message_id.as_deref(), &report.verdict, begin);
+            let report = self.loaded.inspect(&bytes, bytes.len() as u64, self.of);
+            self.show("-", &report, begin);
             return Ok(());
         }
         let mut waiting = VecDeque::from([path.to_owned()]);
@@ -115,41 +122,49 @@ impl Run<'_> {
             for (index, message) in Messages::new(BufReader::new(file), MAX_BYTES).enumerate() {
                 let begin = Instant::now();
                 let message = message.map_err(|error| unreadable(path, &error))?;
-                let report = inspect_prefix(&message.bytes, message.size, &self.context);
+                let report = self.loaded.inspect(&message.bytes, message.size, self.of);
                 let name = format!("{name}#{}", index + 1);
-                self.show(&name, report.message_id.as_deref(), &report.verdict, begin);
+                self.show(&name, &report, begin);
             }
             return Ok(());
         }
         let begin = Instant::now();
         let (bytes, size) = read_bounded(path)?;
-        let (message_id, verdict) = if has_ending(path, "eml") || looks_like_a_message(&bytes) {
-            let Report { message_id, verdict, .. } = inspect_prefix(&bytes, size, &self.context);
-            (message_id, verdict)
+        let report = if has_ending(path, "eml") || looks_like_a_message(&bytes) {
+            self.loaded.inspect(&bytes, size, self.of)
         } else {
             let file_name = path.file_name().unwrap_or_default().to_string_lossy();
-            (None, inspect_attachment(&file_name, &bytes, &self.context))
+            Report::of_no_message(self.loaded.inspect_attachment(&file_name, &bytes, self.of))
         };
-        self.show(&name, message_id.as_deref(), &verdict, begin);
+        self.show(&name, &report, begin);
         Ok(())
     }
 
-    fn show(&mut self, path: &str, message_id: Option<&str>, verdict: &Verdict, begin: Instant) {
+    fn show(&mut self, path: &str, report: &Report, begin: Instant) {
         self.count += 1;
+        let verdict = &report.verdict;
+        let decision = self.loaded.decide(report, None, &[], &[]);
         if self.fail_on.is_some_and(|fail_on| fails(fail_on, verdict)) {
             self.exit = Exit::Found;
         }
         let ms = begin.elapsed().as_secs_f64() * 1000.0;
-        let value = json!({
+        let mut value = json!({
             "path": path,
-            "message_id": message_id,
+            "message_id": report.message_id,
             "verdict": verdict.verdict,
             "score": verdict.score,
             "findings": verdict.findings,
             "not_inspected": verdict.not_inspected,
             "ms": (ms * 1000.0).round() / 1000.0,
         });
-        self.output.result(&value, || text(path, verdict));
+        if let Some(decision) = &decision {
+            value["policy"] = told(decision);
+        }
+        self.output.result(&value, || {
+            let mut text = text(path, verdict);
+            text.push_str(&decision.as_ref().map(follows).unwrap_or_default());
+            text
+        });
     }
 }
 
@@ -169,6 +184,35 @@ fn text(path: &str, verdict: &Verdict) -> String {
     }
     for reason in &verdict.not_inspected {
         text.push_str(&format!("\n    not inspected: {}", plain(reason)));
+    }
+    text
+}
+
+/// What would follow, for programs.
+fn told(decision: &Decision) -> Value {
+    let rule = |one: &mailkeep_inspect::policy::Applied| {
+        json!({
+            "rule": one.rule,
+            "action": one.action.as_str(),
+            "dry_run": one.dry_run,
+            "why": one.why,
+            "recipients": one.recipients,
+        })
+    };
+    json!({
+        "action": decision.action.map(|action| action.as_str()),
+        "would": decision.would.map(|action| action.as_str()),
+        "rules": decision.applied.iter().map(rule).collect::<Vec<_>>(),
+    })
+}
+
+/// What would follow, for people.
+fn follows(decision: &Decision) -> String {
+    let mut text = String::new();
+    for one in &decision.applied {
+        let dry = if one.dry_run { " (dry run)" } else { "" };
+        let (action, rule) = (one.action.as_str(), plain(&one.rule));
+        text.push_str(&format!("\n    policy: {action}{dry}, by '{rule}': {}", plain(&one.why)));
     }
     text
 }

@@ -20,6 +20,7 @@ mod lab;
 mod ledger;
 mod mailboxes;
 mod place;
+mod policy;
 mod posture;
 mod recover;
 mod remedy;
@@ -34,10 +35,10 @@ mod tenant;
 mod testimony;
 mod workers;
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
 use mailkeep_identity::CallerLabel;
-use mailkeep_service::{DataDirectory, Service};
+use mailkeep_service::{DataDirectory, Protection, Service};
 use serde_json::json;
 use tracing_subscriber::EnvFilter;
 
@@ -48,6 +49,7 @@ use crate::{
     config::Config,
     exit::{Exit, Failure},
     output::Output,
+    rules,
     transport::OverTls,
 };
 
@@ -99,9 +101,10 @@ async fn dispatch(cli: Cli, output: &Output) -> Outcome {
         Command::RecoveryKit(arguments) => {
             Box::pin(keep::recovery_kit(global, &arguments, output)).await
         }
-        Command::Inspect(arguments) => inspect::run(&arguments, output),
         Command::Findings(arguments) => Box::pin(remedy::findings(global, arguments, output)).await,
         Command::Remedy(command) => Box::pin(remedy::run(global, command, output)).await,
+        Command::Inspect(arguments) => inspect::run(global, &arguments, output),
+        Command::Policy(command) => policy::run(global, command, output).await,
     }
 }
 
@@ -121,14 +124,24 @@ async fn make_service(global: &Global) -> Result<Service, Failure> {
     let config = config(global)?;
     let remote = config.signer.port()?;
     let witnesses = config.witnesses()?;
+    let protection = protection(global, &config)?;
     let config = config.backup;
     let service = Service::open(DataDirectory::new(&global.data), caller).await?;
     let service =
         service.with_limits(config.limits()).with_extras(config.extras()).with_witnesses(witnesses);
+    let service = service.with_protection(protection);
     Ok(match remote {
         Some(port) => service.with_signer(OverTls::shared(port)),
         None => service,
     })
+}
+
+/// What inspection is given from files, as the settings name them; paths lie beside the settings.
+fn protection(global: &Global, config: &Config) -> Result<Protection, Failure> {
+    let settings = global.config.clone();
+    let settings = settings.unwrap_or_else(|| DataDirectory::new(&global.data).config());
+    let base = settings.parent().unwrap_or_else(|| Path::new("."));
+    Ok(Protection::new(config.protect.options(base)?, rules::engine()))
 }
 
 fn config(global: &Global) -> Result<Config, Failure> {

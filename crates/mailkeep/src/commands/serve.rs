@@ -67,6 +67,8 @@ pub(super) async fn run(global: &Global, _: &Serve, output: &Output) -> Outcome 
         () = Schedule::new(&service, interval, notifications.as_ref()).run(output) => {}
         () = tending => {}
         () = service.tend_alerts() => {}
+        () = service.tend_protection() => {}
+        () = service.tend_decisions() => {}
         () = service.tend_watch(&watch) => {}
         () = service.tend_canaries() => {}
         () = service.tend_remedies() => {}

@@ -5,16 +5,20 @@ use std::{
 };
 
 use futures::future::join_all;
-use mailkeep_control::{Acknowledgement, Attempt, QueuedDelivery, Telling, incident_subject};
+use mailkeep_control::{
+    Acknowledgement, Attempt, QueuedDelivery, StoredLoadProblem, Telling, incident_subject,
+};
 use time::OffsetDateTime;
 use tokio::{task::JoinHandle, time::Instant};
 use uuid::Uuid;
 
 use super::{
-    Alert, AlertMessage, Destination, Target, Told, due,
+    Alert, AlertMessage, Destination, Target, Told,
+    alert::decision_subject,
+    due,
     send::{Fault, Unsent, send},
 };
-use crate::{Service, ServiceError};
+use crate::{Service, ServiceError, protect::EPISODE};
 
 /// How long one delivery may take. What is slower is as good as not there: others wait behind it.
 const SEND_TIME: Duration = Duration::from_secs(20);
@@ -116,13 +120,31 @@ impl Service {
     /// Everything that is open and that people may want to be told about. Whatever else than incidents
     /// there is to be told is added here.
     async fn alerts_now(&self) -> Result<Vec<Alert>, ServiceError> {
-        let open = self.control.open_incidents().await?;
-        Ok(open.iter().map(Alert::of_incident).collect())
+        let incidents = self.control.open_incidents().await?;
+        let mut all: Vec<Alert> = incidents.iter().map(Alert::of_incident).collect();
+        let now = OffsetDateTime::now_utc();
+        let decisions = self.control.told_decisions(now - EPISODE).await?;
+        let episodes = decisions.chunk_by(|one, other| one.episode == other.episode);
+        all.extend(episodes.filter_map(|episode| Alert::of_decisions(episode, now)));
+        let problems = self.control.load_problems().await?;
+        let problems = problems.iter().filter(|one| one.solved.is_none());
+        all.extend(problems.map(Alert::of_load_problem));
+        Ok(all)
     }
 
     /// What a destination was told about and is not open any more.
     async fn closed_alert(&self, subject: &str) -> Result<Option<Alert>, ServiceError> {
         let number = subject.rsplit('/').next().and_then(|id| id.parse().ok()).unwrap_or_default();
+        if subject == decision_subject(number) {
+            let decisions = self.control.episode(number).await?;
+            let alert = Alert::of_decisions(&decisions, OffsetDateTime::now_utc());
+            return Ok(alert.map(|alert| Alert { closed: true, ..alert }));
+        }
+        if subject.starts_with("file/") {
+            let all = self.control.load_problems().await?;
+            let same = |one: &&StoredLoadProblem| Alert::of_load_problem(one).subject == subject;
+            return Ok(all.iter().find(same).map(Alert::of_load_problem));
+        }
         if subject != incident_subject(number) {
             return Ok(None);
         }

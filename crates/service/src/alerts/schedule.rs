@@ -55,7 +55,8 @@ pub struct Rule {
 impl Rule {
     fn wants(&self, alert: &Alert) -> bool {
         alert.severity >= self.severity
-            && (self.tenants.is_empty() || self.tenants.contains(&alert.tenant))
+            && (self.tenants.is_empty()
+                || alert.tenant.as_ref().is_none_or(|one| self.tenants.contains(one)))
     }
 }
 

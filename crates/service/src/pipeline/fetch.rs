@@ -11,11 +11,10 @@ use std::{
 };
 
 use mailkeep_exchange::{Content, Details, ExchangeError, Provider};
-use mailkeep_inspect::{Context, MaskKey, Report, RuleRead, Sender, inspect_prefix, inspect_rule};
-use mailkeep_model::{Detail, Item, ItemKind, Mailbox, MailboxId, Verdict};
+use mailkeep_inspect::{MaskKey, Report, RuleRead, Sender, policy::Decision};
+use mailkeep_model::{Detail, Item, ItemKind, Mailbox, MailboxId, TenantName, Verdict};
 use mailkeep_vault::{setting_json, vcard, write_icalendar, write_todo};
 use serde_json::Value;
-use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 
 use super::{
@@ -25,6 +24,7 @@ use super::{
 };
 use crate::{
     ServiceError,
+    protect::{For, Protection},
     spool::{Spool, SpoolWriter, Spooled},
 };
 
@@ -68,9 +68,38 @@ pub(crate) struct Streams {
     missing: AtomicU64,
 }
 
+/// What messages of a tenant are inspected with.
+pub(crate) struct Inspecting {
+    /// Whose.
+    pub(crate) tenant: TenantName,
+    /// Its domains.
+    pub(crate) own_domains: Vec<String>,
+    /// The key that masks evidence.
+    pub(crate) mask_key: MaskKey,
+    /// What comes from files, as it is when a message arrives.
+    pub(crate) protection: Arc<Protection>,
+}
+
+/// Who a message is from and to, as the provider knows it.
+struct Letter {
+    from: Option<String>,
+    to: Vec<String>,
+}
+
+impl Letter {
+    fn of(item: &Item, mailbox: &Mailbox) -> Self {
+        let mut to = item.recipients.clone();
+        let owner = mailbox.address.to_string();
+        // Whoever has it got it, as a blind copy or by a list; or sent it.
+        if !item.from.as_ref().is_some_and(|from| from.eq_ignore_ascii_case(&owner)) {
+            to.push(owner);
+        }
+        Self { from: item.from.clone(), to }
+    }
+}
+
 struct Inspection {
-    own_domains: Vec<String>,
-    mask_key: MaskKey,
+    with: Inspecting,
     large: Semaphore,
 }
 
@@ -81,6 +110,8 @@ pub(crate) struct Fetched {
     pub(crate) item: Option<Item>,
     /// What the inspection of a message came to.
     pub(crate) report: Option<Report>,
+    /// What the policy says of it; `None` without a policy.
+    pub(crate) decision: Option<Decision>,
     /// Why the provider gives out no streams of this mailbox; told once.
     pub(crate) no_streams: Option<ExchangeError>,
     /// Why the stream that belongs here did not come, where it may come another time.
@@ -90,20 +121,14 @@ pub(crate) struct Fetched {
 impl Fetched {
     fn new(content: Arc<Spooled>, item: Option<Item>, report: Option<Report>) -> Self {
         let contents = Contents { content, stream: None };
-        Self { contents, item, report, no_streams: None, stream_missed: None }
+        Self { contents, item, report, decision: None, no_streams: None, stream_missed: None }
     }
 }
 
 impl<P: Provider> Fetcher<P> {
-    pub(crate) fn new(
-        provider: P,
-        spool: Spool,
-        own_domains: Vec<String>,
-        mask_key: MaskKey,
-        beside: Beside,
-    ) -> Self {
+    pub(crate) fn new(provider: P, spool: Spool, with: Inspecting, beside: Beside) -> Self {
         let large = Semaphore::new(LARGE_AT_ONCE);
-        let inspection = Arc::new(Inspection { own_domains, mask_key, large });
+        let inspection = Arc::new(Inspection { with, large });
         let streams = (beside == Beside::Stream).then(Arc::default);
         Self { provider, spool, inspection, streams }
     }
@@ -135,7 +160,7 @@ impl<P: Provider> Fetcher<P> {
 
     /// Inspects an inbox rule; `folder` is the name of the folder that it moves mail to.
     pub(super) fn inspect_rule(&self, rule: &Value, folder: Option<&str>) -> (Verdict, RuleRead) {
-        inspect_rule(rule, folder, &self.inspection.context())
+        self.inspection.rule(rule, folder)
     }
 
     /// Fetches the stream that belongs to what was fetched. Without it, the item is safe all the
@@ -198,7 +223,8 @@ impl<P: Provider> Fetcher<P> {
             let spooled = self.spool.begin().await;
             // What fails before the answer begins has been tried again and again already.
             let content = self.provider.content(mailbox, &item.id).await?;
-            match self.message(spooled, content, sending.clone()).await {
+            let letter = Letter::of(item, mailbox);
+            match self.message(spooled, content, letter, sending.clone()).await {
                 Err(ServiceError::Exchange(ExchangeError::Protocol { .. })) if tries < TRIES => {
                     tries += 1;
                 }
@@ -237,6 +263,7 @@ impl<P: Provider> Fetcher<P> {
         &self,
         mut spooled: SpoolWriter,
         mut content: Content,
+        letter: Letter,
         sending: Option<Arc<Sending>>,
     ) -> Result<Fetched, ServiceError> {
         let mut turn = None;
@@ -254,14 +281,15 @@ impl<P: Provider> Fetcher<P> {
         let content = Arc::new(spooled.finish().map_err(ServiceError::Spool)?);
         let whole = content.bytes();
         let inspection = Arc::clone(&self.inspection);
-        let inspect = move || inspection.inspect(&head, whole, sending.as_deref());
-        let report = if whole <= INLINE as u64 {
+        let waits = inspection.with.protection.of(Some(&inspection.with.tenant)).scans();
+        let inspect = move || inspection.inspect(&head, whole, &letter, sending.as_deref());
+        let (report, decision) = if whole <= INLINE as u64 && !waits {
             inspect()
         } else {
             tokio::task::spawn_blocking(inspect).await.map_err(|_| ServiceError::Stopped)?
         };
         drop(turn);
-        Ok(Fetched::new(content, None, Some(report)))
+        Ok(Fetched { decision, ..Fetched::new(content, None, Some(report)) })
     }
 }
 
@@ -283,20 +311,39 @@ impl Streams {
 
 impl Inspection {
     /// What the mailbox sent is held against its habits, and learned, one message after the other:
-    /// of twenty that arrive at once the last is to know of the others.
-    fn inspect(&self, head: &[u8], whole: u64, sending: Option<&Sending>) -> Report {
-        let context = self.context();
-        let Some(Sending { habits, at, recipients }) = sending else {
-            return inspect_prefix(head, whole, &context);
+    /// of twenty that arrive at once the last is to know of the others. None waits for the scanners of
+    /// another.
+    fn inspect(
+        &self,
+        head: &[u8],
+        whole: u64,
+        letter: &Letter,
+        sending: Option<&Sending>,
+    ) -> (Report, Option<Decision>) {
+        let own_domains = &self.with.own_domains;
+        let loaded = self.with.protection.of(Some(&self.with.tenant));
+        let message = loaded.scan(head, whole);
+        let report = match sending {
+            None => loaded.judge(message, self.context()),
+            Some(Sending { habits, at, recipients }) => {
+                let mut habits = lock(habits);
+                let sender = Some(Sender { habits: &habits, at: *at, recipients });
+                let report = loaded.judge(message, For { sender, ..self.context() });
+                report.sent.iter().for_each(|sent| habits.learn(sent));
+                report
+            }
         };
-        let mut habits = lock(habits);
-        let sender = Sender { habits: &habits, at: *at, recipients };
-        let report = inspect_prefix(head, whole, &context.with_sender(sender));
-        report.sent.iter().for_each(|sent| habits.learn(sent));
-        report
+        let decision = loaded.decide(&report, letter.from.as_deref(), &letter.to, own_domains);
+        (report, decision)
     }
 
-    fn context(&self) -> Context<'_> {
-        Context::new(OffsetDateTime::now_utc(), &self.own_domains, &self.mask_key)
+    fn rule(&self, rule: &Value, folder: Option<&str>) -> (Verdict, RuleRead) {
+        let loaded = self.with.protection.of(Some(&self.with.tenant));
+        loaded.inspect_rule(rule, folder, self.context())
+    }
+
+    fn context(&self) -> For<'_> {
+        let Inspecting { own_domains, mask_key, .. } = &self.with;
+        For { own_domains, mask_key, sender: None }
     }
 }

@@ -20,7 +20,7 @@ use super::{
     habits::known,
     staged::{Because, Delivery, Missed},
 };
-use crate::{Event, Observer, PassLimits, ServiceError};
+use crate::{Event, Observer, PassLimits, ServiceError, protect::Acting};
 
 /// Folders of a mailbox that are read at the same time. The provider's limit is on requests; a few
 /// folders at once keep it used while one of them waits for its next page.
@@ -38,6 +38,7 @@ pub(crate) struct Reading<P> {
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) deliveries: mpsc::Sender<Delivery>,
     pub(crate) limits: PassLimits,
+    pub(crate) acting: Acting,
 }
 
 /// What reading a mailbox came to.

@@ -13,7 +13,7 @@ mod stage;
 mod staged;
 mod traffic;
 
-pub(crate) use fetch::{Beside, Fetcher, INSPECTED_BYTES};
+pub(crate) use fetch::{Beside, Fetcher, INSPECTED_BYTES, Inspecting};
 pub(crate) use folders::FolderTree;
 pub(crate) use mailbox::{Read, Reading, is_local, read};
 pub(crate) use round::RoundWriter;

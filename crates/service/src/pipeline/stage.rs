@@ -13,7 +13,11 @@ use super::{
     remedied::parts_of,
     staged::{Because, Counts, Delivery, Missed, Staged, meta_key},
 };
-use crate::{Event, ServiceError, canary::mark_digest};
+use crate::{
+    Event, ServiceError,
+    canary::mark_digest,
+    protect::{Decided, decided},
+};
 
 /// A page is handed on in parts of at most this much content: what is not handed on yet holds room
 /// in the spool that only the writer can free.
@@ -92,6 +96,7 @@ impl<P: Provider> MailboxReader<'_, P> {
             })
             .buffer_unordered(at_once);
         let (mut inspected, mut parts) = (Vec::new(), Vec::new());
+        let mut decided_on = Vec::new();
         let mut bytes_held = 0;
         while let Some((item, outcome)) = fetched.next().await {
             match outcome {
@@ -116,8 +121,14 @@ impl<P: Provider> MailboxReader<'_, P> {
                     if let Some(mut report) = fetched.report {
                         if self.recognise(&item, &report).await? {
                             traffic = Counts::No;
-                        } else if let Some(sent) = report.sent.take() {
-                            says = Says::Sent(Box::new(sent));
+                        } else {
+                            if let Some(sent) = report.sent.take() {
+                                says = Says::Sent(Box::new(sent));
+                            }
+                            if let Some(decision) = fetched.decision {
+                                let sender = report.sender.as_deref();
+                                decided_on.extend(decided(&item, sender, decision));
+                            }
                         }
                         parts.extend(parts_of(&item, &report));
                         inspected.push(InspectedItem {
@@ -140,8 +151,9 @@ impl<P: Provider> MailboxReader<'_, P> {
                         || delivery.staged.len() >= PART_ITEMS
                     {
                         bytes_held = 0;
-                        self.record(std::mem::take(&mut inspected)).await?;
                         self.note_parts(&std::mem::take(&mut parts)).await?;
+                        let decided_on = std::mem::take(&mut decided_on);
+                        self.record(std::mem::take(&mut inspected), decided_on).await?;
                         let part = std::mem::replace(delivery, self.delivery());
                         self.deliver(part).await?;
                     }
@@ -164,8 +176,9 @@ impl<P: Provider> MailboxReader<'_, P> {
                 Err(error) => return Err(error),
             }
         }
-        self.record(inspected).await?;
-        self.note_parts(&parts).await
+        // Whoever carries an order out looks for what was noted.
+        self.note_parts(&parts).await?;
+        self.record(inspected, decided_on).await
     }
 
     /// Takes an item for the canary that it claims to be, if it is one of ours. It is treated as any other
@@ -208,13 +221,20 @@ impl<P: Provider> MailboxReader<'_, P> {
         lock(&self.seen).insert(item.id.clone(), seen);
     }
 
-    async fn record(&self, inspected: Vec<InspectedItem>) -> Result<(), ServiceError> {
+    /// Records verdicts and what follows from them. What does is ordered by who tends decisions: from
+    /// here on no crash forgets it.
+    async fn record(
+        &self,
+        inspected: Vec<InspectedItem>,
+        decided_on: Vec<Decided>,
+    ) -> Result<(), ServiceError> {
         if inspected.is_empty() {
             return Ok(());
         }
-        let Reading { control, tenant, .. } = self.reading;
+        let Reading { control, tenant, acting, .. } = self.reading;
         let now = OffsetDateTime::now_utc();
-        Ok(control.record_verdicts(tenant, &self.mailbox.id, inspected, now).await?)
+        control.record_verdicts(tenant, &self.mailbox.id, inspected, now).await?;
+        acting.record(control, tenant, &self.mailbox.id, decided_on, now).await
     }
 }
 

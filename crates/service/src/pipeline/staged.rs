@@ -1,6 +1,7 @@
 use std::{collections::HashMap, sync::Arc};
 
-use mailkeep_model::{Cursor, Folder, FolderId, Item, ItemId, ItemKind, Mailbox};
+use mailkeep_model::{Cursor, Detail, Folder, FolderId, Item, ItemId, ItemKind, Mailbox};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
@@ -107,8 +108,40 @@ impl Delivery {
 
 /// Changes with anything that the vault keeps beside an item's content; tells a change that the
 /// provider reports from one that was already stored.
+///
+/// What is kept as the provider tells it is sorted first: in which order it does says nothing.
 pub(crate) fn meta_key(item: &Item) -> String {
+    let is_setting = matches!(item.detail, Some(Detail::Setting(_)));
+    let sorted = (is_setting || !item.provider.is_empty()).then(|| {
+        let mut item = item.clone();
+        item.provider.sort_keys();
+        item.provider.values_mut().for_each(Value::sort_all_objects);
+        if let Some(Detail::Setting(setting)) = &mut item.detail {
+            setting.value.sort_all_objects();
+        }
+        item
+    });
+    let item = sorted.as_ref().unwrap_or(item);
     let json = serde_json::to_vec(item).expect("an item is plain data with string keys");
     let hash = Sha256::digest(&json);
     hash[..12].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_item_is_not_stored_again_because_the_provider_tells_the_same_in_another_order() {
+        let told = |provider: Value| {
+            let mut item = Item::new(ItemId("i".into()), ItemKind::Message, FolderId("f".into()));
+            item.provider = provider.as_object().cloned().unwrap_or_default();
+            meta_key(&item)
+        };
+        let one = told(json!({"a": 1, "b": {"c": 2, "d": [{"e": 3, "f": 4}]}}));
+        assert_eq!(one, told(json!({"b": {"d": [{"f": 4, "e": 3}], "c": 2}, "a": 1})));
+        assert_ne!(one, told(json!({"a": 2, "b": {"c": 2, "d": [{"e": 3, "f": 4}]}})));
+    }
 }
