@@ -2,7 +2,7 @@
 //! expects around it.
 
 use mailkeep_inspect::{
-    Context, Feeds, Habits, Limits, Sender, attached_files, inspect, inspect_attachment,
+    Context, FeedList, Feeds, Habits, Limits, OpenMessage, Sender, inspect, inspect_attachment,
     inspect_rule,
 };
 use time::OffsetDateTime;
@@ -19,7 +19,8 @@ pub(super) fn inspect_html(data: &[u8]) {
 pub(super) fn inspect_headers(data: &[u8]) {
     let message = [data, b"\n\nSee https://a.example/ and call 555."].concat();
     with_context(|context| is_sane(&inspect(&message, context).verdict));
-    for file in attached_files(&message, &Limits::default()) {
+    let open = OpenMessage::read(&message, message.len() as u64, &Limits::default());
+    for file in open.files() {
         assert!(!file.path.is_empty() && file.bytes.len() <= message.len() * 2_000);
     }
 }
@@ -27,8 +28,8 @@ pub(super) fn inspect_headers(data: &[u8]) {
 /// Each line as a link: in plain text, as a target, as what is shown, and as what a feed names.
 pub(super) fn inspect_links(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
-    let mut feeds = Feeds::default();
-    feeds.plain("feed", data);
+    let list = FeedList::read("feed", data);
+    let feeds: Feeds = list.into_iter().map(std::sync::Arc::new).collect();
     let page: String = text
         .lines()
         .map(|line| {

@@ -55,7 +55,7 @@ fn alert() -> Alert {
     Alert {
         subject: "incident/1".into(),
         thread: "mailkeep-acme-incident-1-0".into(),
-        tenant: "acme".parse().unwrap(),
+        tenant: Some("acme".parse().unwrap()),
         severity: Severity::Warning,
         since: BEGIN,
         closed: true,

@@ -368,6 +368,7 @@ mod tests {
         assert!(look(&mut files));
         assert_eq!((values(&files), files.problems().count()), (vec![2], 2));
         fs::rename(directory.path().with_extension("aside"), directory.path()).unwrap();
+        at_rest();
         assert!(look(&mut files));
         assert_eq!((values(&files), files.problems().count()), (vec![2], 0));
     }
