@@ -151,7 +151,7 @@ impl Control {
         };
         let of = tenant::Entity::find_by_id(row.tenant_id).one(self.reader()).await?;
         let Some(of) = of else { return Ok(None) };
-        let name = tenant_name(of.name)?;
+        let name = tenant_name(&of.name)?;
         Ok(self.with_messages(vec![row]).await?.pop().map(|stored| (name, stored)))
     }
 
@@ -412,6 +412,6 @@ fn stored(row: remedy::Model, messages: Vec<String>) -> Result<StoredRemedy, Con
     })
 }
 
-fn tenant_name(name: String) -> Result<TenantName, ControlError> {
+fn tenant_name(name: &str) -> Result<TenantName, ControlError> {
     name.parse().map_err(|_| ControlError::Corrupt(format!("'{name}' is no name of a tenant")))
 }

@@ -169,7 +169,7 @@ async fn one_who_is_released_while_it_is_moved_is_not_left_in_quarantine() {
         // The move that was under way comes to its end now.
         let step = CopyStep::Settled { state: CopyState::Quarantined, note: None };
         control.copies_stepped(vec![(due.clone(), step)], at(3), MONTH).await.unwrap();
-        assert_eq!(control.remedy_work(at(3)).await.unwrap(), [tenant.clone()]);
+        assert_eq!(control.remedy_work(at(3)).await.unwrap(), std::slice::from_ref(&tenant));
         assert_eq!(act(&control, &tenant, 3).await, 1);
         assert_eq!(states(&control, back).await[0].1, CopyState::Released);
     })

@@ -113,7 +113,7 @@ pub(super) async fn quarantine(
             }
             Err(error) if refusal::is_name_taken(&error) && there.is_none() => {
                 let listed = list(graph, mailbox).await?;
-                let taken = listed.iter().find(|told| named(&told) && told.is_quarantine());
+                let taken = listed.iter().find(|told| named(told) && told.is_quarantine());
                 if let Some(taken) = taken {
                     return Ok(FolderId(taken.id.clone()));
                 }

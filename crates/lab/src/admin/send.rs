@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -46,7 +45,7 @@ pub(super) fn run(shared: &Shared, wanted: &Send) -> Result<Value, Refused> {
         let mailbox = tenant.mailbox(address).ok_or_else(|| unknown_mailbox(address, tenant))?;
         places.push((mailbox, role));
     }
-    let core = Arc::new(Core::parse(Bytes::from(to_crlf(wanted.mime.as_bytes())), None));
+    let core = Arc::new(Core::parse(to_crlf(wanted.mime.as_bytes()), None));
     let gone = |error| (StatusCode::CONFLICT, format!("{error:?}"));
     let mut put = Vec::new();
     for (mailbox, role) in places {

@@ -53,7 +53,7 @@ impl Service {
         let mut passage = self.passage(tenant, &stored).await?;
         let mut found = String::new();
         if passage.backed_up && passage.inspected && passage.removal == Removal::Wanted {
-            match self.take_away(tenant, &stored).await {
+            match Box::pin(self.take_away(tenant, &stored)).await {
                 Ok(Some(at)) => passage.removal = Removal::Done(at),
                 Ok(None) => {}
                 Err(error) => {
