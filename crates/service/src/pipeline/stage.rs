@@ -127,7 +127,7 @@ impl<P: Provider> MailboxReader<'_, P> {
                             }
                             if let Some(decision) = fetched.decision {
                                 let sender = report.sender.as_deref();
-                                decided_on.extend(decided(&item, sender, decision));
+                                decided_on.extend(decided(&item, sender, &decision));
                             }
                         }
                         parts.extend(parts_of(&item, &report));

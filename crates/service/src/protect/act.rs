@@ -38,7 +38,7 @@ pub(crate) struct Decided {
 }
 
 /// A decision on an item, when any rule applies. Nothing is decided on a draft: nobody sent it.
-pub(crate) fn decided(item: &Item, sender: Option<&str>, decision: Decision) -> Option<Decided> {
+pub(crate) fn decided(item: &Item, sender: Option<&str>, decision: &Decision) -> Option<Decided> {
     let would = decision.would.filter(|_| !item.draft)?;
     let action = decision.action.unwrap_or(would);
     let acts = |one: &&Applied| decision.action.is_none() || !one.dry_run;
