@@ -83,11 +83,6 @@ impl Inspector<'_> {
         self.run(|command| command.args(paths))
     }
 
-    /// The same, held against YARA rules.
-    pub(super) fn with_rules(&self, rules: &Path, paths: &[impl AsRef<OsStr>]) -> Result<Run> {
-        self.run(|command| command.arg("--rules").arg(rules).args(paths))
-    }
-
     /// Plain texts, one a file.
     pub(super) fn texts(&self, paths: &[impl AsRef<OsStr>]) -> Result<Run> {
         self.run(|command| {

@@ -6,7 +6,6 @@ mod harm;
 #[path = "../../../../inspect/tests/corpora/marked.rs"]
 mod marked;
 mod sensitive;
-mod yara;
 
 use std::{
     collections::BTreeMap,
@@ -89,7 +88,6 @@ pub(super) fn run(options: &Options) -> Result<()> {
     bench.bodies()?;
     bench.fixtures()?;
     bench.speed(&mail)?;
-    bench.yara()?;
 
     let mut report =
         Report::new("Inspection", "cargo xtask bench inspect", &["", "seen", "wanted", "holds"]);
