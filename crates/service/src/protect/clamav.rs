@@ -5,15 +5,17 @@ use std::{
     fmt,
     io::{self, Read, Write},
     net::{SocketAddr, TcpStream},
-    os::unix::net::UnixStream,
-    path::PathBuf,
+    os::{fd::OwnedFd, unix::net::UnixStream},
+    path::{Path, PathBuf},
     str::FromStr,
-    sync::Mutex,
+    sync::{Mutex, MutexGuard, PoisonError},
+    thread,
     time::{Duration, Instant},
 };
 
 use mailkeep_inspect::clamav_answer;
 use mailkeep_model::one_line;
+use socket2::{Domain, SockAddr, Socket, Type};
 use thiserror::Error;
 
 /// Bytes of a file that are sent: what `clamd` takes by default (`StreamMaxLength`).
@@ -25,6 +27,8 @@ const ANSWER: usize = 4_096;
 /// How long nobody asks again after it did not answer in time: a message must not wait for it, nor all
 /// of them one after another.
 const REST: Duration = Duration::from_secs(30);
+/// How often it is tried to join the queue of a socket that is full.
+const QUEUE_AGAIN: Duration = Duration::from_millis(20);
 
 /// Where ClamAV listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,6 +100,7 @@ pub struct ClamAv {
     address: ClamAddress,
     /// How long one message may take.
     within: Duration,
+    /// Until when nobody asks, since it did not answer in time.
     resting: Mutex<Option<Instant>>,
 }
 
@@ -132,11 +137,15 @@ impl ClamAv {
     /// # Errors
     /// [`ClamError`] when it cannot be asked.
     pub(super) fn begin(&self) -> Result<Session<'_>, ClamError> {
-        let mut resting = self.resting.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if resting.is_some_and(|until| Instant::now() < until) {
-            return Err(ClamError::Resting(self.address.clone()));
+        let mut resting = self.resting();
+        if let Some(until) = *resting {
+            let now = Instant::now();
+            if now < until {
+                return Err(ClamError::Resting(self.address.clone()));
+            }
+            // One message finds out whether it answers again; the others need not wait with it.
+            *resting = Some(now + self.within + REST);
         }
-        *resting = None;
         drop(resting);
         let begun = (|| {
             let mut connection = self.connect(Instant::now() + self.within)?;
@@ -150,19 +159,21 @@ impl ClamAv {
     fn connect(&self, end: Instant) -> io::Result<Connection> {
         let left = end.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
         let stream = match &self.address {
-            ClamAddress::Socket(path) => Stream::Unix(UnixStream::connect(path)?),
+            ClamAddress::Socket(path) => Stream::Unix(connect_unix(path, end)?),
             ClamAddress::Tcp(address) => Stream::Tcp(TcpStream::connect_timeout(address, left)?),
         };
         Ok(Connection { stream, end })
     }
 
     fn silent(&self, source: io::Error) -> ClamError {
-        if matches!(source.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock) {
-            let mut resting =
-                self.resting.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            *resting = Some(Instant::now() + REST);
-        }
+        let late = matches!(source.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock);
+        // What is not there says so at once, and costs the next message nothing.
+        *self.resting() = late.then(|| Instant::now() + REST);
         ClamError::Silent { address: self.address.clone(), source }
+    }
+
+    fn resting(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.resting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn odd(&self, answer: &str) -> ClamError {
@@ -194,7 +205,35 @@ impl Session<'_> {
             Ok(answer) => answer,
             Err(error) => return Err(self.clamav.silent(asked.err().unwrap_or(error))),
         };
+        // That the system took a connection in its stead was no answer; this is.
+        *self.clamav.resting() = None;
         clamav_answer(&answer, self.asked).map_err(|said| self.clamav.odd(said))
+    }
+}
+
+/// A connection to a socket of this machine. The system keeps who connects waiting, for as long as it
+/// takes, while the queue of a listener that hangs is full; nobody waits here beyond `end`.
+fn connect_unix(path: &Path, end: Instant) -> io::Result<UnixStream> {
+    let address = SockAddr::unix(path)?;
+    loop {
+        // One that was refused need not be fit for another try.
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        socket.set_nonblocking(true)?;
+        match socket.connect(&address) {
+            Ok(()) => {
+                socket.set_nonblocking(false)?;
+                return Ok(UnixStream::from(OwnedFd::from(socket)));
+            }
+            Err(full) if full.kind() == io::ErrorKind::WouldBlock => {
+                let left = end.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    return Err(io::ErrorKind::TimedOut.into());
+                }
+                thread::sleep(left.min(QUEUE_AGAIN));
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
 }
 
@@ -330,6 +369,40 @@ mod tests {
         assert!(matches!(session.scan(&vec![0; 4 << 20]), Err(ClamError::Silent { .. })));
         assert!(begun.elapsed() < Duration::from_secs(2));
         assert!(matches!(clamav.begin(), Err(ClamError::Resting(_))));
+    }
+
+    #[test]
+    fn a_scanner_that_takes_nobody_from_its_full_queue_holds_no_backup_up() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("clamd.ctl");
+        let _listener = UnixListener::bind(&path).unwrap();
+        // Nobody is ever taken from the queue. Full it is when nobody gets in without waiting.
+        let mut queue = Vec::new();
+        while let Ok(stream) = connect_unix(&path, Instant::now()) {
+            queue.push(stream);
+            assert!(queue.len() < 100_000, "the queue has no end");
+        }
+        let clamav = ClamAv::new(ClamAddress::Socket(path), Duration::from_millis(200));
+        let begun = Instant::now();
+        assert!(matches!(clamav.begin(), Err(ClamError::Silent { .. })));
+        assert!(matches!(clamav.begin(), Err(ClamError::Resting(_))));
+        assert!(matches!(clamav.version(), Err(ClamError::Silent { .. })));
+        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    }
+
+    #[test]
+    fn after_its_rest_one_message_tries_a_scanner_and_the_others_do_not_wait_with_it() {
+        let (_directory, clamav) = said(&[], Duration::from_millis(200));
+        *clamav.resting() = Some(Instant::now());
+        let mut session = clamav.begin().unwrap();
+        assert!(matches!(clamav.begin(), Err(ClamError::Resting(_))));
+        assert!(session.scan(b"x").is_err());
+        assert!(matches!(clamav.begin(), Err(ClamError::Resting(_))));
+
+        let (_directory, clamav) = said(&[b"1: stream: OK\0"], Duration::from_secs(5));
+        *clamav.resting() = Some(Instant::now());
+        clamav.begin().unwrap().scan(b"x").unwrap();
+        assert!(clamav.begin().is_ok(), "it answers again");
     }
 
     #[test]
