@@ -243,7 +243,7 @@ async fn old_evidence_is_let_go_of_but_for_what_an_incident_or_the_logs_are_held
     // 1. A log was last held against our records 460 days ago; it has been given to nobody since. Another
     // came as an export, once.
     world.logs_were_read(460, 0).await;
-    let one = Forgotten { log_records: 1, receipts: 1, journal_days: 1 };
+    let one = Forgotten { log_records: 1, receipts: 1, journal_days: 1, decisions: 0 };
     assert_eq!(world.forget().await, one);
     assert_eq!(world.forget().await, Forgotten::default());
 

@@ -1,5 +1,7 @@
 //! What the policy said of messages.
 
+mod waiting;
+
 use std::collections::{BTreeSet, HashMap};
 
 use mailkeep_model::{ItemId, MailboxId, TenantName};
@@ -44,6 +46,8 @@ pub struct NewDecision {
     pub rules: Value,
     /// What people are told of as one: decisions of one name, each within a time of the last.
     pub told_as: Option<String>,
+    /// When the message arrived in the mailbox.
+    pub received: OffsetDateTime,
 }
 
 /// What the policy said of a message, as recorded.
@@ -69,6 +73,8 @@ pub struct StoredDecision {
     pub spared: Option<String>,
     /// The rules that apply.
     pub rules: Value,
+    /// When the message arrived in the mailbox.
+    pub received: OffsetDateTime,
     /// When it was decided.
     pub decided: OffsetDateTime,
     /// What people are told of as one; `None`: nobody is told.
@@ -138,6 +144,7 @@ impl Control {
                 acted: Set(new.acted),
                 spared: Set(new.spared.as_deref().map(text)),
                 rules: Set(new.rules.clone()),
+                received: Set(micros(new.received)),
                 decided: Set(micros(now)),
                 told_as: Set(new.told_as.clone()),
                 episode: Set(of),
@@ -180,68 +187,6 @@ impl Control {
         let rows =
             find.order_by_desc(decision::Column::Id).limit(filter.limit).all(&transaction).await?;
         named(&transaction, tenant_id, tenant, rows).await
-    }
-
-    /// Decisions of all tenants from which something is to follow and for which nothing was ordered,
-    /// the oldest first, up to that many. `actions` are those that need an order.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be read.
-    pub async fn decisions_without_remedy(
-        &self,
-        actions: &[&str],
-        limit: u64,
-    ) -> Result<Vec<StoredDecision>, ControlError> {
-        let transaction = self.read().await?;
-        let rows = decision::Entity::find()
-            .filter(decision::Column::Acted.eq(true))
-            .filter(decision::Column::Remedy.is_null())
-            .filter(decision::Column::Action.is_in(actions.iter().copied()))
-            .order_by_asc(decision::Column::Id)
-            .limit(limit)
-            .all(&transaction)
-            .await?;
-        of_tenants(&transaction, rows).await
-    }
-
-    /// The remedy that was ordered for a message in any of the tenant's mailboxes, by one of these
-    /// actions.
-    ///
-    /// # Errors
-    ///
-    /// [`ControlError::NotFound`] when the tenant is unknown.
-    pub async fn decision_remedy(
-        &self,
-        decision: &StoredDecision,
-        actions: &[&str],
-    ) -> Result<Option<String>, ControlError> {
-        let tenant_id = tenant_key(self.reader(), &decision.tenant).await?;
-        let message =
-            message_key(decision.message_id.as_deref(), &decision.mailbox, &decision.item);
-        let row = decision::Entity::find()
-            .filter(decision::Column::TenantId.eq(tenant_id))
-            .filter(decision::Column::Message.eq(message))
-            .filter(decision::Column::Action.is_in(actions.iter().copied()))
-            .filter(decision::Column::Remedy.is_not_null())
-            .one(self.reader())
-            .await?;
-        Ok(row.and_then(|row| row.remedy))
-    }
-
-    /// Notes which remedy was ordered.
-    ///
-    /// # Errors
-    ///
-    /// When the database cannot be written.
-    pub async fn set_decision_remedy(&self, id: i64, remedy: &str) -> Result<(), ControlError> {
-        let transaction = self.write().await?;
-        decision::Entity::update_many()
-            .col_expr(decision::Column::Remedy, Expr::value(remedy))
-            .filter(decision::Column::Id.eq(id))
-            .exec(&transaction)
-            .await?;
-        Ok(transaction.commit().await?)
     }
 
     /// Decisions that people are told of, of all tenants, of episodes in which one was made at or
@@ -301,6 +246,11 @@ async fn episodes(
     Ok(stored)
 }
 
+fn tenant_name(row: &tenant::Model) -> Result<TenantName, ControlError> {
+    let corrupt = |_| ControlError::Corrupt(format!("'{}' is no name of a tenant", row.name));
+    row.name.parse().map_err(corrupt)
+}
+
 /// Rows with the names of their tenants, in their order.
 async fn of_tenants(
     connection: &impl ConnectionTrait,
@@ -311,9 +261,8 @@ async fn of_tenants(
     for id in ids {
         // One that was removed meanwhile is left out.
         let of = tenant::Entity::find_by_id(id).one(connection).await?;
-        let Some(tenant::Model { name, .. }) = of else { continue };
-        let corrupt = || ControlError::Corrupt(format!("'{name}' is no name of a tenant"));
-        let name: TenantName = name.parse().map_err(|_| corrupt())?;
+        let Some(of) = of else { continue };
+        let name = tenant_name(&of)?;
         let of_tenant = rows.iter().filter(|row| row.tenant_id == id).cloned().collect();
         stored.extend(named(connection, id, &name, of_tenant).await?);
     }
@@ -377,6 +326,7 @@ fn from_row(
         acted: row.acted,
         spared: row.spared,
         rules: row.rules,
+        received: instant(row.received)?,
         decided: instant(row.decided)?,
         told_as: row.told_as,
         episode: row.episode,

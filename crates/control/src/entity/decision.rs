@@ -21,6 +21,7 @@ pub struct Model {
     pub spared: Option<String>,
     #[sea_orm(column_type = "JsonBinary")]
     pub rules: Json,
+    pub received: i64,
     pub decided: i64,
     pub told_as: Option<String>,
     pub episode: Option<i64>,

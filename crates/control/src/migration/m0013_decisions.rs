@@ -40,6 +40,7 @@ impl MigrationTrait for Decisions {
             // Why nothing does.
             .col(some_text("spared"))
             .col(ColumnDef::new("rules").json_binary().not_null())
+            .col(number("received"))
             .col(number("decided"))
             // What people are told of as one. Null: nobody is told.
             .col(some_text("told_as"))
@@ -64,13 +65,17 @@ impl MigrationTrait for Decisions {
             .unique()
             .take();
         manager.create_index(once).await?;
-        for (name, columns) in [
-            ("decisions_message", ["tenant_id", "message"]),
-            ("decisions_time", ["tenant_id", "decided"]),
-        ] {
+        let indices: [(&str, &[&str]); 4] = [
+            ("decisions_message", &["tenant_id", "message"]),
+            ("decisions_time", &["tenant_id", "decided"]),
+            ("decisions_episode", &["episode"]),
+            // What waits to be ordered is a handful among all that was ever decided.
+            ("decisions_waiting", &["remedy", "acted", "action", "tenant_id"]),
+        ];
+        for (name, columns) in indices {
             let mut index = Index::create().name(name).table("decisions").take();
             for column in columns {
-                index.col(column);
+                index.col(*column);
             }
             manager.create_index(index).await?;
         }

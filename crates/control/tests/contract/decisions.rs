@@ -19,6 +19,7 @@ fn new(item: &str, message: &str) -> NewDecision {
         spared: None,
         rules: json!([{ "rule": "bad mail" }]),
         told_as: Some("bad mail".into()),
+        received: at(0),
     }
 }
 
@@ -34,12 +35,12 @@ async fn a_message_is_ordered_once_however_many_mailboxes_it_is_in() {
         let spared =
             NewDecision { acted: false, spared: Some("dry run".into()), ..new("3", "other") };
         control.record_decisions(&tenant, &bob, vec![spared], hour, at(1)).await.unwrap();
-        let waiting = control.decisions_without_remedy(&ACTIONS, 10).await.unwrap();
+        let waiting = control.waiting_decisions(&tenant, &ACTIONS, 10).await.unwrap();
         assert_eq!(waiting.len(), 2, "what is spared is not ordered: {waiting:?}");
         assert_eq!(control.decision_remedy(&waiting[1], &ACTIONS).await.unwrap(), None);
 
         control.set_decision_remedy(first.id, "7").await.unwrap();
-        let waiting = control.decisions_without_remedy(&ACTIONS, 10).await.unwrap();
+        let waiting = control.waiting_decisions(&tenant, &ACTIONS, 10).await.unwrap();
         let [copy] = &waiting[..] else { panic!("{waiting:?}") };
         let remedy = control.decision_remedy(copy, &ACTIONS).await.unwrap();
         assert_eq!(remedy.as_deref(), Some("7"));
@@ -55,6 +56,39 @@ async fn a_message_is_ordered_once_however_many_mailboxes_it_is_in() {
         let of_message =
             DecisionFilter { message_id: Some("<m>".into()), ..DecisionFilter::default() };
         assert_eq!(control.decisions(&tenant, &of_message).await.unwrap().len(), 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_waits_is_known_by_its_tenant_until_it_is_ordered_let_be_or_forgotten() {
+    on_each_database(async |control| {
+        let tenant = with_two_mailboxes(&control).await;
+        let (ann, hour) = (mailbox_id("ann"), Duration::hours(1));
+        assert!(control.tenants_with_waiting_decisions(&ACTIONS).await.unwrap().is_empty());
+        let told = NewDecision { action: "notify".into(), ..new("0", "told") };
+        let new = vec![told, new("1", "m"), new("2", "n"), new("3", "o")];
+        let stored = control.record_decisions(&tenant, &ann, new, hour, at(5)).await.unwrap();
+        assert_eq!(stored[1].received, at(0));
+        let tenants = control.tenants_with_waiting_decisions(&ACTIONS).await.unwrap();
+        assert_eq!(tenants, [tenant.clone()]);
+
+        control.spare_decision(stored[1].id, "dry run").await.unwrap();
+        control.set_decision_remedy(stored[2].id, "7").await.unwrap();
+        // What was ordered in the meantime is not let be.
+        control.spare_decision(stored[2].id, "dry run").await.unwrap();
+        let waiting = control.waiting_decisions(&tenant, &ACTIONS, 10).await.unwrap();
+        assert_eq!(waiting, stored[3..]);
+        let all = control.decisions(&tenant, &DecisionFilter::default()).await.unwrap();
+        let (ordered, spared) = (&all[1], &all[2]);
+        assert_eq!((spared.acted, spared.spared.as_deref()), (false, Some("dry run")));
+        // People who were told of it are told what became of it.
+        assert_eq!(spared.episode, stored[1].episode);
+        assert_eq!((ordered.acted, ordered.spared.as_deref()), (true, None));
+
+        assert_eq!(control.forget_decisions(&tenant, at(5)).await.unwrap(), 0);
+        assert_eq!(control.forget_decisions(&tenant, at(6)).await.unwrap(), 4);
+        assert!(control.tenants_with_waiting_decisions(&ACTIONS).await.unwrap().is_empty());
     })
     .await;
 }

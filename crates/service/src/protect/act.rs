@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use mailkeep_control::{Control, NewDecision, StoredDecision, StoredLoadProblem};
-use mailkeep_inspect::policy::{Action, Applied, Decision};
+use mailkeep_inspect::policy::{Action, Applied, Decision, Policy, Rule};
 use mailkeep_model::{Item, MailboxId, TenantName};
 use serde_json::json;
 use time::OffsetDateTime;
@@ -26,16 +26,13 @@ const SLACK: time::Duration = time::Duration::minutes(5);
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// How often decisions are looked for that somebody else made, or that could not be ordered.
 const ORDER_AGAIN: Duration = Duration::from_secs(30);
-/// Decisions that are ordered in one go.
+/// Decisions of a tenant that are read at once.
 const AT_ONCE: u64 = 500;
 /// The actions that need an order.
 const ORDERED: [&str; 2] = [Action::Quarantine.as_str(), Action::Remove.as_str()];
 
 /// What the policy says of one message in a mailbox, before it is known whether anything follows.
-pub(crate) struct Decided {
-    received: OffsetDateTime,
-    new: NewDecision,
-}
+pub(crate) struct Decided(NewDecision);
 
 /// A decision on an item, when any rule applies. Nothing is decided on a draft: nobody sent it.
 pub(crate) fn decided(item: &Item, sender: Option<&str>, decision: &Decision) -> Option<Decided> {
@@ -54,8 +51,9 @@ pub(crate) fn decided(item: &Item, sender: Option<&str>, decision: &Decision) ->
         spared: decision.action.is_none().then(|| "dry run".to_owned()),
         told_as: (action >= Action::Notify).then(|| strictest.rule.clone()),
         rules: json!(rules),
+        received: item.received,
     };
-    Some(Decided { received: item.received, new })
+    Some(Decided(new))
 }
 
 fn words(applied: &Applied) -> serde_json::Value {
@@ -91,12 +89,14 @@ impl Acting {
             return Ok(());
         }
         let first_seen = control.mailbox_first_seen(tenant, mailbox).await?;
-        let spare = |Decided { received, mut new }: Decided| {
+        let spare = |Decided(mut new): Decided| {
+            let received = new.received;
+            let id = new.message_id.as_deref().unwrap_or_default();
             let why = if received < first_seen - SLACK {
                 Some("it was there before the first backup")
             } else if now - received > self.within {
                 Some("it arrived too long ago")
-            } else if new.acted && new.message_id.is_none() && takes_away(&new.action) {
+            } else if new.acted && !names_a_message(id) && takes_away(&new.action) {
                 Some("it has no Message-ID to find its copies by")
             } else {
                 None
@@ -117,6 +117,11 @@ impl Acting {
         }
         Ok(())
     }
+}
+
+/// Whether a `Message-ID` tells a message from all others; a sender may write anything there.
+fn names_a_message(id: &str) -> bool {
+    !id.trim_matches(|one: char| one.is_whitespace() || matches!(one, '<' | '>')).is_empty()
 }
 
 fn takes_away(action: &str) -> bool {
@@ -196,28 +201,65 @@ impl Service {
         }
     }
 
-    /// Orders what the policy decided and nobody ordered yet. What cannot be ordered now is another
-    /// time; `told` are the tenants of which that was said.
+    /// Orders what the policy decided and nobody ordered yet, and lets be what it would not decide any
+    /// more. What cannot be ordered now is another time; `told` are the tenants of which that was said.
     pub(crate) async fn order_decided(&self, told: &mut BTreeSet<TenantName>) {
-        let waiting = match self.control.decisions_without_remedy(&ORDERED, AT_ONCE).await {
-            Ok(waiting) => waiting,
+        let waiting = async {
+            // Without what is in the files nobody knows what still holds.
+            self.read_protection().await?;
+            Ok::<_, ServiceError>(self.control.tenants_with_waiting_decisions(&ORDERED).await?)
+        };
+        let tenants = match waiting.await {
+            Ok(tenants) => tenants,
             Err(error) => return tracing::error!(%error, "decisions cannot be read"),
         };
         let mut failed = BTreeSet::new();
-        for decision in waiting {
-            let tenant = &decision.tenant;
-            // What hinders one of a tenant hinders all of them.
-            if failed.contains(tenant) {
-                continue;
-            }
-            if let Err(error) = self.order_decision(&decision).await {
-                if !told.contains(tenant) {
+        for tenant in tenants {
+            if let Err(error) = self.order_decisions_of(&tenant).await {
+                if !told.contains(&tenant) {
                     tracing::error!(%tenant, %error, "what the policy decided cannot be ordered, and waits");
                 }
-                failed.insert(tenant.clone());
+                failed.insert(tenant);
             }
         }
         *told = failed;
+    }
+
+    /// Orders what waits of one tenant. An error is what hinders all of it.
+    async fn order_decisions_of(&self, tenant: &TenantName) -> Result<(), ServiceError> {
+        loop {
+            let waiting = self.control.waiting_decisions(tenant, &ORDERED, AT_ONCE).await?;
+            let is_all = (waiting.len() as u64) < AT_ONCE;
+            let loaded = self.protection.of(Some(tenant));
+            let (policy, within) = (loaded.policy(), loaded.act_within());
+            let mut hindered = None;
+            for decision in waiting {
+                let now = OffsetDateTime::now_utc();
+                // What waited may wait for good, or until it does harm: it is looked at again each time.
+                if let Some(why) = overtaken(&decision, policy, within, now) {
+                    self.control.spare_decision(decision.id, why).await?;
+                    continue;
+                }
+                // Without a policy, because its file cannot be read, it waits for one.
+                if hindered.is_some() || policy.is_none() {
+                    continue;
+                }
+                match self.order_decision(&decision).await {
+                    Ok(()) => {}
+                    // It is this message's own fault, and no other has to wait for it.
+                    Err(ServiceError::Refused { reason, .. }) => {
+                        self.control.spare_decision(decision.id, &reason).await?;
+                    }
+                    Err(error) => hindered = Some(error),
+                }
+            }
+            if let Some(error) = hindered {
+                return Err(error);
+            }
+            if is_all || policy.is_none() {
+                return Ok(());
+            }
+        }
     }
 
     /// Orders the remedy of a decision, once for a message: the order reaches every mailbox that it is
@@ -244,7 +286,7 @@ impl Service {
         let order = Order {
             tenant: decision.tenant.clone(),
             action,
-            which: Which::MessageId(decision.message_id.clone().unwrap_or_default()),
+            which: Which::Message(decision.message_id.clone().unwrap_or_default()),
             reach: Reach::Everywhere,
             by: OrderedBy::Rule(rule.clone()),
             why: why.unwrap_or_default().to_owned(),
@@ -252,6 +294,36 @@ impl Service {
         };
         self.order_remedy(order).await
     }
+}
+
+/// Why nothing is to follow from a decision that waited, when that is so: its message is too old by now,
+/// or no rule that it was made by is in earnest any more and asks for as much.
+fn overtaken(
+    decision: &StoredDecision,
+    policy: Option<&Policy>,
+    within: Duration,
+    now: OffsetDateTime,
+) -> Option<&'static str> {
+    // A mailbox's clock that is ahead of ours makes nothing young.
+    if now - decision.received.min(decision.decided) > within {
+        return Some("it arrived too long ago");
+    }
+    let policy = policy?;
+    let made_by = |rule: &Rule| {
+        let mut applied = decision.rules.as_array().into_iter().flatten();
+        applied.any(|one| one["dry_run"] == false && one["rule"] == rule.name())
+    };
+    let is_enough = |rule: &Rule| match decision.action == Action::Remove.as_str() {
+        true => rule.action == Action::Remove,
+        false => rule.action.takes_away(),
+    };
+    let mut asking =
+        policy.rules().iter().filter(|rule| made_by(rule) && is_enough(rule)).peekable();
+    if asking.peek().is_none() {
+        return Some("the policy no longer asks for it");
+    }
+    let in_earnest = !policy.dry_run() && asking.any(|rule| !rule.dry_run);
+    (!in_earnest).then_some("dry run, since it was decided")
 }
 
 fn tell(look: &Look) {

@@ -47,6 +47,8 @@ pub enum Which {
     Finding(i64),
     /// Those with this `Message-ID`, with its angle brackets.
     MessageId(String),
+    /// Those with exactly this `Message-ID`, as their mailbox keeps it: with brackets, or without.
+    Message(String),
     /// Those that carry a file with this SHA-256, also within an archive that was unpacked.
     Attachment([u8; 32]),
     /// Those with this link, as it stands there.
@@ -157,6 +159,7 @@ impl Service {
                 }
                 (RemedySubject::Message(format!("<{bare}>")), None)
             }
+            Which::Message(message_id) => (RemedySubject::Message(message_id.clone()), None),
             Which::Attachment(hash) => (RemedySubject::Attachment(HEXLOWER.encode(hash)), None),
             Which::Link(link) => (RemedySubject::Link(link.clone()), None),
             Which::Remedy(remedy) => {

@@ -1,4 +1,5 @@
-//! Letting go of evidence that nobody needs any more: what the provider's logs said, the journal, receipts.
+//! Letting go of evidence that nobody needs any more: what the provider's logs said, the journal, receipts,
+//! what the policy decided.
 
 use mailkeep_control::Tenant;
 use mailkeep_exchange::ExchangeError;
@@ -24,6 +25,8 @@ pub struct Forgotten {
     pub receipts: u64,
     /// Days of journals, each tenant's counted by itself.
     pub journal_days: u64,
+    /// Decisions of the policy.
+    pub decisions: u64,
 }
 
 impl Service {
@@ -48,6 +51,8 @@ impl Service {
             };
             of_all = of_all.min(before);
             forgotten.log_records += self.control.forget_log_records(&tenant.name, before).await?;
+            // Nothing is held against these: what was ordered is known by itself.
+            forgotten.decisions += self.control.forget_decisions(&tenant.name, oldest).await?;
             let (directory, name) = (self.data.journal(), tenant.name.clone());
             let days = blocking(move || {
                 let path = directory.clone();
@@ -69,12 +74,13 @@ impl Service {
     pub async fn tend_evidence(&self, keep: Duration) {
         loop {
             match self.forget_evidence(keep, OffsetDateTime::now_utc()).await {
-                Ok(Forgotten { log_records: 0, receipts: 0, journal_days: 0 }) => {}
-                Ok(Forgotten { log_records, receipts, journal_days }) => {
+                Ok(nothing) if nothing == Forgotten::default() => {}
+                Ok(Forgotten { log_records, receipts, journal_days, decisions }) => {
                     tracing::info!(
                         log_records,
                         receipts,
                         journal_days,
+                        decisions,
                         "old evidence was let go of"
                     );
                 }
