@@ -1,6 +1,7 @@
 //! What of the files that inspection is given cannot be used: written by who loads them, read by who
 //! tells people.
 
+use mailkeep_model::TenantName;
 use sea_orm::{
     ActiveValue::{NotSet, Set},
     EntityTrait, QueryOrder,
@@ -21,6 +22,8 @@ const PROBLEM: usize = 1_000;
 pub struct StoredLoadProblem {
     /// The file.
     pub path: String,
+    /// Whose it is, as the settings say; `None` when it is used for whoever has no own.
+    pub tenant: Option<TenantName>,
     /// Where in it, counted from 1.
     pub line: Option<u64>,
     /// What is wrong.
@@ -35,6 +38,16 @@ pub struct StoredLoadProblem {
 
 /// How long it is known that something was wrong and is no more.
 const KEPT: Duration = Duration::days(30);
+
+fn stored_path(problem: &StoredLoadProblem) -> String {
+    problem.path.replace('\0', "")
+}
+
+/// Whether both are about the same file of the same tenant.
+fn is_same(row: &load_problem::Model, problem: &StoredLoadProblem) -> bool {
+    row.path == stored_path(problem)
+        && row.tenant.as_deref() == problem.tenant.as_ref().map(TenantName::as_str)
+}
 
 impl Control {
     /// Replaces what is known to be wrong. What was wrong in the same file before keeps its time; what
@@ -53,12 +66,13 @@ impl Control {
         load_problem::Entity::delete_many().exec(&transaction).await?;
         let mut rows = Vec::new();
         for new in &problems {
-            let path = new.path.replace('\0', "");
-            let open = |row: &&load_problem::Model| row.path == path && row.solved.is_none();
+            let path = stored_path(new);
+            let open = |row: &&load_problem::Model| is_same(row, new) && row.solved.is_none();
             let since = before.iter().find(open).map_or(micros(new.since), |row| row.since);
             rows.push(load_problem::ActiveModel {
                 id: NotSet,
                 path: Set(path),
+                tenant: Set(new.tenant.as_ref().map(ToString::to_string)),
                 line: Set(new.line.map(signed)),
                 problem: Set(short_text(&new.problem, PROBLEM)),
                 kept: Set(new.kept),
@@ -67,7 +81,7 @@ impl Control {
             });
         }
         for row in before {
-            let still = problems.iter().any(|one| one.path == row.path);
+            let still = problems.iter().any(|one| is_same(&row, one));
             let solved = row.solved.unwrap_or(micros(now));
             if !still && solved >= micros(now - KEPT) {
                 let solved = Set(Some(solved));
@@ -93,6 +107,7 @@ impl Control {
         let stored = |row: load_problem::Model| {
             Ok(StoredLoadProblem {
                 path: row.path,
+                tenant: row.tenant.and_then(|name| name.parse().ok()),
                 line: row.line.map(unsigned),
                 problem: row.problem,
                 kept: row.kept,

@@ -8,6 +8,7 @@ pub struct Model {
     #[sea_orm(primary_key)]
     pub id: i64,
     pub path: String,
+    pub tenant: Option<String>,
     pub line: Option<i64>,
     pub problem: String,
     pub kept: bool,

@@ -83,6 +83,8 @@ impl MigrationTrait for Decisions {
             .table("load_problems")
             .col(ColumnDef::new("id").big_integer().not_null().primary_key().auto_increment())
             .col(text("path"))
+            // The name in the settings: there may be no such tenant yet.
+            .col(some_text("tenant"))
             .col(ColumnDef::new("line").big_integer().null())
             .col(text("problem"))
             .col(ColumnDef::new("kept").boolean().not_null())

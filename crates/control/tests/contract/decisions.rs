@@ -137,6 +137,7 @@ async fn a_file_that_cannot_be_used_is_known_until_it_can() {
     on_each_database(async |control| {
         let problem = |path: &str, seconds: i64| StoredLoadProblem {
             path: path.into(),
+            tenant: None,
             line: Some(3),
             problem: "no list".into(),
             kept: true,
@@ -156,6 +157,30 @@ async fn a_file_that_cannot_be_used_is_known_until_it_can() {
         assert_eq!((known[0].solved, known[1].since), (Some(at(70)), at(70)));
         let later = 70 + Duration::days(31).whole_seconds();
         assert_eq!(set(vec![problem("b", 70)], later).await.len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_file_of_two_tenants_is_known_of_each() {
+    on_each_database(async |control| {
+        let problem = |tenant: Option<&str>| StoredLoadProblem {
+            path: "policy.toml".into(),
+            tenant: tenant.map(|name| name.parse().unwrap()),
+            line: None,
+            problem: "no policy".into(),
+            kept: false,
+            since: at(0),
+            solved: None,
+        };
+        let both = vec![problem(Some("acme")), problem(Some("globex"))];
+        control.set_load_problems(both, at(0)).await.unwrap();
+        let later = StoredLoadProblem { since: at(9), ..problem(Some("acme")) };
+        control.set_load_problems(vec![later], at(9)).await.unwrap();
+        let mut known = control.load_problems().await.unwrap();
+        known.sort_by_key(|one| one.tenant.clone());
+        let solved = StoredLoadProblem { solved: Some(at(9)), ..problem(Some("globex")) };
+        assert_eq!(known, [problem(Some("acme")), solved]);
     })
     .await;
 }

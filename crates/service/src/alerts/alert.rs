@@ -1,17 +1,13 @@
 use std::collections::BTreeSet;
 
-use data_encoding::HEXLOWER;
-use mailkeep_control::{StoredDecision, StoredIncident, StoredLoadProblem, incident_subject};
+use mailkeep_control::{StoredIncident, incident_subject};
 use mailkeep_model::{TenantName, one_line};
 use mailkeep_sentry::{Incident, Severity, Source};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use crate::protect::EPISODE;
-
 /// Records of the evidence that are told; the command that is named shows the others.
-const EVIDENCE_LINES: usize = 3;
+pub(super) const EVIDENCE_LINES: usize = 3;
 /// Characters of a line of what is told: what comes from logs may be of any length.
 const LONGEST_LINE: usize = 240;
 
@@ -86,94 +82,6 @@ impl Alert {
         }
         alert
     }
-}
-
-impl Alert {
-    /// What there is to say of an episode of decisions, the oldest first; `None` of none.
-    pub(crate) fn of_decisions(decisions: &[StoredDecision], now: OffsetDateTime) -> Option<Self> {
-        let (first, last) = (decisions.first()?, decisions.last()?);
-        let tenant = &first.tenant;
-        let mut messages = BTreeSet::new();
-        for one in decisions {
-            messages.insert(one.message_id.as_deref().unwrap_or(&one.item.0));
-        }
-        let rule = first.told_as.as_deref().unwrap_or_default();
-        let what = match first.action.as_str() {
-            "notify" => "applies to",
-            "warn" => "warns of",
-            "quarantine" => "has had taken into quarantine",
-            "remove" => "has had removed",
-            _ => "is about",
-        };
-        let count = match messages.len() {
-            1 => "a message".to_owned(),
-            count => format!("{count} messages"),
-        };
-        let newest = decisions.len().saturating_sub(EVIDENCE_LINES);
-        let evidence = decisions[newest..].iter().map(|one| {
-            let id = one.message_id.as_deref().unwrap_or("a message without an id");
-            line(&format!("{}, from {}: {id}", at(one.decided), one.sender))
-        });
-        let id = first.episode.unwrap_or(first.id);
-        let shown_by = format!("mailkeep policy decisions {tenant}");
-        Some(Self {
-            subject: decision_subject(id),
-            thread: format!("mailkeep-{tenant}-policy-{id}-{}", first.decided.unix_timestamp()),
-            tenant: Some(tenant.clone()),
-            // A rule that asks for no more than a word gets no more than that.
-            severity: if first.action == "notify" { Severity::Notice } else { Severity::Warning },
-            since: first.decided,
-            closed: now - last.decided > EPISODE,
-            note: None,
-            headline: line(&format!("tenant {tenant}: the policy's rule '{rule}' {what} {count}")),
-            signs: decisions.iter().map(|one| one.sender.clone()).take(SIGNS).collect(),
-            evidence: evidence.collect(),
-            next_step: shown_by.clone(),
-            shown_by,
-        })
-    }
-
-    /// What there is to say of a file that cannot be used.
-    pub(crate) fn of_load_problem(stored: &StoredLoadProblem) -> Self {
-        let StoredLoadProblem { path, line: at_line, problem, kept, since, solved } = stored;
-        let place = match at_line {
-            Some(number) => format!("{path}:{number}"),
-            None => path.clone(),
-        };
-        let kept =
-            if *kept { "what was read before is still used" } else { "nothing of it is used" };
-        Self {
-            subject: load_problem_subject(path),
-            thread: format!("mailkeep-{}-{}", load_problem_subject(path), since.unix_timestamp()),
-            tenant: None,
-            severity: Severity::Warning,
-            since: *since,
-            closed: solved.is_some(),
-            note: None,
-            headline: match solved {
-                Some(_) => line(&format!("{path} is used again")),
-                None => line(&format!("{path} cannot be used; {kept}")),
-            },
-            signs: BTreeSet::new(),
-            evidence: vec![line(&format!("{place}: {problem}"))],
-            next_step: "mend the file: it is read again when it changes".to_owned(),
-            shown_by: "mailkeep doctor".to_owned(),
-        }
-    }
-}
-
-/// Senders that are signs: one more is worth another word, the hundredth is not.
-const SIGNS: usize = 50;
-
-/// What alerts of decisions call what they are about.
-pub(crate) fn decision_subject(episode: i64) -> String {
-    format!("policy/{episode}")
-}
-
-/// What alerts of files call what they are about.
-pub(crate) fn load_problem_subject(path: &str) -> String {
-    let hash = Sha256::digest(path.as_bytes());
-    format!("file/{}", HEXLOWER.encode(&hash[..6]))
 }
 
 /// What is said of an alert.

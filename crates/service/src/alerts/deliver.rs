@@ -13,9 +13,8 @@ use tokio::{task::JoinHandle, time::Instant};
 use uuid::Uuid;
 
 use super::{
-    Alert, AlertMessage, Destination, Target, Told,
-    alert::decision_subject,
-    due,
+    Alert, AlertMessage, Destination, Target, Told, due,
+    policy::decision_subject,
     send::{Fault, Unsent, send},
 };
 use crate::{Service, ServiceError, protect::EPISODE};
@@ -124,8 +123,14 @@ impl Service {
         let mut all: Vec<Alert> = incidents.iter().map(Alert::of_incident).collect();
         let now = OffsetDateTime::now_utc();
         let decisions = self.control.told_decisions(now - EPISODE).await?;
-        let episodes = decisions.chunk_by(|one, other| one.episode == other.episode);
-        all.extend(episodes.filter_map(|episode| Alert::of_decisions(episode, now)));
+        let mut hindrances = HashMap::new();
+        for episode in decisions.chunk_by(|one, other| one.episode == other.episode) {
+            let tenant = &episode[0].tenant;
+            if !hindrances.contains_key(tenant) {
+                hindrances.insert(tenant.clone(), self.hindrance(tenant).await?);
+            }
+            all.extend(Alert::of_decisions(episode, hindrances[tenant].as_deref(), now));
+        }
         let problems = self.control.load_problems().await?;
         let problems = problems.iter().filter(|one| one.solved.is_none());
         all.extend(problems.map(Alert::of_load_problem));
@@ -137,7 +142,10 @@ impl Service {
         let number = subject.rsplit('/').next().and_then(|id| id.parse().ok()).unwrap_or_default();
         if subject == decision_subject(number) {
             let decisions = self.control.episode(number).await?;
-            let alert = Alert::of_decisions(&decisions, OffsetDateTime::now_utc());
+            let Some(first) = decisions.first() else { return Ok(None) };
+            let hindrance = self.hindrance(&first.tenant).await?;
+            let now = OffsetDateTime::now_utc();
+            let alert = Alert::of_decisions(&decisions, hindrance.as_deref(), now);
             return Ok(alert.map(|alert| Alert { closed: true, ..alert }));
         }
         if subject.starts_with("file/") {

@@ -20,6 +20,7 @@ mod alert;
 mod deliver;
 mod destination;
 mod manage;
+mod policy;
 mod schedule;
 mod send;
 mod shapes;

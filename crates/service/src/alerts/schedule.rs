@@ -46,7 +46,7 @@ impl Repeat {
 pub struct Rule {
     /// Nothing that is less bad.
     pub severity: Severity,
-    /// Only what these tenants concerns; of all when empty.
+    /// Only what these tenants concerns; of all, and of this machine itself, when empty.
     pub tenants: Vec<TenantName>,
     /// How often it is reminded.
     pub repeat: Repeat,
@@ -56,7 +56,8 @@ impl Rule {
     fn wants(&self, alert: &Alert) -> bool {
         alert.severity >= self.severity
             && (self.tenants.is_empty()
-                || alert.tenant.as_ref().is_none_or(|one| self.tenants.contains(one)))
+                // What is about all of this machine is not for whoever looks after one tenant.
+                || alert.tenant.as_ref().is_some_and(|one| self.tenants.contains(one)))
     }
 }
 

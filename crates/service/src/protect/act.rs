@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use mailkeep_control::{Control, NewDecision, StoredDecision, StoredLoadProblem};
 use mailkeep_inspect::policy::{Action, Applied, Decision, Policy, Rule};
-use mailkeep_model::{Item, MailboxId, TenantName};
+use mailkeep_model::{Function, Item, MailboxId, TenantName};
 use serde_json::json;
 use time::OffsetDateTime;
 use tokio::sync::Notify;
@@ -177,6 +177,7 @@ impl Service {
         let now = OffsetDateTime::now_utc();
         let stored = |one: LoadProblem| StoredLoadProblem {
             path: one.path.display().to_string(),
+            tenant: one.tenant,
             line: one.line.map(|line| line as u64),
             problem: one.problem,
             kept: one.kept,
@@ -262,6 +263,20 @@ impl Service {
         }
     }
 
+    /// Why nothing that the policy decides for a tenant can be ordered, when that is known.
+    pub(crate) async fn hindrance(
+        &self,
+        tenant: &TenantName,
+    ) -> Result<Option<String>, ServiceError> {
+        let Some(known) = self.control.tenant(tenant).await? else { return Ok(None) };
+        let has_responder = known.functions.iter().any(|one| one.function == Function::Responder);
+        Ok((!has_responder).then(|| {
+            format!(
+                "no responder is registered: 'mailkeep tenant setup {tenant} --function responder'"
+            )
+        }))
+    }
+
     /// Orders the remedy of a decision, once for a message: the order reaches every mailbox that it is
     /// in, and what a person let go since is not taken away again.
     async fn order_decision(&self, decision: &StoredDecision) -> Result<(), ServiceError> {
@@ -335,5 +350,20 @@ fn tell(look: &Look) {
     }
     if look.changed {
         tracing::info!("what inspection is given was read again");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_id_that_every_message_could_have_is_not_searched_for() {
+        for nothing in ["", " ", "<>", " < > ", "<<>>", "\t<\u{a0}>"] {
+            assert!(!names_a_message(nothing), "{nothing:?}");
+        }
+        for id in ["<a@b>", "a@b", "<<a@b>>", "<.>"] {
+            assert!(names_a_message(id), "{id:?}");
+        }
     }
 }

@@ -10,6 +10,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use mailkeep_model::TenantName;
 use time::OffsetDateTime;
 
 /// A file that was written to less than this ago may be in the middle of being written: what was
@@ -24,6 +25,8 @@ const FILES: usize = 2_000;
 pub struct LoadProblem {
     /// The file.
     pub path: PathBuf,
+    /// Whose it is; `None` when it is used for whoever has no own.
+    pub tenant: Option<TenantName>,
     /// Where in it, counted from 1.
     pub line: Option<usize>,
     /// What is wrong.
@@ -138,7 +141,8 @@ impl<T> Kept<T> {
 
     fn refuse(&mut self, path: &Path, (line, problem): Wrong) {
         let kept = self.value.is_some();
-        self.problem = Some(LoadProblem { path: path.to_owned(), line, problem, kept });
+        self.problem =
+            Some(LoadProblem { path: path.to_owned(), tenant: None, line, problem, kept });
     }
 
     /// The file's content with what tells it from a later one; `None` when it is as it was, or not at
@@ -218,7 +222,13 @@ impl<T> KeptFiles<T> {
                         .extend(self.files.keys().filter(|file| file.starts_with(path)).cloned());
                     let problem = format!("cannot be read: {error}");
                     let kept = self.files.keys().any(|file| file.starts_with(path));
-                    problems.push(LoadProblem { path: path.clone(), line: None, problem, kept });
+                    problems.push(LoadProblem {
+                        path: path.clone(),
+                        tenant: None,
+                        line: None,
+                        problem,
+                        kept,
+                    });
                 }
             }
         }

@@ -136,7 +136,7 @@ impl Protection {
             return Look::default();
         }
         self.put_to_use(parts);
-        let problems: Vec<LoadProblem> = parts.all_problems().cloned().collect();
+        let problems: Vec<LoadProblem> = parts.all_problems().collect();
         let known = std::mem::replace(&mut parts.problems, problems.clone());
         let path = |problem: &LoadProblem| problem.path.clone();
         let now: BTreeSet<PathBuf> = problems.iter().map(path).collect();
@@ -242,7 +242,13 @@ impl Protection {
                     "all feeds together have more than {ENTRIES} entries; this one is left out"
                 );
                 let path = path.to_owned();
-                parts.beyond.push(LoadProblem { path, line: None, problem, kept: false });
+                parts.beyond.push(LoadProblem {
+                    path,
+                    tenant: None,
+                    line: None,
+                    problem,
+                    kept: false,
+                });
                 continue;
             }
             lists.push(Arc::clone(list));
@@ -266,15 +272,18 @@ impl Protection {
 }
 
 impl Parts {
-    fn all_problems(&self) -> impl Iterator<Item = &LoadProblem> {
-        let of_sets = self.sets.values().flat_map(Set::problems);
+    fn all_problems(&self) -> impl Iterator<Item = LoadProblem> {
+        let of_all =
+            self.feeds.problems().chain(self.rules.problems()).chain(&self.beyond).cloned();
+        // The files of all come first: what a tenant shares with all is everybody's.
+        let of_sets = self.sets.iter().flat_map(|(tenant, set)| {
+            set.problems().map(|one| LoadProblem { tenant: tenant.clone(), ..one.clone() })
+        });
         let mut seen = BTreeSet::new();
-        self.feeds
-            .problems()
-            .chain(self.rules.problems())
-            .chain(&self.beyond)
-            .chain(of_sets)
-            .filter(move |one| seen.insert((one.path.clone(), one.line)))
+        of_all.chain(of_sets).filter(move |one| {
+            let whose = |tenant: Option<&TenantName>| (one.path.clone(), one.line, tenant.cloned());
+            !seen.contains(&whose(None)) && seen.insert(whose(one.tenant.as_ref()))
+        })
     }
 }
 
