@@ -56,7 +56,7 @@ async fn give(
         };
         return Ok(preview(&order, &found, output));
     }
-    if action == RemedyAction::Remove && order.reach == Reach::Everywhere && !yes {
+    if action == RemedyAction::Remove && !yes && service.is_for_all_mailboxes(&order).await? {
         confirm(service, &order).await?;
     }
     let tenant = order.tenant.clone();

@@ -123,6 +123,14 @@ impl Service {
         found.ok_or_else(|| ServiceError::NoFinding { tenant: tenant.clone(), finding })
     }
 
+    /// Whether an order is for all mailboxes, also one about another order, which says where that was.
+    ///
+    /// # Errors
+    /// As [`Service::order_remedy`].
+    pub async fn is_for_all_mailboxes(&self, order: &Order) -> Result<bool, ServiceError> {
+        Ok(self.subject_of(order).await?.1.is_none())
+    }
+
     /// The `Message-ID`s that an order would be about now, and in which mailbox alone.
     pub(super) async fn messages_of(
         &self,
