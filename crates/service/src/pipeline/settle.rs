@@ -19,7 +19,7 @@ use crate::{Event, ServiceError};
 impl<P: Provider> MailboxReader<'_, P> {
     /// What failed in earlier passes comes first: its folder's cursor has long moved on.
     pub(super) async fn retry_missed(&self) -> Result<(), ServiceError> {
-        let Reading { control, tenant, .. } = self.reading;
+        let Reading { provider, control, tenant, .. } = self.reading;
         let before = control.skipped(tenant, Some(&self.mailbox.id)).await?;
         if before.is_empty() {
             return Ok(());
@@ -47,6 +47,13 @@ impl<P: Provider> MailboxReader<'_, P> {
                 // It is there, and its folder is said not to be, or could not be listed.
                 Ok(Some(item)) if self.is_known(&item.folder) && !self.rests(&item.folder) => {
                     let error = "its folder was not listed";
+                    delivery.missed.push(self.failed_because(item, error));
+                }
+                // Out of its owner's sight is not gone: it is read when it is put back.
+                Ok(Some(item))
+                    if provider.quarantine_called(self.mailbox, &item.folder).await?.is_some() =>
+                {
+                    let error = "it is in quarantine";
                     delivery.missed.push(self.failed_because(item, error));
                 }
                 // Gone, or in a folder that is read from its beginning once it is listed.
