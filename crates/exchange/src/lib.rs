@@ -44,7 +44,7 @@ pub use graph::{
 };
 pub use provider::{
     Content, Created, Details, Existing, Likeness, Looked, Mark, NewItem, Origin, Provider,
-    QUARANTINE, Selected, Wanted, heading, likeness,
+    QUARANTINE, Quarantine, Selected, Wanted, heading, likeness,
 };
 pub use room::Held;
 pub use usage::Usage;

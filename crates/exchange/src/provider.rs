@@ -14,6 +14,22 @@ use crate::{ExchangeError, Held, Usage, gate::PER_MAILBOX};
 /// What the folder is called that messages are kept in out of their owner's sight.
 pub const QUARANTINE: &str = "Mailkeep Quarantine";
 
+/// Where messages of a mailbox are kept out of their owner's sight.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quarantine {
+    /// The folder that they are moved to.
+    pub folder: FolderId,
+    /// Others that they were moved to when that one could not be had.
+    pub others: Vec<FolderId>,
+}
+
+impl Quarantine {
+    /// Whether what lies in this folder is out of its owner's sight.
+    pub fn holds(&self, folder: &FolderId) -> bool {
+        self.folder == *folder || self.others.contains(folder)
+    }
+}
+
 /// What a selection leaves of a directory.
 #[derive(Debug, Default)]
 pub struct Selected {
@@ -275,11 +291,11 @@ pub trait Provider: Clone + Send + Sync + 'static {
         message_ids: &[String],
     ) -> impl Future<Output = Result<Vec<Item>, ExchangeError>> + Send;
 
-    /// The folder that messages are kept in out of their owner's sight; made when there is none.
+    /// The quarantine of a mailbox; made when there is none.
     fn quarantine(
         &self,
         mailbox: &Mailbox,
-    ) -> impl Future<Output = Result<FolderId, ExchangeError>> + Send;
+    ) -> impl Future<Output = Result<Quarantine, ExchangeError>> + Send;
 
     /// A folder, when it is the quarantine, which a list of folders need not name.
     fn quarantine_called(

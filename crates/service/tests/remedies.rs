@@ -7,10 +7,11 @@ mod common;
 use std::collections::BTreeMap;
 
 use common::{TINY, World};
+use mailkeep_control::CopyStep;
 use mailkeep_model::Address;
 use mailkeep_service::{
     ErrorKind, ServiceError,
-    remedy::{CopyState, Order, OrderedBy, Reach, RemedyAction, RemedyReport, Which},
+    remedy::{CopyState, Order, OrderedBy, Reach, RemedyAction, RemedyReport, UNDO_FOR, Which},
 };
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -220,4 +221,75 @@ async fn an_order_that_nothing_can_come_of_is_refused_with_the_reason() {
         ..order(Which::MessageId(ID.into()))
     };
     assert_eq!(refused(nowhere).await.kind(), ErrorKind::NotFound);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_moved_by_one_who_did_not_come_to_write_it_down_is_put_back() {
+    let world = world().await;
+    world.send(&[1]).await;
+    let before = as_seen(world.copy(1).await);
+    let report = world.quarantine().await;
+    // As it stands when the process ends between the move and the note of it.
+    let undone = CopyStep::Settled { state: CopyState::Found, note: None };
+    let steps = report.copies.into_iter().map(|copy| (copy, undone.clone())).collect();
+    world
+        .service
+        .control()
+        .copies_stepped(steps, OffsetDateTime::now_utc(), UNDO_FOR)
+        .await
+        .unwrap();
+    assert_eq!(world.copy(1).await.unwrap()["hidden"], true);
+    let back = world.release().await;
+    assert!(back.is_whole() && back.copies.iter().all(|copy| copy.note.is_none()), "{back:?}");
+    assert_eq!(as_seen(world.copy(1).await), before, "it is said to be back, and is hidden");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_its_owner_moved_after_it_was_noted_goes_back_to_where_it_was_taken_from() {
+    let world = world().await;
+    world.send(&[1]).await;
+    let order = || world.order(RemedyAction::Quarantine, Which::MessageId(ID.into()));
+    let mut told = world.service.preview_remedy(&order()).await.unwrap();
+    told.iter_mut().for_each(|copy| copy.seen = OffsetDateTime::UNIX_EPOCH);
+    // The page told of it where it arrived. Its owner has read it since, and filed it.
+    let newest = |what: &str| json!({"mailbox": world.address(1), "newest": 1, "seed": 7, what: 1});
+    world.admin.order("mutate", newest("change")).await;
+    world.admin.order("mutate", newest("move")).await;
+    let before = as_seen(world.copy(1).await);
+    assert_ne!(before["folder_path"], json!(["Inbox"]), "{before}");
+    let remedy = world.service.order_remedy(order()).await.unwrap();
+    let (control, now) = (world.service.control(), OffsetDateTime::now_utc());
+    assert_eq!(control.remedy_found(&world.tenant, remedy, &told, now).await.unwrap(), 2);
+    world.service.carry_out_remedies(&world.tenant).await.unwrap();
+    assert_eq!(world.copy(1).await.unwrap()["hidden"], true);
+    let back = world.release().await;
+    assert!(back.is_whole(), "{back:?}");
+    assert_eq!(as_seen(world.copy(1).await), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_took_out_and_read_is_not_marked_as_unread_again() {
+    let world = world().await;
+    world.send(&[1]).await;
+    world.quarantine().await;
+    let out =
+        json!({"mailbox": world.address(1), "folder": "Mailkeep Quarantine", "move": 1, "seed": 3});
+    world.admin.order("mutate", out).await;
+    let change = json!({"mailbox": world.address(1), "newest": 1, "seed": 7, "change": 1});
+    world.admin.order("mutate", change).await;
+    let theirs = as_seen(world.copy(1).await);
+    world.release().await;
+    assert_eq!(as_seen(world.copy(1).await), theirs);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removal_by_another_order_s_number_is_known_to_be_for_all_mailboxes() {
+    let world = world().await;
+    world.send(&[1]).await;
+    let taken = world.quarantine().await.remedy.id;
+    let again = |reach| Order { reach, ..world.order(RemedyAction::Remove, Which::Remedy(taken)) };
+    let where_found = again(Reach::WhereFound);
+    assert!(world.service.is_for_all_mailboxes(&where_found).await.unwrap());
+    let one = again(Reach::Mailbox(world.address(1)));
+    assert!(!world.service.is_for_all_mailboxes(&one).await.unwrap());
 }

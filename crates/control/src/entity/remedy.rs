@@ -19,6 +19,7 @@ pub struct Model {
     pub why: String,
     pub ordered: i64,
     pub open_until: i64,
+    pub closed: Option<i64>,
     pub searched: Option<i64>,
     pub next_search: Option<i64>,
     #[sea_orm(column_type = "JsonBinary")]

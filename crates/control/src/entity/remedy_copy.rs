@@ -21,11 +21,14 @@ pub struct Model {
     pub marks: Json,
     pub state: String,
     pub wanted: String,
+    pub wanted_by: i64,
     pub note: Option<String>,
     pub found: i64,
+    pub seen: i64,
     pub changed: i64,
     pub tries: i32,
     pub due: Option<i64>,
+    pub purge_at: Option<i64>,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

@@ -46,6 +46,8 @@ impl MigrationTrait for Remedies {
             .col(time("ordered"))
             // Copies that come until then are dealt with, too.
             .col(time("open_until"))
+            // When what it took was put back. Null: it was not.
+            .col(some_time("closed"))
             // When all mailboxes were last looked through, and when they are next.
             .col(some_time("searched"))
             .col(some_time("next_search"))
@@ -90,14 +92,19 @@ impl MigrationTrait for Remedies {
             .col(text("folder"))
             .col(json("marks"))
             .col(text("state"))
-            // What the latest order wants it to be.
+            // What the latest order wants it to be, and which that is.
             .col(text("wanted"))
+            .col(number("wanted_by"))
             .col(some_text("note"))
             .col(time("found"))
+            // When the provider said that it lies there. 0: nobody knows when it was so.
+            .col(time("seen"))
             .col(time("changed"))
             .col(ColumnDef::new("tries").integer().not_null())
             // When something is to be done about it. Null: nothing is.
             .col(some_time("due"))
+            // When it is deleted for good.
+            .col(some_time("purge_at"))
             .foreign_key(&mut of("remedy_copies", "tenant_id", "tenants"))
             .take();
         manager.create_table(copies).await?;

@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use mailkeep_model::{FolderId, ItemId, Mailbox, MailboxId, TenantName};
 use sea_orm::{
     ActiveValue::{NotSet, Set, Unchanged},
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
     sea_query::{Expr, OnConflict},
 };
 use time::OffsetDateTime;
 
-use super::{CopyState, CopyStep, FoundCopy, NewRemedy, RemedyAction, RemedyId, StoredCopy};
+use super::{
+    CopyState, CopyStep, FoundCopy, NewRemedy, RemedyAction, RemedyId, StoredCopy,
+    orders::{PERSON, RULE, is_open},
+};
 use crate::{
     Control, ControlError,
     convert::{instant, micros, short_text, text, variant, variant_name},
@@ -24,8 +27,9 @@ const NOTE: usize = 1_000;
 
 impl Control {
     /// Notes copies that an order found, before anything is done with them: from then on it is known where
-    /// they lay. A copy that is known stays as it was found first, unless it was back in its owner's
-    /// sight when the order was given. Gives how many are to be acted on.
+    /// they lay. A copy that is known stays as it was found first, unless it came back into its owner's
+    /// sight since. Left alone are copies in mailboxes that the order does not reach, what was put back after
+    /// the order was given, and by a rule what a person put back. Gives how many are to be acted on.
     ///
     /// # Errors
     ///
@@ -43,8 +47,8 @@ impl Control {
         let order =
             remedy::Entity::find_by_id(remedy.0).one(&transaction).await?.ok_or_else(unknown)?;
         let mut to_do = 0;
-        // It may have been closed since it was looked for.
-        if order.open_until > micros(now) {
+        // What it took may have been put back since it was looked for.
+        if order.closed.is_none() {
             for copy in found {
                 to_do += usize::from(note(&transaction, tenant_id, &order, copy, now).await?);
             }
@@ -103,11 +107,17 @@ impl Control {
                     change.note = Set(note.map(|note| short_text(&note, NOTE)));
                     change.changed = Set(micros(now));
                     change.tries = Set(0);
-                    change.due = Set(match state {
-                        _ if !is_done => Some(micros(now)),
-                        CopyState::Removed => Some(micros(now.saturating_add(purge_after))),
-                        _ => None,
+                    let purge_at = (state == CopyState::Removed).then(|| {
+                        row.purge_at.unwrap_or_else(|| micros(now.saturating_add(purge_after)))
                     });
+                    change.purge_at = Set(purge_at);
+                    change.due = Set(if is_done { purge_at } else { Some(micros(now)) });
+                }
+                CopyStep::Found { folder, marks, seen } => {
+                    change.folder = Set(folder.0);
+                    change.marks = Set(marks);
+                    change.seen = Set(micros(seen));
+                    change.due = Set(Some(micros(now)));
                 }
                 CopyStep::Postponed { note, until } => {
                     change.note = Set(Some(short_text(&note, NOTE)));
@@ -198,7 +208,8 @@ impl Control {
         Ok(names)
     }
 
-    /// The open orders to take messages with these `Message-ID`s, one a message at most.
+    /// The open orders to take messages with these `Message-ID`s out of a mailbox, one a message at most:
+    /// the newest.
     ///
     /// # Errors
     ///
@@ -206,6 +217,7 @@ impl Control {
     pub async fn remedies_about(
         &self,
         tenant: &TenantName,
+        mailbox: &MailboxId,
         message_ids: &[&str],
         now: OffsetDateTime,
     ) -> Result<BTreeMap<String, RemedyId>, ControlError> {
@@ -214,8 +226,12 @@ impl Control {
             .select_only()
             .column(remedy::Column::Id)
             .filter(remedy::Column::TenantId.eq(tenant_id))
-            .filter(remedy::Column::OpenUntil.gt(micros(now)))
-            .filter(remedy::Column::Action.ne(RemedyAction::Release.as_str()))
+            .filter(is_open(now))
+            .filter(
+                Condition::any()
+                    .add(remedy::Column::Mailbox.is_null())
+                    .add(remedy::Column::Mailbox.eq(mailbox.0.as_str())),
+            )
             .into_tuple()
             .all(self.reader())
             .await?;
@@ -244,6 +260,9 @@ async fn note(
     copy: &FoundCopy,
     now: OffsetDateTime,
 ) -> Result<bool, ControlError> {
+    if order.mailbox.as_deref().is_some_and(|only| only != copy.mailbox.id.0) {
+        return Ok(false);
+    }
     let wanted = wanted(variant(order.action.clone())?);
     let key = digest(&[&copy.mailbox.id.0, &copy.item.0]);
     let known = remedy_copy::Entity::find()
@@ -265,62 +284,82 @@ async fn note(
             marks: Set(copy.marks.clone()),
             state: Set(variant_name(&copy.state)),
             wanted: Set(variant_name(&wanted)),
+            wanted_by: Set(order.id),
             note: Set(None),
             found: Set(micros(now)),
+            seen: Set(micros(copy.seen)),
             changed: Set(micros(now)),
             tries: Set(0),
             due: Set(Some(micros(now))),
+            purge_at: Set(None),
         };
         let id = remedy_copy::Entity::insert(row).exec(connection).await?.last_insert_id;
         reach(connection, order.id, id).await?;
         return Ok(true);
     };
     reach(connection, order.id, known.id).await?;
+    let put_back = remedy::Entity::find_by_id(known.wanted_by)
+        .filter(remedy::Column::Action.eq(RemedyAction::Release.as_str()))
+        .one(connection)
+        .await?;
+    if let Some(back) = &put_back {
+        // Orders are compared with orders: when a copy was back says nothing about which came last.
+        let is_older = order.id < back.id;
+        if is_older || (order.by_kind == RULE && back.by_kind == PERSON) {
+            return Ok(false);
+        }
+    }
     let state: CopyState = variant(known.state.clone())?;
     let before: CopyState = variant(known.wanted.clone())?;
+    let is_newer = micros(copy.seen) > known.changed;
     let mut change = remedy_copy::ActiveModel { id: Unchanged(known.id), ..Default::default() };
     match state {
-        // Put back after this order was given: so it is to be.
-        CopyState::Released if known.changed >= order.ordered => return Ok(false),
-        // Its owner, or somebody else, got it out again.
-        CopyState::Quarantined | CopyState::Removed
-            if copy.state == CopyState::Found && known.changed < micros(copy.seen) =>
-        {
-            change = as_found(change, copy, now);
-        }
-        // In its owner's sight again, wherever it was before.
-        CopyState::Released | CopyState::Gone | CopyState::Failed => {
-            change = as_found(change, copy, now);
-        }
         CopyState::Purged => return Ok(false),
+        // It was in its owner's sight, or is about to be, or somebody got it out.
+        CopyState::Released | CopyState::Gone | CopyState::Failed => {
+            change = anew(change, copy, is_newer, now);
+        }
+        _ if put_back.is_some() => change = anew(change, copy, is_newer, now),
+        CopyState::Quarantined | CopyState::Removed
+            if copy.state == CopyState::Found && is_newer =>
+        {
+            change = anew(change, copy, is_newer, now);
+        }
         // What was removed is not kept the longer for being quarantined, too.
         _ if before == wanted || before == CopyState::Removed => return Ok(false),
-        // On its way back, and this order is older than that.
-        _ if before == CopyState::Released && known.changed >= order.ordered => return Ok(false),
         _ => {}
     }
     change.wanted = Set(variant_name(&wanted));
+    change.wanted_by = Set(order.id);
     change.tries = Set(0);
     change.due = Set(Some(micros(now)));
     remedy_copy::Entity::update(change).exec(connection).await?;
     Ok(true)
 }
 
-/// What is known of a copy begins anew.
-fn as_found(
+/// What is known of a copy begins anew: it is to be taken, wherever it is by now. Where it lay and with which
+/// marks is replaced by what is known better; in the quarantine it never lay.
+fn anew(
     change: remedy_copy::ActiveModel,
     copy: &FoundCopy,
+    is_newer: bool,
     now: OffsetDateTime,
 ) -> remedy_copy::ActiveModel {
-    remedy_copy::ActiveModel {
-        state: Set(variant_name(&copy.state)),
-        folder: Set(copy.folder.0.clone()),
-        marks: Set(copy.marks.clone()),
+    let mut change = remedy_copy::ActiveModel {
+        state: Set(variant_name(&CopyState::Found)),
         note: Set(None),
         found: Set(micros(now)),
+        seen: Set(0),
         changed: Set(micros(now)),
+        purge_at: Set(None),
         ..change
+    };
+    if is_newer && copy.state == CopyState::Found {
+        change.folder = Set(copy.folder.0.clone());
+        change.marks = Set(copy.marks.clone());
+        change.seen = Set(micros(copy.seen));
     }
+    change
 }
 
 /// Lets an order take over all copies of some messages that are out of sight, or about to be.
@@ -333,10 +372,18 @@ pub(super) async fn release_copies(
     now: i64,
 ) -> Result<(), ControlError> {
     let in_sight = [CopyState::Released, CopyState::Purged, CopyState::Gone];
+    let to_be_taken = [CopyState::Quarantined, CopyState::Removed];
+    let out_of_sight = Condition::any()
+        .add(remedy_copy::Column::State.is_not_in(in_sight.iter().map(variant_name)))
+        .add(
+            Condition::all()
+                .add(remedy_copy::Column::Wanted.is_in(to_be_taken.iter().map(variant_name)))
+                .add(remedy_copy::Column::Due.is_not_null()),
+        );
     let mut find = remedy_copy::Entity::find()
         .filter(remedy_copy::Column::TenantId.eq(tenant_id))
         .filter(remedy_copy::Column::MessageDigest.is_in(messages.iter().map(|one| digest(&[one]))))
-        .filter(remedy_copy::Column::State.is_not_in(in_sight.iter().map(variant_name)));
+        .filter(out_of_sight);
     if let Some(MailboxId(mailbox)) = &order.mailbox {
         find = find.filter(remedy_copy::Column::Mailbox.eq(mailbox.as_str()));
     }
@@ -344,9 +391,12 @@ pub(super) async fn release_copies(
         reach(connection, remedy, copy.id).await?;
         remedy_copy::Entity::update_many()
             .col_expr(remedy_copy::Column::Wanted, Expr::value(variant_name(&CopyState::Released)))
+            .col_expr(remedy_copy::Column::WantedBy, Expr::value(remedy))
             .col_expr(remedy_copy::Column::Tries, Expr::value(0))
             .col_expr(remedy_copy::Column::Due, Expr::value(now))
             .col_expr(remedy_copy::Column::Changed, Expr::value(now))
+            // Ordered once more, the days begin once more.
+            .col_expr(remedy_copy::Column::PurgeAt, Expr::value(Option::<i64>::None))
             .filter(remedy_copy::Column::Id.eq(copy.id))
             .exec(connection)
             .await?;
@@ -391,7 +441,7 @@ fn stored(row: remedy_copy::Model) -> Result<StoredCopy, ControlError> {
             folder: FolderId(row.folder),
             marks: row.marks,
             state,
-            seen: instant(row.found)?,
+            seen: instant(row.seen)?,
         },
         wanted: variant(row.wanted)?,
         note: row.note,
@@ -399,5 +449,6 @@ fn stored(row: remedy_copy::Model) -> Result<StoredCopy, ControlError> {
         changed: instant(row.changed)?,
         tries: u32::try_from(row.tries).unwrap_or(0),
         due: row.due.map(instant).transpose()?,
+        purge_at: row.purge_at.map(instant).transpose()?,
     })
 }

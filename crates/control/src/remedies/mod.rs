@@ -114,7 +114,8 @@ pub struct NewRemedy {
     pub why: String,
     /// When it was given.
     pub ordered: OffsetDateTime,
-    /// Until when copies that come later are dealt with, too.
+    /// Until when copies that come later are dealt with, too. That begins with the first search: when it
+    /// comes late, this is put off by as much.
     pub open_until: OffsetDateTime,
 }
 
@@ -206,7 +207,7 @@ pub struct FoundCopy {
     pub marks: Value,
     /// Where it is: [`CopyState::Found`], or what is already out of sight without our knowing why.
     pub state: CopyState,
-    /// Since when it certainly lies there: when the provider was asked.
+    /// When it lay there: when the provider was asked. The epoch: nobody knows when.
     pub seen: OffsetDateTime,
 }
 
@@ -229,6 +230,8 @@ pub struct StoredCopy {
     pub tries: u32,
     /// When something is to be done about it; `None`: nothing is.
     pub due: Option<OffsetDateTime>,
+    /// When it is deleted for good; `None` unless it is [`CopyState::Removed`].
+    pub purge_at: Option<OffsetDateTime>,
 }
 
 /// What became of a copy.
@@ -240,6 +243,15 @@ pub enum CopyStep {
         state: CopyState,
         /// What there is to say about that.
         note: Option<String>,
+    },
+    /// It lies elsewhere than was known, or looks otherwise, and was not touched yet.
+    Found {
+        /// In which folder.
+        folder: FolderId,
+        /// As [`FoundCopy::marks`].
+        marks: Value,
+        /// When the provider was asked.
+        seen: OffsetDateTime,
     },
     /// It did not work, and is tried again.
     Postponed {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use mailkeep_model::{MailboxId, TenantName};
 use sea_orm::{
     ActiveValue::{NotSet, Set, Unchanged},
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
     sea_query::{Expr, OnConflict},
 };
 use time::OffsetDateTime;
@@ -28,8 +28,8 @@ const WHY: usize = 2_000;
 
 impl Control {
     /// Keeps an order, with its entry in the audit log. From then on it is carried out, whatever happens to
-    /// us. The same order once more, while the first one is open, is that one; a rule does not take what a
-    /// person has put back since.
+    /// us. The same order once more, while the first one is open, is that one, unless a person gives what a
+    /// rule gave; a rule does not take what a person has put back since.
     ///
     /// An order to put back takes over all copies that are out of sight, and closes the orders that put
     /// them there.
@@ -65,7 +65,11 @@ impl Control {
             return Ok(Ordered::Overruled(RemedyId(last.id)));
         }
         let is_open = |known: &&remedy::Model| {
-            known.action == new.action.as_str() && covers(known) && known.open_until > now
+            let is_open = known.searched.is_none() || known.open_until > now;
+            // A person may take again what binds a rule: that needs an order of the person's own.
+            let binds_less = matches!(new.by, OrderedBy::Person(_)) && known.by_kind != PERSON;
+            let takes = known.action != RemedyAction::Release.as_str();
+            takes && covers(known) && known.closed.is_none() && is_open && !binds_less
         };
         // What came in between counts: taken, put back, taken again are three orders.
         let last = same.first().filter(|known| known.action == new.action.as_str());
@@ -75,9 +79,14 @@ impl Control {
                 next_search: Set(Some(now)),
                 ..Default::default()
             };
+            let id = RemedyId(open.id);
             remedy::Entity::update(again).exec(&transaction).await?;
+            // What a person does is told each time. A rule says the same of every copy.
+            if matches!(new.by, OrderedBy::Person(_)) {
+                add_entry(&transaction, entry).await?;
+            }
             transaction.commit().await?;
-            return Ok(Ordered::Again(RemedyId(open.id)));
+            return Ok(Ordered::Again(id));
         }
         let (by_kind, by_name) = match &new.by {
             OrderedBy::Person(name) => (PERSON, name),
@@ -96,6 +105,7 @@ impl Control {
             why: Set(short_text(&new.why, WHY)),
             ordered: Set(now),
             open_until: Set(micros(new.open_until)),
+            closed: Set(None),
             searched: Set(None),
             next_search: Set(Some(now)),
             unsearched: Set(serde_json::Value::Array(Vec::new())),
@@ -155,7 +165,8 @@ impl Control {
         Ok(self.with_messages(vec![row]).await?.pop().map(|stored| (name, stored)))
     }
 
-    /// A tenant's orders that mailboxes are to be looked through for now, the oldest first.
+    /// A tenant's orders that mailboxes are to be looked through for now: those for which that was never
+    /// done, then the others, of each the oldest first.
     ///
     /// # Errors
     ///
@@ -169,6 +180,7 @@ impl Control {
         let rows = remedy::Entity::find()
             .filter(remedy::Column::TenantId.eq(tenant_id))
             .filter(remedy::Column::NextSearch.lte(micros(now)))
+            .order_by_desc(remedy::Column::Searched.is_null())
             .order_by_asc(remedy::Column::Id)
             .all(self.reader())
             .await?;
@@ -188,8 +200,7 @@ impl Control {
         let tenant_id = tenant_key(self.reader(), tenant).await?;
         let rows = remedy::Entity::find()
             .filter(remedy::Column::TenantId.eq(tenant_id))
-            .filter(remedy::Column::OpenUntil.gt(micros(now)))
-            .filter(remedy::Column::Action.ne(RemedyAction::Release.as_str()))
+            .filter(is_open(now))
             .order_by_asc(remedy::Column::Id)
             .all(self.reader())
             .await?;
@@ -197,7 +208,8 @@ impl Control {
     }
 
     /// Notes that all mailboxes were looked through for an order, but for some, and when that is done next.
-    /// `began`: since when. What was ordered once more since then is done once more.
+    /// `began`: since when. What was ordered once more since then is done once more. With the first time
+    /// begins for how long the order applies to what comes.
     ///
     /// # Errors
     ///
@@ -209,13 +221,18 @@ impl Control {
         unsearched: &[Unsearched],
         next: Option<OffsetDateTime>,
     ) -> Result<(), ControlError> {
-        let change = remedy::ActiveModel {
+        let mut change = remedy::ActiveModel {
             searched: Set(Some(micros(began))),
             unsearched: Set(json(&unsearched)?),
             next_search: Set(next.map(micros)),
             ..Default::default()
         };
         let transaction = self.write().await?;
+        let known = remedy::Entity::find_by_id(id.0).one(&transaction).await?;
+        if let Some(known) = known.filter(|known| known.searched.is_none()) {
+            let open_for = known.open_until.saturating_sub(known.ordered);
+            change.open_until = Set(micros(began).saturating_add(open_for));
+        }
         remedy::Entity::update_many()
             .set(change)
             .filter(remedy::Column::Id.eq(id.0))
@@ -279,8 +296,7 @@ impl Control {
                 remedy::Entity::find()
                     .filter(remedy::Column::TenantId.eq(tenant_id))
                     .filter(remedy::Column::SubjectKey.is_in(piece.iter().cloned()))
-                    .filter(remedy::Column::OpenUntil.gt(micros(now)))
-                    .filter(remedy::Column::Action.ne(RemedyAction::Release.as_str()))
+                    .filter(is_open(now))
                     .all(self.reader())
                     .await?,
             );
@@ -316,8 +332,20 @@ impl Control {
     }
 }
 
-const PERSON: &str = "person";
-const RULE: &str = "rule";
+pub(super) const PERSON: &str = "person";
+pub(super) const RULE: &str = "rule";
+
+/// Orders to take messages away that apply to what comes. A day counts from the first search on: what was
+/// ordered while we were not running is not over before it began.
+pub(super) fn is_open(now: OffsetDateTime) -> Condition {
+    let not_over = Condition::any()
+        .add(remedy::Column::Searched.is_null())
+        .add(remedy::Column::OpenUntil.gt(micros(now)));
+    Condition::all()
+        .add(remedy::Column::Action.ne(RemedyAction::Release.as_str()))
+        .add(remedy::Column::Closed.is_null())
+        .add(not_over)
+}
 
 /// The same for whatever is ordered about the same messages.
 fn subject_key(subject: &RemedySubject) -> Vec<u8> {
@@ -369,9 +397,11 @@ async fn close_orders(
 ) -> Result<(), ControlError> {
     let mut close = remedy::Entity::update_many()
         .col_expr(remedy::Column::OpenUntil, Expr::value(now))
+        .col_expr(remedy::Column::Closed, Expr::value(now))
         .col_expr(remedy::Column::NextSearch, Expr::value(Option::<i64>::None))
         .filter(remedy::Column::TenantId.eq(tenant_id))
         .filter(remedy::Column::SubjectKey.eq(subject_key(&release.subject)))
+        .filter(remedy::Column::Closed.is_null())
         .filter(remedy::Column::Action.ne(RemedyAction::Release.as_str()));
     // What is put back in one mailbox stays taken in others.
     if let Some(mailbox) = &release.mailbox {

@@ -62,7 +62,11 @@ async fn act(control: &Control, tenant: &TenantName, seconds: i64) -> usize {
     let step = |state| CopyStep::Settled { state, note: None };
     let steps = due.into_iter().map(|copy| {
         let state = match (copy.wanted, copy.found.state) {
-            (CopyState::Removed, CopyState::Removed) => CopyState::Purged,
+            (CopyState::Removed, CopyState::Removed)
+                if copy.purge_at.is_some_and(|time| time <= at(seconds)) =>
+            {
+                CopyState::Purged
+            }
             (wanted, _) => wanted,
         };
         (copy, step(state))
@@ -88,10 +92,19 @@ async fn an_order_that_many_verdicts_give_is_one_order_with_one_entry_in_the_aud
         }
         let log = control.audit_entries(&AuditFilter::default()).await.unwrap();
         assert_eq!(log.iter().filter(|one| one.action.starts_with("remedy")).count(), 1);
-        let about = control.remedies_about(&tenant, &[ID, "<other>"], at(5)).await.unwrap();
+        let ann = mailbox("ann").id;
+        let about = control.remedies_about(&tenant, &ann, &[ID, "<other>"], at(5)).await.unwrap();
         assert_eq!(about.get(ID), Some(&id));
+        // A person who gives the same order is told of, and not bound by what binds a rule.
+        let by_ann = give(&control, &tenant, order(RemedyAction::Quarantine, person(), 6)).await;
+        let Ordered::New(id) = by_ann else { panic!("{by_ann:?}") };
+        let again = order(RemedyAction::Quarantine, person(), 7);
+        assert_eq!(give(&control, &tenant, again).await, Ordered::Again(id));
+        let log = control.audit_entries(&AuditFilter::default()).await.unwrap();
+        assert_eq!(log.iter().filter(|one| one.action.starts_with("remedy")).count(), 3);
+        control.remedy_searched(id, at(8), &[], None).await.unwrap();
         // A day later it is not open any more: that is another order.
-        let later = order(RemedyAction::Quarantine, rule(), 86_401);
+        let later = order(RemedyAction::Quarantine, rule(), 86_409);
         assert!(matches!(give(&control, &tenant, later).await, Ordered::New(next) if next > id));
     })
     .await;
@@ -226,6 +239,155 @@ async fn a_search_that_was_asked_for_meanwhile_is_not_forgotten() {
         let back = give(&control, &tenant, new).await.id();
         assert!(states(&control, back).await.is_empty());
         assert_eq!(control.open_remedies(&tenant, at(10)).await.unwrap().len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn removing_what_is_about_to_be_put_back_deletes_nothing_before_its_time() {
+    on_each_database(async |control| {
+        let tenant = with_two_mailboxes(&control).await;
+        let remove = |seconds| order(RemedyAction::Remove, person(), seconds);
+        let id = give(&control, &tenant, remove(0)).await.id();
+        control.remedy_found(&tenant, id, &[copy("i", "inbox", 1)], at(1)).await.unwrap();
+        act(&control, &tenant, 2).await;
+        // It is to be put back, and cannot be now. Somebody removes it once more.
+        give(&control, &tenant, order(RemedyAction::Release, person(), 3)).await;
+        let due = control.copies_due(&tenant, at(3), 10).await.unwrap();
+        let step = CopyStep::Postponed { note: "throttled".into(), until: at(9_000) };
+        let steps = due.into_iter().map(|copy| (copy, step.clone())).collect();
+        control.copies_stepped(steps, at(4), MONTH).await.unwrap();
+        let again = give(&control, &tenant, remove(5)).await.id();
+        let there = FoundCopy { state: CopyState::Quarantined, ..copy("i", "quarantine", 6) };
+        assert_eq!(control.remedy_found(&tenant, again, &[there], at(6)).await.unwrap(), 1);
+        for seconds in [7, 8, 9_001] {
+            act(&control, &tenant, seconds).await;
+        }
+        let removed = vec![("i".to_owned(), CopyState::Removed, "inbox".to_owned())];
+        assert_eq!(states(&control, again).await, removed, "and it is known where it lay");
+        assert_eq!(act(&control, &tenant, MONTH.whole_seconds() + 8).await, 1);
+        assert_eq!(states(&control, again).await[0].1, CopyState::Purged);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_order_that_nobody_could_carry_out_for_a_day_is_carried_out_then() {
+    on_each_database(async |control| {
+        let tenant = with_two_mailboxes(&control).await;
+        let ann = mailbox("ann").id;
+        let id = give(&control, &tenant, order(RemedyAction::Quarantine, person(), 0)).await.id();
+        let late = 90_000;
+        let found = [copy("i", "inbox", late)];
+        assert_eq!(control.remedy_found(&tenant, id, &found, at(late)).await.unwrap(), 1);
+        control.remedy_searched(id, at(late), &[], Some(at(late + 15))).await.unwrap();
+        let open = async |seconds| {
+            let about = control.remedies_about(&tenant, &ann, &[ID], at(seconds)).await.unwrap();
+            !about.is_empty()
+                && !control.open_remedies(&tenant, at(seconds)).await.unwrap().is_empty()
+        };
+        assert!(open(late + 86_399).await, "the day begins when it is first looked");
+        assert!(!open(late + 86_401).await);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_order_for_one_mailbox_takes_nothing_out_of_others() {
+    on_each_database(async |control| {
+        let tenant = with_two_mailboxes(&control).await;
+        let everywhere = order(RemedyAction::Quarantine, person(), 0);
+        let all = give(&control, &tenant, everywhere).await.id();
+        let only = MailboxId("another".into());
+        let new = NewRemedy { mailbox: Some(only), ..order(RemedyAction::Remove, person(), 1) };
+        let one = give(&control, &tenant, new).await.id();
+        assert_eq!(
+            control.remedy_found(&tenant, one, &[copy("i", "inbox", 2)], at(2)).await.unwrap(),
+            0
+        );
+        assert!(states(&control, one).await.is_empty());
+        let ann = mailbox("ann").id;
+        let about = control.remedies_about(&tenant, &ann, &[ID], at(2)).await.unwrap();
+        assert_eq!(about.get(ID), Some(&all), "the order for all is not hidden by that for one");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_ordered_while_mail_is_being_put_back_is_done_after_that() {
+    on_each_database(async |control| {
+        let tenant = with_two_mailboxes(&control).await;
+        let quarantine = |seconds| order(RemedyAction::Quarantine, person(), seconds);
+        let first = give(&control, &tenant, quarantine(0)).await.id();
+        control.remedy_found(&tenant, first, &[copy("i", "inbox", 1)], at(1)).await.unwrap();
+        act(&control, &tenant, 2).await;
+        give(&control, &tenant, order(RemedyAction::Release, person(), 3)).await;
+        // Ordered before it is back, found after.
+        let again = give(&control, &tenant, quarantine(4)).await.id();
+        act(&control, &tenant, 5).await;
+        assert_eq!(
+            control.remedy_found(&tenant, again, &[copy("i", "inbox", 6)], at(6)).await.unwrap(),
+            1
+        );
+        // A release before it is taken has the last word all the same.
+        give(&control, &tenant, order(RemedyAction::Release, person(), 7)).await;
+        act(&control, &tenant, 8).await;
+        assert_eq!(states(&control, again).await[0].1, CopyState::Released);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_could_not_be_put_back_is_not_said_to_have_lain_in_quarantine() {
+    on_each_database(async |control| {
+        let tenant = with_two_mailboxes(&control).await;
+        let quarantine = |seconds| order(RemedyAction::Quarantine, person(), seconds);
+        let first = give(&control, &tenant, quarantine(0)).await.id();
+        control.remedy_found(&tenant, first, &[copy("i", "inbox", 1)], at(1)).await.unwrap();
+        act(&control, &tenant, 2).await;
+        let only = NewRemedy {
+            mailbox: Some(mailbox("ann").id),
+            ..order(RemedyAction::Release, person(), 3)
+        };
+        let back = give(&control, &tenant, only).await.id();
+        let due = control.copies_due(&tenant, at(3), 10).await.unwrap();
+        let failed = CopyStep::Settled { state: CopyState::Failed, note: None };
+        let steps = due.into_iter().map(|copy| (copy, failed.clone())).collect();
+        control.copies_stepped(steps, at(4), MONTH).await.unwrap();
+        // The first order goes on elsewhere; what a person wants back here it does not take again.
+        let there = FoundCopy { state: CopyState::Quarantined, ..copy("i", "quarantine", 5) };
+        let there = [there];
+        assert_eq!(control.remedy_found(&tenant, first, &there, at(5)).await.unwrap(), 0);
+        assert_eq!(states(&control, back).await[0].1, CopyState::Failed);
+        let again = give(&control, &tenant, quarantine(6)).await.id();
+        assert_eq!(control.remedy_found(&tenant, again, &there, at(7)).await.unwrap(), 1);
+        act(&control, &tenant, 8).await;
+        let taken = vec![("i".to_owned(), CopyState::Quarantined, "inbox".to_owned())];
+        assert_eq!(states(&control, again).await, taken);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn no_rule_takes_what_a_person_put_back_in_one_mailbox_alone() {
+    on_each_database(async |control| {
+        let tenant = with_two_mailboxes(&control).await;
+        let first = give(&control, &tenant, order(RemedyAction::Quarantine, rule(), 0)).await.id();
+        control.remedy_found(&tenant, first, &[copy("i", "inbox", 1)], at(1)).await.unwrap();
+        act(&control, &tenant, 2).await;
+        let only = NewRemedy {
+            mailbox: Some(mailbox("ann").id),
+            ..order(RemedyAction::Release, person(), 3)
+        };
+        give(&control, &tenant, only).await;
+        act(&control, &tenant, 4).await;
+        let by_rule = give(&control, &tenant, order(RemedyAction::Remove, rule(), 5)).await;
+        let Ordered::New(by_rule) = by_rule else { panic!("{by_rule:?}") };
+        let seen = [copy("i", "inbox", 6)];
+        assert_eq!(control.remedy_found(&tenant, by_rule, &seen, at(6)).await.unwrap(), 0);
+        let by_ann = give(&control, &tenant, order(RemedyAction::Remove, person(), 7)).await;
+        let Ordered::New(by_ann) = by_ann else { panic!("{by_ann:?}") };
+        assert_eq!(control.remedy_found(&tenant, by_ann, &seen, at(7)).await.unwrap(), 1);
     })
     .await;
 }

@@ -84,8 +84,8 @@ pub use token_refusal::parse_token_refusal;
 pub use write::message_request;
 
 use crate::{
-    Content, Created, Details, ExchangeError, Existing, Held, Mark, NewItem, Provider, Selected,
-    Usage, Wanted, provider::one_by_one,
+    Content, Created, Details, ExchangeError, Existing, Held, Mark, NewItem, Provider, Quarantine,
+    Selected, Usage, Wanted, provider::one_by_one,
 };
 
 impl Provider for GraphProvider {
@@ -315,7 +315,7 @@ impl Provider for GraphProvider {
         remedy::copies(self, mailbox, message_ids).await
     }
 
-    async fn quarantine(&self, mailbox: &Mailbox) -> Result<FolderId, ExchangeError> {
+    async fn quarantine(&self, mailbox: &Mailbox) -> Result<Quarantine, ExchangeError> {
         remedy::quarantine(self, mailbox).await
     }
 

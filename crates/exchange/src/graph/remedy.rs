@@ -14,7 +14,7 @@ use super::{
     mail, pages, refusal,
     wire::Message,
 };
-use crate::{ExchangeError, QUARANTINE};
+use crate::{ExchangeError, QUARANTINE, Quarantine};
 
 const RIGHT: &str = "Mail.ReadWrite";
 /// What was purged, as far as its owner can get it back.
@@ -85,39 +85,36 @@ pub(super) async fn copies(
     Ok(found)
 }
 
-/// Graph: `Create MailFolder`, or the one that is there.
+/// Graph: `List mailFolders`, and `Create MailFolder` when none of them is it.
 pub(super) async fn quarantine(
     graph: &GraphProvider,
     mailbox: &Mailbox,
-) -> Result<FolderId, ExchangeError> {
+) -> Result<Quarantine, ExchangeError> {
+    let listed = list(graph, mailbox).await?;
+    if let Some(found) = among(&listed) {
+        return Ok(found);
+    }
     let path = ["users", &mailbox.id.0, "mailFolders"];
-    let mut there: Option<Vec<Told>> = None;
     for number in 1..=NAMES {
         let name =
             if number == 1 { QUARANTINE.to_owned() } else { format!("{QUARANTINE} {number}") };
-        let named = |told: &&Told| told.display_name.as_deref().is_some_and(|one| *one == *name);
-        if let Some(taken) = there.iter().flatten().find(named) {
-            if taken.is_quarantine() {
-                return Ok(FolderId(taken.id.clone()));
-            }
+        if listed.iter().any(|told| told.display_name.as_deref() == Some(&*name)) {
             continue;
         }
         let ask = ask(mailbox, "making the quarantine", graph.url(&path, &[]));
         let body = json!({ "displayName": name, "isHidden": true }).to_string();
-        // Sent twice, it is refused the second time because the name is taken.
         match graph.change(&ask, Method::POST, Some(body.into())).await {
             Ok(answer) => {
                 let made: Told = serde_json::from_slice(&answer)
                     .map_err(|error| graph.unfit(&ask, &format!("not understood: {error}")))?;
-                return Ok(FolderId(made.id));
+                return Ok(Quarantine { folder: FolderId(made.id), others: Vec::new() });
             }
-            Err(error) if refusal::is_name_taken(&error) && there.is_none() => {
-                let listed = list(graph, mailbox).await?;
-                let taken = listed.iter().find(|told| named(told) && told.is_quarantine());
-                if let Some(taken) = taken {
-                    return Ok(FolderId(taken.id.clone()));
+            // Sent twice, it is refused the second time because the name is taken. Another process may
+            // have been quicker, too.
+            Err(error) if refusal::is_name_taken(&error) => {
+                if let Some(found) = among(&list(graph, mailbox).await?) {
+                    return Ok(found);
                 }
-                there = Some(listed);
             }
             Err(error) => return Err(error),
         }
@@ -126,6 +123,15 @@ pub(super) async fn quarantine(
         format!("{}: making the quarantine", mailbox.address),
         "folders of its name are there that everybody sees. Rename them in Outlook",
     ))
+}
+
+/// The quarantine among the folders at the top. Of several the one that is named first is used, so that the
+/// same one is each time; messages may lie in all of them.
+fn among(listed: &[Told]) -> Option<Quarantine> {
+    let mut all: Vec<&Told> = listed.iter().filter(|told| told.is_quarantine()).collect();
+    all.sort_by_key(|told| &told.display_name);
+    let mut all = all.into_iter().map(|told| FolderId(told.id.clone()));
+    Some(Quarantine { folder: all.next()?, others: all.collect() })
 }
 
 /// All folders at the top, hidden ones included.
@@ -227,5 +233,23 @@ mod tests {
         assert!(!told(QUARANTINE, false).is_quarantine());
         assert!(!told(&format!("{QUARANTINE} of Ann"), true).is_quarantine());
         assert!(!told("Inbox", true).is_quarantine());
+    }
+
+    #[test]
+    fn what_lies_in_a_second_quarantine_is_not_taken_for_put_back_when_a_first_one_appears() {
+        let told = |id: &str, name: String, hidden| Told {
+            id: id.into(),
+            display_name: Some(name),
+            is_hidden: Some(hidden),
+        };
+        let second = || told("second", format!("{QUARANTINE} 2"), true);
+        let seen = told("seen", QUARANTINE.into(), false);
+        let alone = among(&[seen, second()]).unwrap();
+        assert_eq!((alone.folder.0.as_str(), alone.others.len()), ("second", 0));
+        let both = among(&[second(), told("first", QUARANTINE.into(), true)]).unwrap();
+        assert_eq!(both.folder.0, "first");
+        assert!(both.holds(&FolderId("second".into())) && both.holds(&both.folder));
+        assert!(!both.holds(&FolderId("inbox".into())));
+        assert_eq!(among(&[]), None);
     }
 }

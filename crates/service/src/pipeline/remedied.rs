@@ -32,7 +32,7 @@ impl<P: Provider> MailboxReader<'_, P> {
         }
         let Reading { control, tenant, .. } = self.reading;
         let now = OffsetDateTime::now_utc();
-        let about = control.remedies_about(tenant, &ids, now).await?;
+        let about = control.remedies_about(tenant, &self.mailbox.id, &ids, now).await?;
         for item in messages {
             let id = item.internet_message_id.as_deref().and_then(|id| about.get(id));
             let Some(remedy) = id.copied() else { continue };

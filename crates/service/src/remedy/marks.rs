@@ -28,7 +28,7 @@ impl Marks {
         }
     }
 
-    /// Those that a copy had when it was found; `None`: nobody knows.
+    /// Those that a copy had where it lay; `None`: nobody knows.
     pub(super) fn when_found(copy: &FoundCopy) -> Option<Self> {
         serde_json::from_value(copy.marks.clone()).ok()
     }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use mailkeep_control::{CopyState, CopyStep, StoredCopy};
-use mailkeep_exchange::{ExchangeError, Provider};
+use mailkeep_exchange::{ExchangeError, Provider, Quarantine};
 use mailkeep_model::{FolderId, Item, ItemKind, Mailbox, MailboxId};
 use time::{Duration, OffsetDateTime};
 
@@ -17,6 +17,10 @@ use crate::ServiceError;
 const TRIES: u32 = 14;
 const FIRST_PAUSE: Duration = Duration::seconds(5);
 const LONGEST_PAUSE: Duration = Duration::hours(2);
+/// What was seen no longer ago is taken as it was seen. Less than [`FIRST_PAUSE`].
+const LATELY: Duration = Duration::seconds(3);
+const OUT_BY_SOMEBODY: &str =
+    "somebody else took it out of the quarantine; it was left where it is";
 /// The inbox, by the name that a provider finds it by.
 const INBOX: &str = "inbox";
 
@@ -29,15 +33,15 @@ pub(super) struct Hands<'a, P> {
 
 /// The quarantine of each mailbox, as far as it is known. One that was deleted meanwhile is made anew.
 #[derive(Debug, Default)]
-pub(crate) struct Quarantines(Mutex<HashMap<MailboxId, FolderId>>);
+pub(crate) struct Quarantines(Mutex<HashMap<MailboxId, Quarantine>>);
 
 impl Quarantines {
-    fn get(&self, mailbox: &MailboxId) -> Option<FolderId> {
+    fn get(&self, mailbox: &MailboxId) -> Option<Quarantine> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(mailbox).cloned()
     }
 
-    fn put(&self, mailbox: &MailboxId, folder: FolderId) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(mailbox.clone(), folder);
+    fn put(&self, mailbox: &MailboxId, quarantine: Quarantine) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(mailbox.clone(), quarantine);
     }
 
     fn forget(&self, mailbox: &MailboxId) {
@@ -52,9 +56,10 @@ impl<P: Provider> Hands<'_, P> {
         copy: &StoredCopy,
         now: OffsetDateTime,
     ) -> Result<CopyStep, ServiceError> {
+        let is_over = copy.purge_at.is_some_and(|at| at <= now);
         let done = match (copy.wanted, copy.found.state) {
-            (CopyState::Removed, CopyState::Removed) => self.purge(copy).await,
-            (CopyState::Released, CopyState::Found) => Ok(settled(CopyState::Released, None)),
+            (CopyState::Removed, CopyState::Removed) if is_over => self.purge(copy).await,
+            // Also what was only found: who moved it may not have come to write it down.
             (CopyState::Released, _) => self.put_back(copy).await,
             // It is where it is to be; what becomes of it later is another matter.
             (wanted, state) if state.is_taken() => Ok(settled(wanted, copy.note.clone())),
@@ -68,50 +73,70 @@ impl<P: Provider> Hands<'_, P> {
     }
 
     /// The mailbox's quarantine, made when there is none.
-    pub(super) async fn quarantine(&self, mailbox: &Mailbox) -> Result<FolderId, ExchangeError> {
-        if let Some(folder) = self.quarantines.get(&mailbox.id) {
-            return Ok(folder);
+    pub(super) async fn quarantine(&self, mailbox: &Mailbox) -> Result<Quarantine, ExchangeError> {
+        if let Some(quarantine) = self.quarantines.get(&mailbox.id) {
+            return Ok(quarantine);
         }
-        let folder = self.provider.quarantine(mailbox).await?;
-        self.quarantines.put(&mailbox.id, folder.clone());
-        Ok(folder)
+        let quarantine = self.provider.quarantine(mailbox).await?;
+        self.quarantines.put(&mailbox.id, quarantine.clone());
+        Ok(quarantine)
+    }
+
+    /// Whether a message lies out of its owner's sight, also in a quarantine that was made since we looked.
+    async fn is_hidden(&self, mailbox: &Mailbox, folder: &FolderId) -> Result<bool, ExchangeError> {
+        Ok(self.quarantine(mailbox).await?.holds(folder)
+            || self.provider.quarantine_called(mailbox, folder).await?.is_some())
     }
 
     async fn take(&self, copy: &StoredCopy, wanted: CopyState) -> Result<CopyStep, ExchangeError> {
         let (mailbox, item) = (&copy.found.mailbox, &copy.found.item);
-        let to = self.quarantine(mailbox).await?;
+        let seen = OffsetDateTime::now_utc();
+        if copy.tries > 0 || seen - copy.found.seen >= LATELY {
+            // It is put back to where it lay when it was taken, not to where it lay once.
+            let Some(now) = self.provider.item(mailbox, ItemKind::Message, item).await? else {
+                return Ok(gone());
+            };
+            let (folder, marks) = (now.folder.clone(), Marks::of(&now));
+            let is_known = folder == copy.found.folder
+                && Marks::when_found(&copy.found).as_ref() == Some(&marks);
+            if !is_known && self.is_hidden(mailbox, &folder).await? {
+                // Moved before, by one that did not come to write it down.
+                return Ok(settled(wanted, None));
+            }
+            if !is_known {
+                return Ok(CopyStep::Found { folder, marks: marks.to_json(), seen });
+            }
+        }
+        let to = self.quarantine(mailbox).await?.folder;
         match self.provider.relocated(mailbox, item, &to).await {
             Err(ExchangeError::NotFound { .. }) => {}
             moved => return moved.map(|_| settled(wanted, None)),
         }
         // The message is gone, or the quarantine is.
         if self.provider.item(mailbox, ItemKind::Message, item).await?.is_none() {
-            let note = "it was not there any more when it was to be taken".to_owned();
-            return Ok(settled(CopyState::Gone, Some(note)));
+            return Ok(gone());
         }
         self.quarantines.forget(&mailbox.id);
-        let to = self.quarantine(mailbox).await?;
+        let to = self.quarantine(mailbox).await?.folder;
         self.provider.relocated(mailbox, item, &to).await.map(|_| settled(wanted, None))
     }
 
     async fn put_back(&self, copy: &StoredCopy) -> Result<CopyStep, ExchangeError> {
         let (mailbox, item) = (&copy.found.mailbox, &copy.found.item);
-        let quarantine = self.quarantine(mailbox).await?;
         let Some(now) = self.provider.item(mailbox, ItemKind::Message, item).await? else {
             let note = "it is not there any more; it is in the backup: 'mailkeep restore'";
             return Ok(settled(CopyState::Gone, Some(note.into())));
         };
         let lay_in = &copy.found.folder;
-        if now.folder != quarantine && now.folder == *lay_in {
-            // Put back before, by one that did not come to write it down.
-            return self.marked(copy, &now, None).await;
-        }
-        if now.folder != quarantine {
-            let note = "somebody else took it out of the quarantine; it was left where it is";
-            return Ok(settled(CopyState::Released, Some(note.into())));
+        if !self.is_hidden(mailbox, &now.folder).await? {
+            // In its owner's sight it is its owner's: whoever has read it there has read it. Where it lay, it
+            // was never taken, or put back before by one that did not come to write it down.
+            let is_elsewhere = copy.found.state.is_taken() && now.folder != *lay_in;
+            let note = is_elsewhere.then(|| OUT_BY_SOMEBODY.to_owned());
+            return Ok(settled(CopyState::Released, note));
         }
         // Found there, it lay nobody knows where.
-        if *lay_in != quarantine {
+        if now.folder != *lay_in && !self.quarantine(mailbox).await?.holds(lay_in) {
             match self.provider.relocated(mailbox, item, lay_in).await {
                 Err(error) if is_no_folder(&error) => {}
                 moved => return self.marked(copy, &moved?, None).await,
@@ -141,20 +166,15 @@ impl<P: Provider> Hands<'_, P> {
 
     async fn purge(&self, copy: &StoredCopy) -> Result<CopyStep, ExchangeError> {
         let (mailbox, item) = (&copy.found.mailbox, &copy.found.item);
-        let quarantine = self.quarantine(mailbox).await?;
-        let step = match self.provider.item(mailbox, ItemKind::Message, item).await? {
-            Some(now) if now.folder == quarantine => {
-                self.provider.purge(mailbox, item).await?;
-                settled(CopyState::Purged, None)
-            }
-            // What its owner has again is not ours to delete.
-            Some(_) => {
-                let note = "somebody else took it out of the quarantine; it was left where it is";
-                settled(CopyState::Released, Some(note.into()))
-            }
-            None => settled(CopyState::Purged, Some("somebody else deleted it".into())),
+        let Some(now) = self.provider.item(mailbox, ItemKind::Message, item).await? else {
+            return Ok(settled(CopyState::Purged, Some("somebody else deleted it".into())));
         };
-        Ok(step)
+        if !self.is_hidden(mailbox, &now.folder).await? {
+            // What its owner has again is not ours to delete.
+            return Ok(settled(CopyState::Released, Some(OUT_BY_SOMEBODY.to_owned())));
+        }
+        self.provider.purge(mailbox, item).await?;
+        Ok(settled(CopyState::Purged, None))
     }
 }
 
@@ -175,6 +195,11 @@ pub(super) fn stops_all(error: &ExchangeError) -> bool {
 /// Whether a message was not moved because of where it was to go.
 fn is_no_folder(error: &ExchangeError) -> bool {
     matches!(error, ExchangeError::NotFound { .. } | ExchangeError::Answer { status: 400, .. })
+}
+
+fn gone() -> CopyStep {
+    let note = "it was not there any more when it was to be taken";
+    settled(CopyState::Gone, Some(note.to_owned()))
 }
 
 fn settled(state: CopyState, note: Option<String>) -> CopyStep {
@@ -227,6 +252,7 @@ mod tests {
             changed: begin,
             tries: 0,
             due: Some(begin),
+            purge_at: None,
         };
         let mut now = begin;
         while let CopyStep::Postponed { until, .. } = postponed(&copy, &error, now) {

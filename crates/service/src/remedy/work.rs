@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use super::{
     Order,
     marks::Marks,
+    order::OPEN_FOR,
     step::{Hands, stops_all},
 };
 use crate::{Service, ServiceError};
@@ -93,8 +94,9 @@ impl Service {
             if orders.is_empty() && acted == 0 {
                 return Ok(());
             }
-            for order in orders {
-                work.search(&order).await?;
+            // One at a time: what was ordered meanwhile comes before what is only looked for again.
+            if let Some(order) = orders.first() {
+                work.search(order).await?;
             }
         }
     }
@@ -246,7 +248,7 @@ impl Work<'_> {
                 return Ok(Vec::new());
             }
             let quarantine = self.hands().quarantine(&mailbox).await?;
-            let state = |item: &mailkeep_model::Item| match item.folder == quarantine {
+            let state = |item: &mailkeep_model::Item| match quarantine.holds(&item.folder) {
                 true => CopyState::Quarantined,
                 false => CopyState::Found,
             };
@@ -318,10 +320,15 @@ fn next_search(
     began: OffsetDateTime,
     is_partial: bool,
 ) -> Option<OffsetDateTime> {
-    let age = began - order.order.ordered;
+    if order.order.action == RemedyAction::Release {
+        return None;
+    }
+    // The first time may be long after the order: it counts from then.
+    let opened = order.searched.map_or(began, |_| order.order.open_until - OPEN_FOR);
+    let age = began - opened;
     let pause = LOOK_AGAIN.iter().find(|(until, _)| age < *until).map(|(_, pause)| *pause)?;
     let next = began + if is_partial { pause.min(LOOK_AGAIN_SOON) } else { pause };
-    (next < order.order.open_until).then_some(next)
+    (next < opened + OPEN_FOR).then_some(next)
 }
 
 impl Service {
