@@ -293,3 +293,23 @@ async fn a_removal_by_another_order_s_number_is_known_to_be_for_all_mailboxes() 
     let one = again(Reach::Mailbox(world.address(1)));
     assert!(!world.service.is_for_all_mailboxes(&one).await.unwrap());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_could_not_be_read_and_is_in_quarantine_is_read_when_it_is_back() {
+    let world = world().await;
+    world.send(&[1]).await;
+    let faults =
+        json!([{"operation": "message.value", "mailbox": world.address(1), "status": 500}]);
+    world.admin.order("faults", faults).await;
+    let first = world.pass().await;
+    assert_eq!(first.missed.len(), 1, "{first:?}");
+    world.admin.clear_faults().await;
+    world.quarantine().await;
+    let hidden = world.pass().await;
+    assert_eq!((hidden.missed.len(), hidden.new), (1, 0), "{hidden:?}");
+    let skipped = world.service.control().skipped(&world.tenant, None).await.unwrap();
+    assert_eq!(skipped.len(), 1, "it is forgotten: {hidden:?}");
+    world.release().await;
+    let back = world.pass().await;
+    assert!(back.is_whole() && back.new == 1, "{back:?}");
+}

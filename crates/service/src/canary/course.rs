@@ -144,6 +144,8 @@ impl Service {
             let copy = report.copies.iter().find(|copy| copy.found.item == seen.item);
             Ok(copy.filter(|copy| copy.found.state == CopyState::Removed).map(|copy| copy.changed))
         };
+        // Cut off in the middle it is as one that was killed: what it moved and did not come to write down is
+        // looked for by whoever goes on.
         let removed = match tokio::time::timeout(LOOK, removed).await {
             Ok(removed) => removed?,
             Err(_) => None,
