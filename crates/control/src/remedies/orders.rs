@@ -81,6 +81,11 @@ impl Control {
             };
             let id = RemedyId(open.id);
             remedy::Entity::update(again).exec(&transaction).await?;
+            if !matches!(new.subject, RemedySubject::Message(_)) {
+                let known = vec![open.id];
+                let more = messages_with(&transaction, tenant_id, &new.subject, known).await?;
+                about(&transaction, open.id, &more).await?;
+            }
             // What a person does is told each time. A rule says the same of every copy.
             if matches!(new.by, OrderedBy::Person(_)) {
                 add_entry(&transaction, entry).await?;
@@ -113,7 +118,10 @@ impl Control {
         let id = remedy::Entity::insert(row).exec(&transaction).await?.last_insert_id;
         let mut messages = match &new.subject {
             RemedySubject::Message(message_id) => vec![message_id.clone()],
-            subject => messages_with(&transaction, tenant_id, subject).await?,
+            subject => {
+                let known = same.iter().map(|known| known.id).collect();
+                messages_with(&transaction, tenant_id, subject, known).await?
+            }
         };
         // What an earlier order about the same was found to be about.
         messages.extend(messages_of(&transaction, same.iter().map(|known| known.id)).await?);

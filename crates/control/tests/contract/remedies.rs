@@ -391,3 +391,27 @@ async fn no_rule_takes_what_a_person_put_back_in_one_mailbox_alone() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn messages_that_are_too_many_for_one_order_are_told_and_reached_by_the_next() {
+    on_each_database(async |control| {
+        let tenant = with_two_mailboxes(&control).await;
+        let link = RemedySubject::Link("https://evil.example/".into());
+        let parts: Vec<_> =
+            (0..501).map(|number| (format!("<{number}@x.example>"), link.clone())).collect();
+        control.note_message_parts(&tenant, &parts, at(0)).await.unwrap();
+        let order = |seconds| NewRemedy {
+            subject: link.clone(),
+            ..order(RemedyAction::Quarantine, person(), seconds)
+        };
+        let id = give(&control, &tenant, order(1)).await.id();
+        let left_out = async || {
+            let (_, stored) = control.remedy(id).await.unwrap().unwrap();
+            control.messages_left_out(&tenant, &stored).await.unwrap()
+        };
+        assert_eq!(left_out().await, 1);
+        assert_eq!(give(&control, &tenant, order(2)).await, Ordered::Again(id));
+        assert_eq!(left_out().await, 0);
+    })
+    .await;
+}

@@ -288,7 +288,7 @@ async fn show(service: &Service, remedy: RemedyId, output: &Output) -> Outcome {
 
 /// An order and how it stands, for people.
 fn summary(report: &RemedyReport) -> String {
-    let RemedyReport { tenant, remedy, copies } = report;
+    let RemedyReport { tenant, remedy, copies, left_out } = report;
     let StoredRemedy { id, order, unsearched, .. } = remedy;
     let subject = plain(order.subject.text());
     let mut text = format!(
@@ -304,6 +304,11 @@ fn summary(report: &RemedyReport) -> String {
     }
     if remedy.searched.is_none() {
         text.push_str("\nnot all mailboxes were looked through yet");
+    }
+    if *left_out > 0 {
+        text.push_str(&format!(
+            "\n{left_out} more messages carry it and were left out: give the order again to reach them, too"
+        ));
     }
     for one in unsearched {
         let reason = plain(&one.reason);
@@ -337,7 +342,7 @@ fn counts_text(copies: &[StoredCopy]) -> String {
 }
 
 fn json_of(report: &RemedyReport, seconds: Option<f64>) -> Value {
-    let RemedyReport { tenant, remedy, copies } = report;
+    let RemedyReport { tenant, remedy, copies, left_out } = report;
     let order = &remedy.order;
     json!({
         "remedy": remedy.id,
@@ -353,6 +358,7 @@ fn json_of(report: &RemedyReport, seconds: Option<f64>) -> Value {
         "messages": remedy.messages,
         "searched": remedy.searched.map(rfc3339),
         "unsearched": remedy.unsearched,
+        "left_out": left_out,
         "copies": counts(copies),
         "settled": report.is_settled(),
         "seconds": seconds,

@@ -52,6 +52,9 @@ pub struct RemedyReport {
     pub remedy: StoredRemedy,
     /// The copies that it is about.
     pub copies: Vec<StoredCopy>,
+    /// Messages that carry what it is about and are too many at once: the same order given again reaches
+    /// them.
+    pub left_out: u64,
 }
 
 impl RemedyReport {
@@ -64,7 +67,8 @@ impl RemedyReport {
     /// Whether everything that was ordered came about.
     pub fn is_whole(&self) -> bool {
         let failed = |copy: &StoredCopy| copy.found.state == CopyState::Failed;
-        self.is_settled() && self.remedy.unsearched.is_empty() && !self.copies.iter().any(failed)
+        let reached_all = self.left_out == 0 && self.remedy.unsearched.is_empty();
+        self.is_settled() && reached_all && !self.copies.iter().any(failed)
     }
 }
 
@@ -109,7 +113,12 @@ impl Service {
         let found = self.control.remedy(remedy).await?;
         let (tenant, stored) = found.ok_or(ServiceError::NoRemedy { remedy })?;
         let copies = self.control.remedy_copies(remedy).await?;
-        Ok(RemedyReport { tenant, remedy: stored, copies })
+        let left_out = match stored.order.action {
+            // What was not taken is where it was.
+            RemedyAction::Release => 0,
+            _ => self.control.messages_left_out(&tenant, &stored).await?,
+        };
+        Ok(RemedyReport { tenant, remedy: stored, copies, left_out })
     }
 
     /// The copies that an order to put back would put back.
