@@ -27,7 +27,7 @@ pub(super) async fn run(command: Drill, output: &Output) -> Outcome {
             Ok(Exit::Done)
         }
         Drill::Run { drill } => {
-            let report = run_one(drill, output).await?;
+            let report = Box::pin(run_one(drill, output)).await?;
             output.result(&report, || report.text());
             Ok(if report.holds() { Exit::Done } else { Exit::Failed })
         }
