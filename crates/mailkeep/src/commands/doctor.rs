@@ -449,6 +449,7 @@ async fn protected(service: &Service, report: &mut Report<'_>) {
         );
         report.say(State::Bad, "protect", &text);
     }
+    taken_away(service, report).await;
     if let Some(clamav) = protection.clamav() {
         match clamav.version() {
             Ok(version) => report.say(State::Good, "protect, ClamAV", &version),
@@ -457,6 +458,28 @@ async fn protected(service: &Service, report: &mut Report<'_>) {
                     format!("{error}; messages are inspected without it, and each verdict says so");
                 report.say(State::Bad, "protect, ClamAV", &text);
             }
+        }
+    }
+}
+
+/// Whether what policies take away can be taken.
+async fn taken_away(service: &Service, report: &mut Report<'_>) {
+    let tenants = match service.control().tenants().await {
+        Ok(tenants) => tenants,
+        // That they cannot be read was said.
+        Err(_) => return,
+    };
+    for Tenant { name, functions, .. } in tenants {
+        let loaded = service.protection().of(Some(&name));
+        let takes_away = loaded.policy().is_some_and(|policy| {
+            let mut rules = policy.rules().iter();
+            !policy.dry_run() && rules.any(|rule| !rule.dry_run && rule.action.takes_away())
+        });
+        if takes_away && !functions.iter().any(|one| one.function == Function::Responder) {
+            let text = format!(
+                "its policy takes mail away, and there is no responder: what it decides waits, and is let be when it is too old. 'mailkeep tenant setup {name} --function responder'"
+            );
+            report.say(State::Warning, &format!("protect, tenant {name}"), &text);
         }
     }
 }

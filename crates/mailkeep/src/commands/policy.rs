@@ -112,6 +112,9 @@ fn line_of(one: &StoredDecision, mailbox: &str) -> String {
     let what = match (&one.spared, &one.remedy) {
         (Some(why), _) => format!("would {} ({why})", one.action),
         (None, Some(remedy)) => format!("{} (remedy {remedy})", one.action),
+        (None, None) if one.acted && matches!(one.action.as_str(), "quarantine" | "remove") => {
+            format!("{} (not ordered yet)", one.action)
+        }
         (None, None) => one.action.clone(),
     };
     let mut text = format!(
