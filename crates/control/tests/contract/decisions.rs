@@ -71,7 +71,7 @@ async fn what_waits_is_known_by_its_tenant_until_it_is_ordered_let_be_or_forgott
         let stored = control.record_decisions(&tenant, &ann, new, hour, at(5)).await.unwrap();
         assert_eq!(stored[1].received, at(0));
         let tenants = control.tenants_with_waiting_decisions(&ACTIONS).await.unwrap();
-        assert_eq!(tenants, [tenant.clone()]);
+        assert_eq!(tenants, std::slice::from_ref(&tenant));
 
         control.spare_decision(stored[1].id, "dry run").await.unwrap();
         control.set_decision_remedy(stored[2].id, "7").await.unwrap();
